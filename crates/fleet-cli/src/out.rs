@@ -1,0 +1,166 @@
+//! Standard output, or the file that stands for it.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, LineWriter, Stdout, Write};
+use std::path::PathBuf;
+
+use anstyle::Style;
+use tempfile::NamedTempFile;
+
+/// Whether to write in colour. Decided once, about standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paint(pub bool);
+
+impl Paint {
+    /// The text in this style, or plain.
+    pub fn apply(self, style: Style, text: &str) -> String {
+        if self.0 { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+/// Where a tool's records go: standard output, or with `--output-file` a file that takes the
+/// place of the old one only when it is complete.
+///
+/// Standard output is flushed at every line when a person or a following pipe waits for it,
+/// and in blocks otherwise.
+pub struct Out {
+    sink: Sink,
+    terminal: bool,
+    paint: Paint,
+}
+
+enum Sink {
+    Lines(LineWriter<Stdout>),
+    Blocks(BufWriter<Stdout>),
+    File { temporary: BufWriter<NamedTempFile>, target: PathBuf },
+}
+
+impl Out {
+    /// Standard output; `lines` asks for a flush at every line even into a pipe.
+    pub fn stdout(lines: bool, paint: Paint) -> Out {
+        let terminal = io::stdout().is_terminal();
+        let sink = if lines || terminal {
+            Sink::Lines(LineWriter::new(io::stdout()))
+        } else {
+            Sink::Blocks(BufWriter::with_capacity(64 << 10, io::stdout()))
+        };
+        Out { sink, terminal, paint }
+    }
+
+    /// A file that appears under its name when [`Out::finish`] is called.
+    ///
+    /// # Errors
+    /// No file can be made beside the target.
+    pub fn file(target: PathBuf) -> io::Result<Out> {
+        let folder = target.parent().filter(|p| !p.as_os_str().is_empty());
+        let temporary = NamedTempFile::new_in(folder.unwrap_or_else(|| ".".as_ref()))?;
+        let sink = Sink::File { temporary: BufWriter::new(temporary), target };
+        Ok(Out { sink, terminal: false, paint: Paint(false) })
+    }
+
+    /// Whether a person looks at it.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Whether to write in colour.
+    pub fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// Columns of the terminal, if it is one.
+    pub fn width(&self) -> Option<usize> {
+        if !self.terminal {
+            return None;
+        }
+        terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
+    }
+
+    /// Writes what is still held back and puts a file in its place.
+    ///
+    /// # Errors
+    /// The reader left, the disk is full, or the file cannot be renamed.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        if let Sink::File { temporary, target } = self.sink {
+            let file: File = temporary
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error)?
+                .persist(target)
+                .map_err(|e| e.error)?;
+            drop(file);
+        }
+        Ok(())
+    }
+
+    fn sink(&mut self) -> &mut dyn Write {
+        match &mut self.sink {
+            Sink::Lines(w) => w,
+            Sink::Blocks(w) => w,
+            Sink::File { temporary, .. } => temporary,
+        }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sink().write(bytes).map_err(marked)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink().flush().map_err(marked)
+    }
+}
+
+/// The reader of our standard output left. A broken pipe anywhere else is a real error.
+#[derive(Debug)]
+pub(crate) struct ReaderLeft;
+
+impl fmt::Display for ReaderLeft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reader of standard output left")
+    }
+}
+
+impl Error for ReaderLeft {}
+
+impl ReaderLeft {
+    /// Whether this link of an error chain is the marker.
+    pub(crate) fn caused(error: &(dyn Error + 'static)) -> bool {
+        let io = error.downcast_ref::<io::Error>();
+        error.is::<ReaderLeft>()
+            || io.and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<ReaderLeft>())
+    }
+}
+
+fn marked(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::BrokenPipe => io::Error::new(ErrorKind::BrokenPipe, ReaderLeft),
+        kind => io::Error::new(kind, format!("cannot write the output: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_only_when_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        let mut out = Out::file(target.clone()).unwrap();
+        out.write_all(b"half").unwrap();
+        assert!(!target.exists());
+        out.finish().unwrap();
+        assert_eq!(std::fs::read(target).unwrap(), b"half");
+    }
+
+    #[test]
+    fn only_our_own_broken_pipe_is_quiet() {
+        let plain = io::Error::from(ErrorKind::BrokenPipe);
+        assert!(!ReaderLeft::caused(&plain));
+        assert!(ReaderLeft::caused(&marked(plain)));
+    }
+}

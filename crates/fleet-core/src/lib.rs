@@ -1,0 +1,40 @@
+//! What all of fleet agrees on: names, states, records, times and sizes.
+//!
+//! # Theory of operation
+//!
+//! A *process* of the fleet has an [`Id`], unique among the living. Each spawn of an id is a
+//! *run* ([`RunKey`]), and each start of its command within a run, after a restart, is an
+//! *attempt*. What is known of a run is one [`ProcessRecord`]; its [`State`] changes only by
+//! [`State::after`], the one transition table. Three facts about a process are kept apart: what
+//! was wanted ([`Spec`]), what was recorded ([`State`]) and what the kernel says now
+//! ([`Observed`]).
+//!
+//! Every record is one JSON object on one line with `kind` and `ts`. The structs here are the
+//! wire form: a renamed field is a breaking change for somebody's script.
+//!
+//! This crate reads no file and asks no kernel, so that everything may depend on it.
+
+mod end;
+mod event;
+mod id;
+mod label;
+mod record;
+mod signal;
+mod spec;
+mod state;
+mod time;
+mod units;
+
+pub use end::{Cause, End, Outcome};
+pub use event::EventRecord;
+pub use id::{BadId, Id, RunKey};
+pub use label::{BadLabel, Label, Labels};
+pub use record::{Health, Incarnation, LogTotals, ProcessRecord, Shim, StopAsked};
+pub use signal::{BadSignal, Signal};
+pub use spec::{Backoff, CrashLimit, LogLimits, Restart, Spec};
+pub use state::{Happening, Observed, Refused, State};
+pub use time::{BadTime, Timestamp};
+pub use units::{BadUnit, duration_text, parse_duration, parse_size, size_text};
+
+/// Version of the records that this build writes; an absent `v` means 1.
+pub const RECORD_VERSION: u32 = 1;

@@ -1,0 +1,196 @@
+//! The `process` record: what the registry keeps and the tools pipe.
+
+use serde::{Deserialize, Serialize};
+
+use crate::end::End;
+use crate::id::{Id, RunKey};
+use crate::label::Labels;
+use crate::state::State;
+use crate::time::Timestamp;
+
+/// One process as the kernel knows it within one boot.
+///
+/// Pids are used again, so a pid alone may name a stranger; with its start time it cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incarnation {
+    /// The process id.
+    pub pid: i32,
+    /// Clock ticks from boot to its start: field 22 of proc_pid_stat(5).
+    pub start: u64,
+    /// Inode of its pidfd, unique among all processes of a boot where the kernel has pidfs
+    /// (Linux 6.9 and later); far quicker to compare than `start`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inode: Option<u64>,
+}
+
+/// The supervisor of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shim {
+    /// The shim itself: signals to it are requests.
+    #[serde(flatten)]
+    pub who: Incarnation,
+    /// Pid of its keeper, the parent that replaces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<i32>,
+}
+
+/// What is known of how a process is, beyond that it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It said by sd_notify(3) that it is ready.
+    Healthy,
+    /// A check failed.
+    Unhealthy,
+}
+
+impl Health {
+    /// The word for it in records and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Health::Healthy => "healthy",
+            Health::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+/// A stop that was asked for: the intent is recorded before the first signal is sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StopAsked {
+    /// When.
+    pub at: Timestamp,
+    /// By whom: `root:4121 (fleet-stop)`, `max-runtime`.
+    pub by: String,
+    /// Pids that could not be killed within the limit, with their state letter (`D`: in the
+    /// kernel).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unkillable: Vec<String>,
+}
+
+/// What became of the output so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTotals {
+    /// Bytes that the process printed.
+    pub bytes: u64,
+    /// Lines among them.
+    pub lines: u64,
+    /// Bytes that could not be stored, because the disk was full for example.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped_bytes: u64,
+    /// Lines that could not be stored.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped_lines: u64,
+    /// Bytes of progress bars that a later state of the bar replaced.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub folded_bytes: u64,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+/// One run of a process at one moment: a line of the registry, and `record.json` of the run.
+///
+/// The first four fields stay first: readers find the last line of each run by them alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcessRecord {
+    /// Always `process`.
+    pub kind: String,
+    /// When this line was written.
+    pub ts: Timestamp,
+    /// The process.
+    pub id: Id,
+    /// Which spawn of it.
+    pub run: u32,
+    /// Which start within the run, from 1.
+    pub attempt: u32,
+    /// Version of the record's form; absent means 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v: Option<u32>,
+    /// What was last known.
+    pub state: State,
+    /// The main process, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// Its start time in clock ticks since boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_start: Option<u64>,
+    /// Inode of its pidfd, where the kernel has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_inode: Option<u64>,
+    /// Boot id of the kernel that ran it.
+    pub boot: String,
+    /// Host that ran it.
+    pub host: String,
+    /// Its supervisor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shim: Option<Shim>,
+    /// Ports reserved for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
+    /// The command, for people: bytes that are not UTF-8 are replaced.
+    pub command: Vec<String>,
+    /// Where it runs.
+    pub cwd: String,
+    /// The user's marks.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
+    /// Restart policy, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<String>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// How it says it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// What it says it is doing (`STATUS=` of sd_notify(3)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// When it was asked for.
+    pub spawned_at: Timestamp,
+    /// When the current attempt started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When the run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// When the next attempt starts, during a pause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+    /// The stop that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopAsked>,
+    /// What became of its output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogTotals>,
+    /// How the run, or during a pause its last attempt, ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<End>,
+}
+
+impl ProcessRecord {
+    /// The value of `kind`.
+    pub const KIND: &'static str = "process";
+
+    /// The key of its history.
+    pub fn key(&self) -> RunKey {
+        RunKey { id: self.id.clone(), run: self.run }
+    }
+
+    /// The main process, where it was recorded with its start time.
+    pub fn main(&self) -> Option<Incarnation> {
+        Some(Incarnation { pid: self.pid?, start: self.pid_start?, inode: self.pid_inode })
+    }
+
+    /// Whether the form is newer than this build understands.
+    pub fn is_newer(&self) -> bool {
+        self.v.is_some_and(|v| v > crate::RECORD_VERSION)
+    }
+
+    /// Sets the main process, or takes it away.
+    pub fn set_main(&mut self, main: Option<Incarnation>) {
+        self.pid = main.map(|m| m.pid);
+        self.pid_start = main.map(|m| m.start);
+        self.pid_inode = main.and_then(|m| m.inode);
+    }
+}

@@ -1,0 +1,131 @@
+//! Moments: how they are stored, printed and typed.
+
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::units::parse_duration;
+
+/// A moment of wall-clock time, for showing and comparing with other records; intervals are
+/// measured on the monotonic clock instead. In JSON: RFC 3339, UTC, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(DateTime<Utc>);
+
+/// The text is no moment.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no time; write 2026-11-22T06:00:00Z, or back from now: 90s, -1h, '10m ago'")]
+pub struct BadTime(String);
+
+impl Timestamp {
+    /// The wall clock now.
+    pub fn now() -> Timestamp {
+        Timestamp(Utc::now())
+    }
+
+    /// The moment so many nanoseconds after 1970, if a date can be written for it.
+    pub fn from_nanos(nanos: i64) -> Timestamp {
+        Timestamp(DateTime::from_timestamp_nanos(nanos))
+    }
+
+    /// Nanoseconds since 1970; the ends of the range stand for what lies beyond them.
+    pub fn nanos(self) -> i64 {
+        self.0.timestamp_nanos_opt().unwrap_or(if self.0.timestamp() < 0 {
+            i64::MIN
+        } else {
+            i64::MAX
+        })
+    }
+
+    /// RFC 3339 with nine digits, as log lines are stamped: all have one width and sort as text.
+    pub fn to_nanos_text(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::Nanos, true)
+    }
+
+    /// The UTC day, `2026-11-22`: the name of a day's file.
+    pub fn day(self) -> String {
+        self.0.format("%Y-%m-%d").to_string()
+    }
+
+    /// Seconds from `earlier` to this, negative when it lies before.
+    pub fn seconds_since(self, earlier: Timestamp) -> f64 {
+        (self.0 - earlier.0).as_seconds_f64()
+    }
+
+    /// The moment so much earlier.
+    pub fn minus(self, duration: std::time::Duration) -> Timestamp {
+        TimeDelta::from_std(duration)
+            .ok()
+            .and_then(|delta| self.0.checked_sub_signed(delta))
+            .map_or(Timestamp(DateTime::<Utc>::MIN_UTC), Timestamp)
+    }
+
+    /// Reads what a person types: RFC 3339, or a duration back from `now` (`1h`, `-1h`,
+    /// `10m ago`).
+    ///
+    /// # Errors
+    /// The text is neither.
+    pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, BadTime> {
+        let trimmed = text.trim();
+        if let Ok(time) = DateTime::parse_from_rfc3339(trimmed) {
+            return Ok(Timestamp(time.with_timezone(&Utc)));
+        }
+        let back = trimmed.trim_start_matches('-').trim_end_matches("ago").trim_end();
+        parse_duration(back).map(|d| now.minus(d)).map_err(|_| BadTime(text.to_owned()))
+    }
+}
+
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(time: DateTime<Utc>) -> Timestamp {
+        Timestamp(time)
+    }
+}
+
+impl From<Timestamp> for DateTime<Utc> {
+    fn from(time: Timestamp) -> DateTime<Utc> {
+        time.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        DateTime::<Utc>::deserialize(deserializer).map(Timestamp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_printed_in_utc_with_microseconds() {
+        let time = Timestamp::from_nanos(1_795_327_200_123_456_789);
+        assert_eq!(time.to_string(), "2026-11-22T06:00:00.123456Z");
+        assert_eq!(time.to_nanos_text(), "2026-11-22T06:00:00.123456789Z");
+        assert_eq!(time.day(), "2026-11-22");
+    }
+
+    #[test]
+    fn a_person_may_type_a_moment_or_a_distance() {
+        let now = Timestamp::parse("2026-11-22T06:00:00Z", Timestamp::now()).unwrap();
+        let earlier = Timestamp::parse("2026-11-22T06:30:00+01:30", now).unwrap();
+        assert_eq!(now.seconds_since(earlier), 3600.0);
+        for text in ["1h", "-1h", "1h ago", "60m ago"] {
+            assert_eq!(Timestamp::parse(text, now).unwrap(), earlier, "{text}");
+        }
+        assert!(Timestamp::parse("yesterday-ish", now).is_err());
+        assert!(Timestamp::parse("", now).is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! Everything of fleet that is Linux.
+mod proc;
+pub use proc::{Proc, Stat};

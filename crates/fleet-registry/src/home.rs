@@ -1,0 +1,221 @@
+//! Where a fleet's files lie.
+
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use fleet_core::{Id, RunKey, Timestamp};
+
+/// The folder of a fleet.
+///
+/// `$FLEET_HOME`, else `$XDG_STATE_HOME/fleet`, else `~/.local/state/fleet`. Folders are made with
+/// mode 0700 and files with 0600, because commands and environments hold secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home(PathBuf);
+
+/// Why a home cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// No variable says where it is.
+    #[error(
+        "cannot tell where the fleet's home is: none of FLEET_HOME, XDG_STATE_HOME and HOME is set"
+    )]
+    Unknown,
+    /// It is not there and cannot be made, or is no folder.
+    #[error("cannot use the fleet's home '{}'", path.display())]
+    Unusable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Home {
+    /// The home that `given` or else the environment names, as an absolute path; nothing is made.
+    ///
+    /// # Errors
+    /// No variable names one, or the current folder is gone.
+    pub fn locate(given: Option<&Path>) -> Result<Home, HomeError> {
+        let from = |name: &str| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let path = given
+            .map(Path::to_path_buf)
+            .or_else(|| from("FLEET_HOME"))
+            .or_else(|| from("XDG_STATE_HOME").map(|p| p.join("fleet")))
+            .or_else(|| from("HOME").map(|p| p.join(".local/state/fleet")))
+            .ok_or(HomeError::Unknown)?;
+        let path =
+            std::path::absolute(&path).map_err(|source| HomeError::Unusable { path, source })?;
+        Ok(Home(path))
+    }
+
+    /// A home at a path known to be absolute, as the shim is told it.
+    pub fn at(path: impl Into<PathBuf>) -> Home {
+        Home(path.into())
+    }
+
+    /// Makes the folders that every tool that writes needs.
+    ///
+    /// # Errors
+    /// A folder cannot be made.
+    pub fn create(&self) -> Result<(), HomeError> {
+        let processes = self.processes();
+        if processes.is_dir() {
+            return Ok(());
+        }
+        make_dir(&processes).map_err(|source| HomeError::Unusable { path: self.0.clone(), source })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The index of all runs.
+    pub fn registry(&self) -> PathBuf {
+        self.0.join("registry.jsonl")
+    }
+
+    /// Locked while the registry is written.
+    pub fn registry_lock(&self) -> PathBuf {
+        self.0.join("registry.lock")
+    }
+
+    /// Parent of all processes' folders.
+    pub fn processes(&self) -> PathBuf {
+        self.0.join("processes")
+    }
+
+    /// Parent of all runs' folders of one process.
+    pub fn process(&self, id: &Id) -> PathBuf {
+        self.0.join("processes").join(id.as_str())
+    }
+
+    /// The process's own folder, kept from run to run.
+    pub fn data(&self, id: &Id) -> PathBuf {
+        self.process(id).join("data")
+    }
+
+    /// The folder of one run.
+    pub fn run(&self, id: &Id, run: u32) -> RunDir {
+        RunDir(self.process(id).join(run.to_string()))
+    }
+
+    /// The folder of one run.
+    pub fn run_of(&self, key: &RunKey) -> RunDir {
+        self.run(&key.id, key.run)
+    }
+
+    /// The numbers of the runs of a process that have a folder, oldest first.
+    pub fn runs(&self, id: &Id) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir(self.process(id)) else { return Vec::new() };
+        let mut runs: Vec<u32> =
+            entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+        runs.sort_unstable();
+        runs
+    }
+
+    /// The file that events of this moment's day are appended to.
+    pub fn events(&self, at: Timestamp) -> PathBuf {
+        self.0.join("events").join(format!("{}.jsonl", at.day()))
+    }
+
+    /// Folder of stored samples, with `last.json`.
+    pub fn metrics(&self) -> PathBuf {
+        self.0.join("metrics")
+    }
+
+    /// Folder of what the alerts remember.
+    pub fn alerts(&self) -> PathBuf {
+        self.0.join("alerts")
+    }
+}
+
+/// The folder of one run and the names in it.
+#[derive(Clone, Debug)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What was wanted.
+    pub fn spec(&self) -> PathBuf {
+        self.0.join("spec.json")
+    }
+
+    /// The newest record of the run.
+    pub fn record(&self) -> PathBuf {
+        self.0.join("record.json")
+    }
+
+    /// The pipe that the command's standard output is.
+    pub fn stdout_fifo(&self) -> PathBuf {
+        self.0.join("stdout.fifo")
+    }
+
+    /// The pipe that the command's standard error is.
+    pub fn stderr_fifo(&self) -> PathBuf {
+        self.0.join("stderr.fifo")
+    }
+
+    /// Where the process may say sd_notify(3).
+    pub fn notify_socket(&self) -> PathBuf {
+        self.0.join("notify.sock")
+    }
+
+    /// Locked as long as a shim or a keeper of the run lives.
+    pub fn shim_lock(&self) -> PathBuf {
+        self.0.join("shim.lock")
+    }
+
+    /// Deaths and pauses of a run that is restarted, for a shim that takes over.
+    pub fn restarts(&self) -> PathBuf {
+        self.0.join("restarts.json")
+    }
+
+    /// Folder of its log files.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+}
+
+/// Makes a folder and its parents with mode 0700; one that exists is left as it is.
+///
+/// # Errors
+/// It cannot be made, or something else has the name.
+pub fn make_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_home_is_made_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(&dir.path().join("a/b"))).unwrap();
+        home.create().unwrap();
+        let mode = fs::metadata(home.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        home.create().unwrap();
+    }
+
+    #[test]
+    fn runs_are_numbered_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let id: Id = "a".parse().unwrap();
+        for name in ["2", "10", "data", "1"] {
+            make_dir(&home.process(&id).join(name)).unwrap();
+        }
+        assert_eq!(home.runs(&id), [1, 2, 10]);
+        assert!(home.runs(&"b".parse().unwrap()).is_empty());
+    }
+}
