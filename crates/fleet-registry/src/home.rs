@@ -173,9 +173,10 @@ impl RunDir {
         self.0.join("shim.lock")
     }
 
-    /// Deaths and pauses of a run that is restarted, for a shim that takes over.
-    pub fn restarts(&self) -> PathBuf {
-        self.0.join("restarts.json")
+    /// One JSON line for each attempt after the first: which, and when it began. Tells log
+    /// readers which attempt a line is of, and a shim that takes over how often it died.
+    pub fn attempts(&self) -> PathBuf {
+        self.0.join("attempts.jsonl")
     }
 
     /// Folder of its log files.

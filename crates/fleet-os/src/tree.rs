@@ -1,0 +1,91 @@
+//! Process trees.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+
+use crate::proc::Proc;
+
+/// All descendants of a process, parents before their children; the process itself is left out.
+///
+/// A fork can race a pass over a tree, so who wants to end all of it asks again until the answer
+/// is empty. Bounded by the number of processes: no pid is visited twice.
+pub fn descendants(proc: &Proc, root: i32) -> Vec<i32> {
+    match by_children(proc, root) {
+        Ok(found) => found,
+        Err(e) if e.kind() == io::ErrorKind::NotFound && proc.path(root, "stat").exists() => {
+            by_parents(proc, root)
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Follows the `children` files from the root down.
+fn by_children(proc: &Proc, root: i32) -> io::Result<Vec<i32>> {
+    let mut found = proc.children(root)?;
+    let mut seen: HashSet<i32> = found.iter().copied().collect();
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        next += 1;
+        // One that ended meanwhile has no children any more: they went to its subreaper.
+        for child in proc.children(pid).unwrap_or_default() {
+            if seen.insert(child) {
+                found.push(child);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// For kernels without `children` files: one pass over all of /proc.
+fn by_parents(proc: &Proc, root: i32) -> Vec<i32> {
+    let Ok(entries) = fs::read_dir(proc.root()) else { return Vec::new() };
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for pid in entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok()) {
+        if let Ok(stat) = proc.stat(pid) {
+            children.entry(stat.ppid).or_default().push(pid);
+        }
+    }
+    let mut found = children.remove(&root).unwrap_or_default();
+    let mut next = 0;
+    while let Some(pid) = found.get(next) {
+        found.extend(children.remove(pid).unwrap_or_default());
+        next += 1;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn both_ways_find_grandchildren() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "(sleep 60 & wait) & echo ready; wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let proc = Proc::default();
+        let pid = shell.id() as i32;
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while descendants(&proc, pid).len() < 2 {
+            assert!(std::time::Instant::now() < deadline, "no grandchild turned up");
+            std::thread::yield_now();
+        }
+        let mut fast = by_children(&proc, pid).unwrap();
+        let mut slow = by_parents(&proc, pid);
+        for pid in &fast {
+            nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(*pid),
+                nix::sys::signal::Signal::SIGKILL,
+            )
+            .unwrap();
+        }
+        shell.wait().unwrap();
+        fast.sort_unstable();
+        slow.sort_unstable();
+        assert_eq!(fast, slow);
+    }
+}
