@@ -1,0 +1,283 @@
+//! Reading the registry.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::ops::Range;
+
+use fleet_core::{Id, ProcessRecord};
+use memchr::memchr_iter;
+use serde::Deserialize;
+
+use crate::append::RegistryError;
+use crate::home::Home;
+use crate::record_file::read_record;
+
+/// What is known of one run.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its newest record.
+    pub record: ProcessRecord,
+    /// The record as it was written, with fields that this build may not know.
+    pub json: Vec<u8>,
+}
+
+/// What the registry holds.
+#[derive(Clone, Debug, Default)]
+pub struct Replay {
+    /// One entry for each run, in the order in which they first appeared.
+    pub entries: Vec<Entry>,
+    /// What could not be read, each a sentence that names file and line.
+    pub problems: Vec<String>,
+    /// Whether the file was missing and the entries come from the runs' folders.
+    pub rebuilt: bool,
+}
+
+/// Reads the newest record of each run.
+///
+/// # Errors
+/// The registry is there and cannot be read.
+pub fn replay(home: &Home) -> Result<Replay, RegistryError> {
+    let path = home.registry();
+    match fs::read(&path) {
+        Ok(text) => Ok(parse(&text, &path.display().to_string())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(from_folders(home)),
+        Err(source) => Err(RegistryError::Read { path, source }),
+    }
+}
+
+/// Where the lines of one run lie. Only the last of them is parsed, unless that turns out bad.
+struct Lines {
+    /// Line number and place of the newest line.
+    last: (usize, Range<usize>),
+    /// Place of the older ones, newest last.
+    older: Vec<Range<usize>>,
+}
+
+fn parse(text: &[u8], path: &str) -> Replay {
+    let mut replay = Replay::default();
+    let mut runs: HashMap<(&str, u32), usize> = HashMap::new();
+    let mut lines: Vec<Lines> = Vec::new();
+    for (number, place, whole) in split(text) {
+        if !whole {
+            replay.problems.push(format!(
+                "'{path}' line {number} is torn (a power loss, or a writer at this moment); the next writer mends it"
+            ));
+            continue;
+        }
+        match key(&text[place.clone()]) {
+            Ok((id, run)) => match runs.get(&(id, run)) {
+                Some(&at) => {
+                    let older = std::mem::replace(&mut lines[at].last, (number, place)).1;
+                    lines[at].older.push(older);
+                }
+                None => {
+                    runs.insert((id, run), lines.len());
+                    lines.push(Lines { last: (number, place), older: Vec::new() });
+                }
+            },
+            Err(why) => replay.problems.push(bad_line(path, number, &why)),
+        }
+    }
+    for run in lines {
+        newest(text, path, run, &mut replay);
+    }
+    replay
+}
+
+/// Parses the newest good line of a run.
+fn newest(text: &[u8], path: &str, run: Lines, replay: &mut Replay) {
+    let (number, place) = run.last;
+    for place in std::iter::once(place).chain(run.older.into_iter().rev()) {
+        match serde_json::from_slice::<ProcessRecord>(&text[place.clone()]) {
+            Ok(record) => {
+                replay.entries.push(Entry { record, json: text[place].to_vec() });
+                return;
+            }
+            Err(why) => {
+                replay.problems.push(bad_line(path, number, &why));
+            }
+        }
+    }
+}
+
+fn bad_line(path: &str, number: usize, why: &serde_json::Error) -> String {
+    // serde_json counts lines within the record; beside our number its "line 1" would mislead.
+    let why = why.to_string();
+    let why = why.split(" at line ").next().unwrap_or_default();
+    format!("'{path}' line {number} is not a registry record: {why}")
+}
+
+/// The lines that are not empty: number from 1, place without the newline, whether it has one.
+fn split(text: &[u8]) -> impl Iterator<Item = (usize, Range<usize>, bool)> {
+    let mut begin = 0;
+    let tail = text.last().is_some_and(|&b| b != b'\n').then_some(text.len());
+    memchr_iter(b'\n', text)
+        .map(|end| (end, true))
+        .chain(tail.map(|end| (end, false)))
+        .enumerate()
+        .map(move |(at, (end, whole))| {
+            let place = begin..end;
+            begin = end + 1;
+            (at + 1, place, whole)
+        })
+        .filter(|(_, place, _)| !place.is_empty())
+}
+
+/// The fields that tell whose line it is.
+#[derive(Deserialize)]
+struct Key<'a> {
+    #[serde(borrow)]
+    id: &'a str,
+    run: u32,
+}
+
+/// Whose line it is. Lines of this build begin with `kind`, `ts`, `id`, `run`, which is looked at
+/// without parsing the rest; anything else is parsed.
+fn key(line: &[u8]) -> Result<(&str, u32), serde_json::Error> {
+    if let Some(key) = quick_key(line) {
+        return Ok(key);
+    }
+    let key: Key<'_> = serde_json::from_slice(line)?;
+    Ok((key.id, key.run))
+}
+
+fn quick_key(line: &[u8]) -> Option<(&str, u32)> {
+    let rest = line.strip_prefix(br#"{"kind":"process","ts":""#)?;
+    let rest = &rest[memchr::memchr(b'"', rest)?..];
+    let rest = rest.strip_prefix(br#"","id":""#)?;
+    let (id, rest) = rest.split_at(memchr::memchr(b'"', rest)?);
+    let rest = rest.strip_prefix(br#"","run":"#)?;
+    let run = &rest[..memchr::memchr(b',', rest)?];
+    let id = std::str::from_utf8(id).ok().filter(|id| !id.contains('\\'))?;
+    // A line that lost its end is left to the parser, which says what is wrong with it.
+    (line.last() == Some(&b'}')).then_some(())?;
+    Some((id, std::str::from_utf8(run).ok()?.parse().ok()?))
+}
+
+/// The newest record of every run that has a folder, oldest spawn first.
+fn from_folders(home: &Home) -> Replay {
+    let mut replay = Replay { rebuilt: true, ..Replay::default() };
+    let Ok(folders) = fs::read_dir(home.processes()) else { return replay };
+    let ids = folders.flatten().filter_map(|f| f.file_name().to_str()?.parse::<Id>().ok());
+    for id in ids {
+        for run in home.runs(&id) {
+            let dir = home.run(&id, run);
+            match read_record(&dir) {
+                Ok(record) => {
+                    let json = serde_json::to_vec(&record).unwrap_or_default();
+                    replay.entries.push(Entry { record, json });
+                }
+                Err(e) => {
+                    replay.problems.push(format!("cannot read '{}': {e}", dir.record().display()));
+                }
+            }
+        }
+    }
+    replay.entries.sort_by_key(|e| (e.record.spawned_at, e.record.run));
+    replay
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::record_file::write_record;
+    use fleet_core::{State, Timestamp};
+    use proptest::prelude::*;
+
+    pub(crate) fn home() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        home.create().unwrap();
+        (dir, home)
+    }
+
+    pub(crate) fn record(id: &str, run: u32, state: State) -> ProcessRecord {
+        let json = serde_json::json!({
+            "kind": "process", "ts": Timestamp::now(), "id": id, "run": run, "attempt": 1,
+            "state": state, "boot": "b", "host": "h", "command": ["true"], "cwd": "/",
+            "restarts": 0, "spawned_at": Timestamp::now(),
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn line(id: &str, run: u32, state: State) -> String {
+        serde_json::to_string(&record(id, run, state)).unwrap() + "\n"
+    }
+
+    #[test]
+    fn the_last_line_of_each_run_wins() {
+        let text = line("a", 1, State::Starting)
+            + &line("b", 1, State::Running)
+            + &line("a", 1, State::Running)
+            + &line("a", 2, State::Starting);
+        let replay = parse(text.as_bytes(), "r");
+        let found: Vec<_> =
+            replay.entries.iter().map(|e| (e.record.key().to_string(), e.record.state)).collect();
+        assert_eq!(
+            found,
+            [
+                ("a#1".to_owned(), State::Running),
+                ("b#1".to_owned(), State::Running),
+                ("a#2".to_owned(), State::Starting)
+            ]
+        );
+        assert!(replay.problems.is_empty());
+    }
+
+    #[test]
+    fn garbage_costs_its_line_and_is_said_by_number() {
+        let good = line("a", 1, State::Running);
+        let torn = &line("a", 1, State::Stopping)[..90];
+        let text = format!("{good}garbage\n{torn}\n{{\"kind\":\"process\"}}\n");
+        let replay = parse(text.as_bytes(), "r");
+        assert_eq!(replay.entries[0].record.state, State::Running);
+        let problems = replay.problems.join("\n");
+        for part in ["line 2 is not", "line 3 is not", "line 4 is not", "missing field `id`"] {
+            assert!(problems.contains(part), "{part}: {problems}");
+        }
+    }
+
+    #[test]
+    fn a_bad_newest_line_leaves_the_one_before() {
+        let odd = line("a", 1, State::Stopping).replace("\"stopping\"", "\"melting\"");
+        let text = line("a", 1, State::Running) + &odd;
+        let replay = parse(text.as_bytes(), "r");
+        assert_eq!(replay.entries[0].record.state, State::Running);
+        assert!(replay.problems[0].contains("line 2"), "{:?}", replay.problems);
+    }
+
+    #[test]
+    fn without_a_registry_the_folders_tell() {
+        let (_dir, home) = home();
+        for (id, run) in [("a", 1), ("a", 2), ("b", 1)] {
+            let record = record(id, run, State::Completed);
+            let dir = home.run_of(&record.key());
+            crate::make_dir(dir.path()).unwrap();
+            write_record(&dir, &record).unwrap();
+        }
+        let replay = replay(&home).unwrap();
+        assert!(replay.rebuilt);
+        let keys: Vec<_> = replay.entries.iter().map(|e| e.record.key().to_string()).collect();
+        assert_eq!(keys, ["a#1", "a#2", "b#1"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(text: Vec<u8>) {
+            parse(&text, "r");
+        }
+
+        #[test]
+        fn the_quick_look_agrees_with_the_parser(
+            id in "[a-z0-9][a-z0-9._-]{0,12}", run: u32, cut in 0usize..300,
+        ) {
+            let line = serde_json::to_vec(&record(&id, run, State::Running)).unwrap();
+            prop_assert_eq!(quick_key(&line), Some((id.as_str(), run)));
+            let torn = &line[..cut.min(line.len())];
+            if let Some(key) = quick_key(torn) {
+                prop_assert_eq!(key, (id.as_str(), run));
+            }
+        }
+    }
+}
