@@ -1,5 +1,36 @@
-//! Everything of fleet that is Linux.
+//! Everything of fleet that is Linux, behind plain functions, and all of its `unsafe`.
+//!
+//! # Theory of operation
+//!
+//! *Identity.* A pid alone may name a stranger. [`PidFd::of`] first takes hold of whatever has the
+//! pid, then compares it with what was recorded, and signals go through that hold.
+//!
+//! *Starting.* [`Launch`] prepares everything before the fork, for the child may not allocate;
+//! the child tells through shared words how far it came, so that whoever dies in between leaves
+//! the truth behind.
+//!
+//! *Surviving.* [`Shared`] is memory that a family of processes shares. Output is moved into it
+//! by the kernel, which counts in the same system call what it moved.
+//!
+//! *Looking.* [`Proc`] reads /proc one process at a time, by number; it takes its root as a
+//! value, so that tests can build a small one.
+
+mod boot;
+mod fifo;
+mod launch;
+mod pidfd;
 mod proc;
+mod shared;
+mod signals;
 mod tree;
+mod wait;
+
+pub use boot::{boot_id, host_name, monotonic_nanos};
+pub use fifo::{open_fifo, output_end, resize_pipe};
+pub use launch::{Launch, Report, Step, close_from, fork, inherited};
+pub use pidfd::{PidFd, incarnation, living};
 pub use proc::{Proc, Stat};
+pub use shared::{Pages, Shared};
+pub use signals::{Received, Signals};
 pub use tree::descendants;
+pub use wait::{Change, Usage, look, take};

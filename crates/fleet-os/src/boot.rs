@@ -1,0 +1,25 @@
+//! Which kernel runs, on which host, since when.
+
+use std::fs;
+use std::io;
+
+/// The id of this boot, another one after each start of the machine (random(4)).
+///
+/// # Errors
+/// /proc is not mounted.
+pub fn boot_id() -> io::Result<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim_end().to_owned())
+}
+
+/// The name of this host (proc_sys_kernel(5)); `localhost` when the kernel does not tell.
+pub fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim_end().to_owned())
+}
+
+/// Nanoseconds on the monotonic clock, which no one can set back and which all processes of a
+/// boot share (clock_gettime(2)).
+pub fn monotonic_nanos() -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    now.map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
+}

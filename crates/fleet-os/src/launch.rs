@@ -1,0 +1,264 @@
+//! Running a command as a child.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::errno::Errno;
+
+/// Which step of a launch failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The working folder could not be entered.
+    Chdir,
+    /// The command could not be executed.
+    Exec,
+}
+
+/// All that a child needs, made ready beforehand: between fork(2) and execve(2) it may not allocate.
+#[derive(Debug)]
+pub struct Launch {
+    argv: Vec<CString>,
+    env: Vec<CString>,
+    cwd: CString,
+    /// The paths to try, in the order of PATH.
+    candidates: Vec<CString>,
+}
+
+/// Where the child tells its pid and, if it fails, the step and the error. Both words lie in shared
+/// memory, so that they can be read whoever dies meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// Pid of the child, once it runs.
+    pub pid: &'a AtomicU64,
+    /// `step << 32 | errno`, or zero.
+    pub error: &'a AtomicU64,
+}
+
+impl Report<'_> {
+    /// What the child said it failed at.
+    pub fn failure(&self) -> Option<(Step, io::Error)> {
+        let word = self.error.load(Ordering::Acquire);
+        let step = if word >> 32 == 0 { Step::Exec } else { Step::Chdir };
+        (word != 0).then(|| (step, io::Error::from_raw_os_error((word & 0xffff_ffff) as i32)))
+    }
+}
+
+impl Launch {
+    /// Makes a command ready. A name without a slash is looked for in the PATH of `env`, as
+    /// execvp(3) does.
+    ///
+    /// # Errors
+    /// The command is empty, or something holds a NUL byte.
+    pub fn new(command: &[OsString], env: &[OsString], cwd: &OsStr) -> io::Result<Launch> {
+        let text = |s: &OsStr| CString::new(s.as_bytes()).map_err(io::Error::from);
+        let program =
+            command.first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(Launch {
+            argv: command.iter().map(|a| text(a)).collect::<io::Result<_>>()?,
+            env: env.iter().map(|e| text(e)).collect::<io::Result<_>>()?,
+            cwd: text(cwd)?,
+            candidates: candidates(program, env)
+                .iter()
+                .map(|c| text(c))
+                .collect::<io::Result<_>>()?,
+        })
+    }
+
+    /// Starts the command in a new session, with default signal dispositions and an empty signal
+    /// mask, and with these three descriptors and no other.
+    ///
+    /// Returns when execve(2) has worked or failed (`CLONE_VFORK`): ask `report` which. A child
+    /// that failed is a zombie to be reaped.
+    ///
+    /// # Errors
+    /// No process could be made.
+    pub fn start(&self, stdio: [BorrowedFd<'_>; 3], report: Report<'_>) -> io::Result<i32> {
+        let argv = pointers(&self.argv);
+        let env = pointers(&self.env);
+        let mut shell_argv = vec![c"/bin/sh".as_ptr(), ptr::null()];
+        shell_argv.extend_from_slice(&argv[1..]);
+        let flags = libc::CLONE_VFORK | libc::SIGCHLD;
+        // SAFETY: without CLONE_VM this is fork(2), only that the parent waits for the exec. The
+        // child calls nothing but async-signal-safe functions and leaves by exec or _exit.
+        let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+        if Errno::result(pid)? == 0 {
+            // SAFETY: we are the child; all pointers were made before and live in our copy.
+            unsafe { self.become_command(stdio, &argv, &env, &mut shell_argv, report) }
+        }
+        Ok(pid as i32)
+    }
+
+    /// # Safety
+    /// Only in a fresh child. `argv`, `env` and `shell_argv` end in null pointers.
+    unsafe fn become_command(
+        &self,
+        stdio: [BorrowedFd<'_>; 3],
+        argv: &[*const libc::c_char],
+        env: &[*const libc::c_char],
+        shell_argv: &mut [*const libc::c_char],
+        report: Report<'_>,
+    ) -> ! {
+        // SAFETY: system calls on descriptors and memory that were checked above.
+        unsafe {
+            report.pid.store(libc::getpid() as u64, Ordering::Release);
+            libc::setsid();
+            clean_signals();
+            for (target, source) in stdio.iter().enumerate() {
+                libc::dup2(source.as_raw_fd(), target as RawFd);
+            }
+            if libc::chdir(self.cwd.as_ptr()) != 0 {
+                fail(report, 1 << 32);
+            }
+            let mut worst = libc::ENOENT;
+            for path in &self.candidates {
+                libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr());
+                let errno = Errno::last_raw();
+                if errno == libc::ENOEXEC {
+                    // A script without an interpreter line is one for the shell (execvp(3)).
+                    shell_argv[1] = path.as_ptr();
+                    libc::execve(shell_argv[0], shell_argv.as_ptr(), env.as_ptr());
+                }
+                if errno != libc::ENOENT && errno != libc::ENOTDIR {
+                    worst = errno;
+                }
+            }
+            Errno::set_raw(worst);
+            fail(report, 0)
+        }
+    }
+}
+
+/// # Safety
+/// Only in a fresh child.
+unsafe fn fail(report: Report<'_>, step: u64) -> ! {
+    report.error.store(step | Errno::last_raw() as u64, Ordering::Release);
+    // SAFETY: leaves without running anything of the parent's.
+    unsafe { libc::_exit(127) }
+}
+
+/// Gives all signals their default disposition and blocks none: what is ignored or blocked is
+/// inherited through execve(2).
+///
+/// # Safety
+/// Only in a fresh child.
+unsafe fn clean_signals() {
+    // SAFETY: zero is SIG_DFL without flags; a signal that cannot be changed is refused, no more.
+    unsafe {
+        let default: libc::sigaction = std::mem::zeroed();
+        for signal in 1..=64 {
+            libc::sigaction(signal, &raw const default, ptr::null_mut());
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+    }
+}
+
+fn pointers(list: &[CString]) -> Vec<*const libc::c_char> {
+    list.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// The paths that a program's name can mean.
+fn candidates(program: &OsStr, env: &[OsString]) -> Vec<OsString> {
+    if program.as_bytes().contains(&b'/') || program.is_empty() {
+        return vec![program.to_owned()];
+    }
+    let path = env.iter().rev().find_map(|e| e.as_bytes().strip_prefix(b"PATH="));
+    path.unwrap_or(b"/usr/local/bin:/usr/bin:/bin")
+        .split(|&b| b == b':')
+        .map(|folder| {
+            let folder = if folder.is_empty() { b"." } else { folder };
+            OsString::from_vec([folder, b"/", program.as_bytes()].concat())
+        })
+        .collect()
+}
+
+/// Forks: `None` in the child. The child goes on with a copy of everything.
+///
+/// # Errors
+/// No process could be made.
+pub fn fork() -> io::Result<Option<i32>> {
+    // SAFETY: fleet's programs that fork have one thread, so the child's copy is whole.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Parent { child } => Ok(Some(child.as_raw())),
+        nix::unistd::ForkResult::Child => Ok(None),
+    }
+}
+
+/// Closes all descriptors from `first` on, whoever left them open (close_range(2)).
+pub fn close_from(first: u32) {
+    // SAFETY: at the start of a program nothing of ours lies there yet.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+}
+
+/// Takes a descriptor that the parent passed on, if it is open, and closes it upon exec.
+pub fn inherited(fd: RawFd) -> Option<OwnedFd> {
+    // SAFETY: fcntl on a number that may be no descriptor is an error, no more.
+    let there = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0;
+    // SAFETY: it is open and, at the start of a program, nobody else's.
+    there.then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Defines `main` without the start-up of the Rust runtime, whose pages a supervisor would carry
+/// for months: no handler for stack overflow, no thread name. Signal dispositions stay as they
+/// were inherited.
+#[macro_export]
+macro_rules! bare_main {
+    ($main:path) => {
+        // SAFETY: the C runtime looks for exactly this symbol and signature.
+        #[unsafe(no_mangle)]
+        extern "C" fn main(_count: i32, _arguments: *const *const u8) -> i32 {
+            $main()
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    fn run(command: &[&str], cwd: &str) -> (i32, Option<(Step, i32)>) {
+        let shared = crate::Shared::new(0).unwrap();
+        let report = Report { pid: &shared.words()[0], error: &shared.words()[1] };
+        let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+        let null = File::options().read(true).write(true).open("/dev/null").unwrap();
+        let fd = null.as_fd();
+        let launch = Launch::new(&command, &["PATH=/usr/bin:/bin".into()], cwd.as_ref()).unwrap();
+        let pid = launch.start([fd, fd, fd], report).unwrap();
+        let status = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None).unwrap();
+        let nix::sys::wait::WaitStatus::Exited(_, code) = status else { panic!("{status:?}") };
+        (code, report.failure().map(|(step, e)| (step, e.raw_os_error().unwrap())))
+    }
+
+    #[test]
+    fn a_command_runs_or_says_why_not() {
+        assert_eq!(run(&["sh", "-c", "exit 7"], "/"), (7, None));
+        assert_eq!(run(&["no-such-command"], "/").1, Some((Step::Exec, libc::ENOENT)));
+        assert_eq!(run(&["/etc/passwd"], "/").1, Some((Step::Exec, libc::EACCES)));
+        assert_eq!(run(&["true"], "/no/such/folder").1, Some((Step::Chdir, libc::ENOENT)));
+    }
+
+    #[test]
+    fn a_script_without_a_first_line_is_for_the_shell() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("script");
+        std::fs::write(&script, "exit $1\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(run(&[script.to_str().unwrap(), "9"], "/"), (9, None));
+    }
+
+    #[test]
+    fn names_are_looked_for_in_the_childs_own_path() {
+        let env = ["PATH=/a::/b".into()];
+        let found = candidates("x".as_ref(), &env);
+        assert_eq!(found, ["/a/x", "./x", "/b/x"]);
+        assert_eq!(candidates("./x".as_ref(), &env), ["./x"]);
+    }
+}

@@ -1,0 +1,115 @@
+//! Waiting for children.
+
+use std::io;
+
+use fleet_core::Outcome;
+use nix::errno::Errno;
+
+/// What happened to a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It ended.
+    Ended(i32, Outcome),
+    /// It was suspended.
+    Stopped(i32),
+    /// It was continued.
+    Continued(i32),
+}
+
+impl Change {
+    /// The child.
+    pub fn pid(self) -> i32 {
+        match self {
+            Change::Ended(pid, _) | Change::Stopped(pid) | Change::Continued(pid) => pid,
+        }
+    }
+}
+
+/// What a child used, from wait4(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time of it and the children that it waited for.
+    pub cpu_micros: u64,
+    /// Largest resident size of one of them.
+    pub max_resident_bytes: u64,
+}
+
+/// Looks at the next change of any child without taking it: whoever is killed between looking
+/// and [`take`]-ing leaves it for its successor.
+///
+/// `Ok(None)`: there are children, and nothing happened (only when not told to `block`).
+///
+/// # Errors
+/// `NotFound` when there are no children, `Interrupted` by a signal.
+pub fn look(block: bool) -> io::Result<Option<Change>> {
+    let mut flags = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED | libc::WNOWAIT;
+    if !block {
+        flags |= libc::WNOHANG;
+    }
+    // SAFETY: the structure is integers and pointers, for which zero is a value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel fills the structure that we own.
+    let waited = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
+    match Errno::result(waited) {
+        Ok(_) => {}
+        Err(Errno::ECHILD) => return Err(io::ErrorKind::NotFound.into()),
+        Err(errno) => return Err(errno.into()),
+    }
+    // SAFETY: waitid(2) fills these fields of the union, or leaves the pid zero.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Ok(match info.si_code {
+        _ if pid == 0 => None,
+        libc::CLD_EXITED => Some(Change::Ended(pid, Outcome::Code(status))),
+        libc::CLD_KILLED => Some(Change::Ended(pid, signal(status, false))),
+        libc::CLD_DUMPED => Some(Change::Ended(pid, signal(status, true))),
+        libc::CLD_STOPPED | libc::CLD_TRAPPED => Some(Change::Stopped(pid)),
+        _ => Some(Change::Continued(pid)),
+    })
+}
+
+fn signal(signal: i32, core: bool) -> Outcome {
+    Outcome::Signal { signal, core }
+}
+
+/// Takes the change that [`look`] showed.
+pub fn take(change: Change) -> Usage {
+    let mut status = 0;
+    // SAFETY: the structure is integers, for which zero is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let flags = libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED;
+    // SAFETY: the kernel fills both values that we own.
+    unsafe { libc::wait4(change.pid(), &raw mut status, flags, &raw mut usage) };
+    let micros = |t: libc::timeval| t.tv_sec as u64 * 1_000_000 + t.tv_usec as u64;
+    Usage {
+        cpu_micros: micros(usage.ru_utime) + micros(usage.ru_stime),
+        // getrusage(2): in kilobytes.
+        max_resident_bytes: usage.ru_maxrss as u64 * 1024,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_look_leaves_the_change_to_be_taken() {
+        // The only test of this crate that waits for *any* child runs in a child of its own.
+        let Some(child) = crate::fork().unwrap() else {
+            let passed = std::panic::catch_unwind(|| {
+                assert_eq!(look(false).unwrap_err().kind(), io::ErrorKind::NotFound);
+                #[expect(clippy::zombie_processes, reason = "reaped by the functions under test")]
+                let child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+                let expected = Change::Ended(child.id() as i32, Outcome::Code(3));
+                assert_eq!(look(true).unwrap(), Some(expected));
+                assert_eq!(look(false).unwrap(), Some(expected));
+                assert!(take(expected).max_resident_bytes > 0);
+                assert_eq!(look(false).unwrap_err().kind(), io::ErrorKind::NotFound);
+            });
+            // SAFETY: the child of a test leaves without running the parent's exit handlers.
+            unsafe { libc::_exit(i32::from(passed.is_err())) }
+        };
+        let status = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(child), None).unwrap();
+        assert!(matches!(status, nix::sys::wait::WaitStatus::Exited(_, 0)), "{status:?}");
+    }
+}
