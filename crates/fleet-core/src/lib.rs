@@ -29,7 +29,7 @@ pub use end::{Cause, End, Outcome};
 pub use event::EventRecord;
 pub use id::{BadId, Id, RunKey};
 pub use label::{BadLabel, Label, Labels};
-pub use record::{Health, Incarnation, LogTotals, ProcessRecord, Shim, StopAsked};
+pub use record::{Health, Incarnation, LogTotals, ProcessRecord, Shim, StopAsked, StopRequest};
 pub use signal::{BadSignal, Signal};
 pub use spec::{Backoff, CrashLimit, LogLimits, Restart, Spec};
 pub use state::{Happening, Observed, Refused, State};

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::end::End;
 use crate::id::{Id, RunKey};
 use crate::label::Labels;
+use crate::signal::Signal;
+use crate::spec::{Restart, Spec};
 use crate::state::State;
 use crate::time::Timestamp;
 
@@ -168,9 +170,57 @@ pub struct ProcessRecord {
     pub exit: Option<End>,
 }
 
+/// How a stop is to go, put beside the run before its shim is asked for it by a signal, which can
+/// carry no more than its number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StopRequest {
+    /// Who asks.
+    pub by: String,
+    /// How long it may take to end before it is killed; absent: as it was spawned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_seconds: Option<f64>,
+    /// What asks it to end; absent: as it was spawned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Signal>,
+}
+
 impl ProcessRecord {
     /// The value of `kind`.
     pub const KIND: &'static str = "process";
+
+    /// The first record of a run: wanted, and about to start.
+    pub fn starting(spec: &Spec, boot: String, host: String) -> ProcessRecord {
+        ProcessRecord {
+            kind: ProcessRecord::KIND.to_owned(),
+            ts: spec.spawned_at,
+            id: spec.id.clone(),
+            run: spec.run,
+            attempt: 1,
+            v: None,
+            state: State::Starting,
+            pid: None,
+            pid_start: None,
+            pid_inode: None,
+            boot,
+            host,
+            shim: None,
+            ports: spec.ports.clone(),
+            command: spec.command.iter().map(|a| a.to_string_lossy().into_owned()).collect(),
+            cwd: spec.cwd.to_string_lossy().into_owned(),
+            labels: spec.labels.clone(),
+            restart: (spec.restart != Restart::No).then(|| spec.restart.to_string()),
+            restarts: 0,
+            health: None,
+            status: None,
+            spawned_at: spec.spawned_at,
+            started_at: None,
+            ended_at: None,
+            retry_at: None,
+            stop: None,
+            log: None,
+            exit: None,
+        }
+    }
 
     /// The key of its history.
     pub fn key(&self) -> RunKey {

@@ -53,14 +53,14 @@ impl LogFile {
     }
 
     /// Sets the current file aside if it has reached its size, under the time of its first line,
-    /// and removes the oldest beyond the number that is kept. Whole lines only: call it between
+    /// says whether it did, and removes the oldest beyond the number that is kept. Whole lines only: call it between
     /// batches. A crash at any step leaves every line in one file or another.
     ///
     /// # Errors
     /// The folder cannot be written; the log goes on in the current file.
-    pub fn rotate_if_full(&mut self, size: u64) -> io::Result<()> {
+    pub fn rotate_if_full(&mut self, size: u64) -> io::Result<bool> {
         if size < self.limits.max_bytes {
-            return Ok(());
+            return Ok(false);
         }
         let mut kept = set_aside_files(&self.folder)?;
         let name = self.name_after(kept.last())?;
@@ -71,7 +71,7 @@ impl LogFile {
         for old in &kept[..surplus] {
             fs::remove_file(self.folder.join(old))?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The time of the first line, or a moment after the file that was set aside last: names sort

@@ -69,14 +69,18 @@ impl Launch {
     }
 
     /// Starts the command in a new session, with default signal dispositions and an empty signal
-    /// mask, and with these three descriptors and no other.
+    /// mask, and with these descriptors as 0, 1, 2 … and none but those that were not
+    /// close-on-exec.
     ///
     /// Returns when execve(2) has worked or failed (`CLONE_VFORK`): ask `report` which. A child
     /// that failed is a zombie to be reaped.
     ///
     /// # Errors
     /// No process could be made.
-    pub fn start(&self, stdio: [BorrowedFd<'_>; 3], report: Report<'_>) -> io::Result<i32> {
+    pub fn start(&self, files: &[BorrowedFd<'_>], report: Report<'_>) -> io::Result<i32> {
+        // Copies above all targets, so that none is overwritten before it is copied.
+        let files: Vec<OwnedFd> =
+            files.iter().map(|fd| copy_above(*fd, files.len())).collect::<io::Result<_>>()?;
         let argv = pointers(&self.argv);
         let env = pointers(&self.env);
         let mut shell_argv = vec![c"/bin/sh".as_ptr(), ptr::null()];
@@ -87,7 +91,7 @@ impl Launch {
         let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
         if Errno::result(pid)? == 0 {
             // SAFETY: we are the child; all pointers were made before and live in our copy.
-            unsafe { self.become_command(stdio, &argv, &env, &mut shell_argv, report) }
+            unsafe { self.become_command(&files, &argv, &env, &mut shell_argv, report) }
         }
         Ok(pid as i32)
     }
@@ -96,7 +100,7 @@ impl Launch {
     /// Only in a fresh child. `argv`, `env` and `shell_argv` end in null pointers.
     unsafe fn become_command(
         &self,
-        stdio: [BorrowedFd<'_>; 3],
+        files: &[OwnedFd],
         argv: &[*const libc::c_char],
         env: &[*const libc::c_char],
         shell_argv: &mut [*const libc::c_char],
@@ -107,7 +111,7 @@ impl Launch {
             report.pid.store(libc::getpid() as u64, Ordering::Release);
             libc::setsid();
             clean_signals();
-            for (target, source) in stdio.iter().enumerate() {
+            for (target, source) in files.iter().enumerate() {
                 libc::dup2(source.as_raw_fd(), target as RawFd);
             }
             if libc::chdir(self.cwd.as_ptr()) != 0 {
@@ -156,6 +160,13 @@ unsafe fn clean_signals() {
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
     }
+}
+
+/// A copy of a descriptor with a number not below `lowest`, close-on-exec.
+fn copy_above(fd: BorrowedFd<'_>, lowest: usize) -> io::Result<OwnedFd> {
+    let copy = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(lowest as RawFd))?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 fn pointers(list: &[CString]) -> Vec<*const libc::c_char> {
@@ -230,7 +241,7 @@ mod tests {
         let null = File::options().read(true).write(true).open("/dev/null").unwrap();
         let fd = null.as_fd();
         let launch = Launch::new(&command, &["PATH=/usr/bin:/bin".into()], cwd.as_ref()).unwrap();
-        let pid = launch.start([fd, fd, fd], report).unwrap();
+        let pid = launch.start(&[fd, fd, fd], report).unwrap();
         let status = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None).unwrap();
         let nix::sys::wait::WaitStatus::Exited(_, code) = status else { panic!("{status:?}") };
         (code, report.failure().map(|(step, e)| (step, e.raw_os_error().unwrap())))

@@ -32,5 +32,5 @@ pub use pidfd::{PidFd, incarnation, living};
 pub use proc::{Proc, Stat};
 pub use shared::{Pages, Shared};
 pub use signals::{Received, Signals};
-pub use tree::descendants;
+pub use tree::{descendants, marked};
 pub use wait::{Change, Usage, look, take};

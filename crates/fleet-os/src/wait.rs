@@ -8,8 +8,8 @@ use nix::errno::Errno;
 /// What happened to a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It ended.
-    Ended(i32, Outcome),
+    /// It ended, having used this.
+    Ended(i32, Outcome, Usage),
     /// It was suspended.
     Stopped(i32),
     /// It was continued.
@@ -20,12 +20,12 @@ impl Change {
     /// The child.
     pub fn pid(self) -> i32 {
         match self {
-            Change::Ended(pid, _) | Change::Stopped(pid) | Change::Continued(pid) => pid,
+            Change::Ended(pid, ..) | Change::Stopped(pid) | Change::Continued(pid) => pid,
         }
     }
 }
 
-/// What a child used, from wait4(2).
+/// What a child used (getrusage(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// CPU time of it and the children that it waited for.
@@ -46,10 +46,13 @@ pub fn look(block: bool) -> io::Result<Option<Change>> {
     if !block {
         flags |= libc::WNOHANG;
     }
-    // SAFETY: the structure is integers and pointers, for which zero is a value.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel fills the structure that we own.
-    let waited = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
+    // SAFETY: both structures are integers and pointers, for which zero is a value.
+    let (mut info, mut usage): (libc::siginfo_t, libc::rusage) = unsafe { std::mem::zeroed() };
+    // The system call, unlike the library's function, tells the resource use as well.
+    // SAFETY: the kernel fills the two structures that we own.
+    let waited = unsafe {
+        libc::syscall(libc::SYS_waitid, libc::P_ALL, 0, &raw mut info, flags, &raw mut usage)
+    };
     match Errno::result(waited) {
         Ok(_) => {}
         Err(Errno::ECHILD) => return Err(io::ErrorKind::NotFound.into()),
@@ -57,34 +60,31 @@ pub fn look(block: bool) -> io::Result<Option<Change>> {
     }
     // SAFETY: waitid(2) fills these fields of the union, or leaves the pid zero.
     let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-    Ok(match info.si_code {
-        _ if pid == 0 => None,
-        libc::CLD_EXITED => Some(Change::Ended(pid, Outcome::Code(status))),
-        libc::CLD_KILLED => Some(Change::Ended(pid, signal(status, false))),
-        libc::CLD_DUMPED => Some(Change::Ended(pid, signal(status, true))),
-        libc::CLD_STOPPED | libc::CLD_TRAPPED => Some(Change::Stopped(pid)),
-        _ => Some(Change::Continued(pid)),
-    })
+    let outcome = match info.si_code {
+        _ if pid == 0 => return Ok(None),
+        libc::CLD_EXITED => Outcome::Code(status),
+        libc::CLD_KILLED => Outcome::Signal { signal: status, core: false },
+        libc::CLD_DUMPED => Outcome::Signal { signal: status, core: true },
+        libc::CLD_STOPPED | libc::CLD_TRAPPED => return Ok(Some(Change::Stopped(pid))),
+        _ => return Ok(Some(Change::Continued(pid))),
+    };
+    Ok(Some(Change::Ended(pid, outcome, usage_of(&usage))))
 }
 
-fn signal(signal: i32, core: bool) -> Outcome {
-    Outcome::Signal { signal, core }
-}
-
-/// Takes the change that [`look`] showed.
-pub fn take(change: Change) -> Usage {
-    let mut status = 0;
-    // SAFETY: the structure is integers, for which zero is a value.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    let flags = libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED;
-    // SAFETY: the kernel fills both values that we own.
-    unsafe { libc::wait4(change.pid(), &raw mut status, flags, &raw mut usage) };
+fn usage_of(usage: &libc::rusage) -> Usage {
     let micros = |t: libc::timeval| t.tv_sec as u64 * 1_000_000 + t.tv_usec as u64;
     Usage {
         cpu_micros: micros(usage.ru_utime) + micros(usage.ru_stime),
         // getrusage(2): in kilobytes.
         max_resident_bytes: usage.ru_maxrss as u64 * 1024,
     }
+}
+
+/// Takes the change that [`look`] showed.
+pub fn take(change: Change) {
+    let flags = libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED;
+    // SAFETY: wait4(2) with null pointers takes the status and writes nothing.
+    unsafe { libc::wait4(change.pid(), std::ptr::null_mut(), flags, std::ptr::null_mut()) };
 }
 
 #[cfg(test)]
@@ -100,10 +100,14 @@ mod tests {
                 assert_eq!(look(false).unwrap_err().kind(), io::ErrorKind::NotFound);
                 #[expect(clippy::zombie_processes, reason = "reaped by the functions under test")]
                 let child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
-                let expected = Change::Ended(child.id() as i32, Outcome::Code(3));
-                assert_eq!(look(true).unwrap(), Some(expected));
-                assert_eq!(look(false).unwrap(), Some(expected));
-                assert!(take(expected).max_resident_bytes > 0);
+                let change = look(true).unwrap().unwrap();
+                let Change::Ended(pid, Outcome::Code(3), usage) = change else {
+                    panic!("{change:?}");
+                };
+                assert_eq!(pid, child.id() as i32);
+                assert!(usage.max_resident_bytes > 0);
+                assert_eq!(look(false).unwrap(), Some(change));
+                take(change);
                 assert_eq!(look(false).unwrap_err().kind(), io::ErrorKind::NotFound);
             });
             // SAFETY: the child of a test leaves without running the parent's exit handlers.

@@ -173,6 +173,11 @@ impl RunDir {
         self.0.join("shim.lock")
     }
 
+    /// How a stop is to go, for the shim to read when it is asked.
+    pub fn stop_request(&self) -> PathBuf {
+        self.0.join("stop.json")
+    }
+
     /// One JSON line for each attempt after the first: which, and when it began. Tells log
     /// readers which attempt a line is of, and a shim that takes over how often it died.
     pub fn attempts(&self) -> PathBuf {

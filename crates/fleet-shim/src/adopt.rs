@@ -1,0 +1,64 @@
+//! Taking over a run whose keeper and shim are both dead.
+
+use std::fs;
+use std::io;
+
+use fleet_core::State;
+use fleet_os::{Proc, marked, monotonic_nanos};
+use fleet_registry::read_record;
+
+use crate::board::{Phase, Totals, Word};
+use crate::post::Post;
+
+/// Puts on the board what the run's record says of it.
+///
+/// The process is nobody's child here: its end is seen through a pidfd, and how it ended is what
+/// the kernel tells strangers, or unknown.
+pub(crate) fn put_on_board(post: &mut Post) -> io::Result<()> {
+    let record = read_record(&post.dir)?;
+    let board = &post.board;
+    board.set(Word::Replaced, 1);
+    board.set(Word::Stranger, 1);
+    board.set(Word::DeathsInARow, u64::from(record.restarts));
+    if let Some(log) = record.log {
+        board.begin_batch(fleet_logfile::Stream::Stdout, true, (0, 0));
+        let open = fleet_logfile::Open::default();
+        board.commit(fleet_logfile::Stream::Stdout, open, Totals { log, ..Totals::default() });
+    }
+    match record.state {
+        State::Backoff => {
+            board.set_phase(Phase::Pausing);
+            board.set(Word::RetryAt, monotonic_nanos());
+        }
+        _ => {
+            let main = record.pid.or_else(|| unrecorded_main(post));
+            board.set(Word::ChildPid, main.unwrap_or(0) as u64);
+            board.set(Word::StartedAt, started_at(&post.proc, main));
+            board.set(Word::OomKills, u64::MAX);
+            board.set_phase(Phase::Alive);
+        }
+    }
+    Ok(())
+}
+
+/// A main process that was started in the very moment when its supervisors died.
+fn unrecorded_main(post: &Post) -> Option<i32> {
+    let marks = [
+        format!("FLEET_HOME={}", post.home.path().display()),
+        format!("FLEET_ID={}", post.spec.id),
+        format!("FLEET_RUN={}", post.spec.run),
+    ];
+    marked(&post.proc, &marks).into_iter().min()
+}
+
+/// When a process started, on the monotonic clock as far as the machine did not sleep; now if it
+/// is gone.
+fn started_at(proc: &Proc, pid: Option<i32>) -> u64 {
+    let age = || {
+        let start = proc.stat(pid?).ok()?.start as f64 / 100.0;
+        let uptime = fs::read_to_string(proc.root().join("uptime")).ok()?;
+        let uptime: f64 = uptime.split(' ').next()?.parse().ok()?;
+        Some(((uptime - start).max(0.0) * 1e9) as u64)
+    };
+    monotonic_nanos().saturating_sub(age().unwrap_or(0))
+}

@@ -1,0 +1,68 @@
+//! The keeper: a shim's parent, asleep until the shim dies.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use fleet_os::{Change, fork, look, take};
+
+use crate::board::{Board, Word};
+use crate::post::Post;
+
+/// How a keeper's watch ends.
+pub(crate) enum Watch {
+    /// The run is over.
+    Over,
+    /// This process is the new shim, forked when the old one had died.
+    Replaced,
+}
+
+/// Sleeps in waitid(2) beside the shim. When the shim dies, its children become the keeper's
+/// (PR_SET_CHILD_SUBREAPER, prctl(2)), so that their true exit status comes here, and a new shim
+/// is forked at once; it goes on from the board.
+pub(crate) fn keep_watch(post: &Post, mut shim: i32) -> Watch {
+    loop {
+        let change = match look(true) {
+            Ok(Some(change)) => change,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Watch::Over,
+            _ => continue,
+        };
+        note(&post.board, change);
+        if matches!(change, Change::Ended(pid, ..) if pid == shim) {
+            if post.board.get(Word::Over) != 0 {
+                return Watch::Over;
+            }
+            match fork_at_last() {
+                Some(pid) => shim = pid,
+                None => return Watch::Replaced,
+            }
+        }
+        let _ = post.bell.write(1);
+    }
+}
+
+/// Puts what happened to a child on the board, then takes it from the kernel: in this order, so
+/// that whoever dies in between leaves the status with one of them.
+pub(crate) fn note(board: &Board, change: Change) {
+    if change.pid() as u64 == board.get(Word::ChildPid) {
+        match change {
+            Change::Ended(_, outcome, usage) => {
+                board.set_usage(usage);
+                board.set_outcome(outcome);
+            }
+            Change::Stopped(_) => board.set(Word::MainSuspended, 1),
+            Change::Continued(_) => board.set(Word::MainSuspended, 0),
+        }
+    }
+    take(change);
+}
+
+/// Forks, however long it takes until a process can be had; the workload runs on meanwhile.
+fn fork_at_last() -> Option<i32> {
+    loop {
+        match fork() {
+            Ok(child) => return child,
+            Err(_) => thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! From the pipes to the log, so that a kill at any moment loses and doubles nothing.
+//!
+//! A batch goes through these steps: its stream and the position in the log are put on the board;
+//! the kernel moves the output into shared memory and counts it there; the time stamp is put on
+//! the board; the lines are appended to the log; one store makes what is left open, and the
+//! totals, the ones in force. A successor that finds a batch in flight formats it again, with the
+//! same stamp and so to the same bytes, and appends what the log lacks of it.
+
+use std::io;
+
+use fleet_core::Timestamp;
+use fleet_logfile::{Counts, LogFile, LogOutput, MAX_PIECE, Open, Stream, format, notice};
+use fleet_os::Pages;
+
+use crate::board::{BATCH, BATCH_AT, Board, Totals, Word};
+use crate::post::Post;
+
+/// Log lines on their way to one write(2).
+const BUFFER: usize = 128 << 10;
+
+/// The capture of one run's output.
+pub(crate) struct Capture {
+    log: Option<LogFile>,
+    buffer: Pages,
+    /// Why the log could not be written last time.
+    pub(crate) trouble: Option<String>,
+}
+
+impl Capture {
+    /// Opens the log, and finishes what a predecessor had in flight.
+    pub(crate) fn open(post: &mut Post) -> io::Result<Capture> {
+        let mut capture = Capture { log: None, buffer: Pages::new(BUFFER)?, trouble: None };
+        if let Some(stream) = post.board.in_flight() {
+            capture.recover(post, stream);
+        }
+        Ok(capture)
+    }
+
+    /// Takes one batch from a pipe; how many bytes it was.
+    pub(crate) fn take(&mut self, post: &mut Post, stream: Stream) -> usize {
+        let log = self.position(post);
+        post.board.begin_batch(stream, false, log);
+        let length = post.take_from_pipe(stream).unwrap_or(0);
+        if length == 0 {
+            post.board.abandon();
+        } else {
+            self.write(&mut post.board, stream, length, 0);
+        }
+        length
+    }
+
+    /// Puts a line that is still open into the log as far as it goes.
+    pub(crate) fn flush(&mut self, post: &mut Post, stream: Stream) {
+        if post.board.open_line(stream).0.length > 0 {
+            let log = self.position(post);
+            post.board.begin_batch(stream, true, log);
+            self.write(&mut post.board, stream, 0, 0);
+        }
+    }
+
+    /// Takes everything that the pipes hold, and ends all open lines.
+    pub(crate) fn drain(&mut self, post: &mut Post) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            while self.take(post, stream) > 0 {}
+            self.flush(post, stream);
+        }
+    }
+
+    /// Gives the memory of the buffers back until output comes again.
+    pub(crate) fn rest(&mut self, post: &mut Post) {
+        self.buffer.give_back();
+        post.board.shared.give_back(BATCH_AT..BATCH_AT + BATCH);
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let next = post.board.next_text(stream);
+            post.board.shared.give_back(next);
+            let (open, text) = post.board.open_line(stream);
+            if open.length == 0 {
+                post.board.shared.give_back(text.start..text.start + MAX_PIECE);
+            }
+        }
+    }
+
+    /// Inode and size of the log, which is opened or set aside first if need be. Zeros when there
+    /// is none: the batch is then counted as dropped.
+    fn position(&mut self, post: &Post) -> (u64, u64) {
+        let result = self.try_position(post);
+        result.unwrap_or_else(|e| {
+            self.log = None;
+            self.trouble = Some(e.to_string());
+            (0, 0)
+        })
+    }
+
+    fn try_position(&mut self, post: &Post) -> io::Result<(u64, u64)> {
+        let log = match &mut self.log {
+            Some(log) => log,
+            empty => empty.insert(LogFile::open(&post.dir.log(), post.spec.log)?),
+        };
+        let (inode, size) = log.position()?;
+        if log.rotate_if_full(size)? { log.position() } else { Ok((inode, size)) }
+    }
+
+    fn recover(&mut self, post: &mut Post, stream: Stream) {
+        let flush = post.board.get(Word::BatchFlush) != 0;
+        let length = post.board.shared.moved(BATCH_AT, Word::Taken as usize);
+        if !flush && length == 0 {
+            return post.board.abandon();
+        }
+        let before = (post.board.get(Word::LogInode), post.board.get(Word::LogSize));
+        // Not by way of `position`: the log must not be set aside before the batch is whole.
+        self.log = LogFile::open(&post.dir.log(), post.spec.log).ok();
+        let now = self.log.as_ref().and_then(|log| log.position().ok()).unwrap_or_default();
+        let stamped = post.board.get(Word::BatchStamp) != 0;
+        let done = if stamped && now.0 == before.0 { now.1.saturating_sub(before.1) } else { 0 };
+        self.write(&mut post.board, stream, length, done);
+    }
+
+    /// Formats and appends the batch in flight, of which the log has `done` bytes, and commits it.
+    fn write(&mut self, board: &mut Board, stream: Stream, length: usize, done: u64) {
+        if board.get(Word::BatchStamp) == 0 {
+            board.set(Word::BatchStamp, Timestamp::now().nanos() as u64);
+        }
+        let now = board.get(Word::BatchStamp) as i64;
+        let size = board.get(Word::LogSize);
+        let mut totals = board.totals();
+        let (batch, next) = board.batch(stream, length, now);
+        let before = batch.open.length + length;
+        let (open, counts) = match &self.log {
+            None => {
+                let formatted = format(batch, next, &mut ());
+                dropped(&mut totals, before, formatted, now);
+                formatted
+            }
+            Some(log) => {
+                let mut out = LogOutput::new(log, self.buffer.as_mut_slice(), done);
+                if totals.unsaid_bytes > 0 {
+                    notice(now, &dropped_words(&totals, now, self.trouble.as_deref()), &mut out);
+                }
+                let formatted = format(batch, next, &mut out);
+                match out.finish() {
+                    Ok(()) => {
+                        (totals.unsaid_bytes, totals.unsaid_lines) = (0, 0);
+                        self.trouble = None;
+                    }
+                    Err(e) => {
+                        log.truncate(size);
+                        self.trouble = Some(e.to_string());
+                        dropped(&mut totals, before, formatted, now);
+                    }
+                }
+                formatted
+            }
+        };
+        totals.log.bytes += counts.bytes;
+        totals.log.lines += counts.lines;
+        totals.log.folded_bytes += counts.folded;
+        board.commit(stream, open, totals);
+    }
+}
+
+/// Counts a batch that could not be written: all of it but what is still open or was folded.
+fn dropped(totals: &mut Totals, before: usize, (open, counts): (Open, Counts), now: i64) {
+    let bytes = (before as u64).saturating_sub(open.length as u64 + counts.folded);
+    if totals.unsaid_bytes == 0 {
+        totals.unsaid_since = now;
+    }
+    totals.unsaid_bytes += bytes;
+    totals.unsaid_lines += counts.lines;
+    totals.log.dropped_bytes += bytes;
+    totals.log.dropped_lines += counts.lines;
+}
+
+/// What was dropped, in words.
+pub(crate) fn dropped_words(totals: &Totals, now: i64, why: Option<&str>) -> String {
+    format!(
+        "{} lines, {} bytes dropped from {} to {}: {}",
+        totals.unsaid_lines,
+        totals.unsaid_bytes,
+        Timestamp::from_nanos(totals.unsaid_since),
+        Timestamp::from_nanos(now),
+        why.unwrap_or("the log could not be written"),
+    )
+}

@@ -1,0 +1,96 @@
+//! Saying what happened: the run's own record, the registry, the events.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::time::Duration;
+
+use fleet_core::{EventRecord, ProcessRecord, Timestamp};
+use fleet_os::monotonic_nanos;
+use fleet_registry::{RegistryLock, RunDir, make_dir, write_record};
+use serde_json::{Map, Value};
+
+use crate::board::Word;
+use crate::supervise::{MILLI, Shim};
+
+impl Shim<'_> {
+    /// Writes the record as it is now. Nobody is waited for longer than a moment, since output
+    /// must be taken meanwhile: what the registry cannot take now it gets later.
+    pub(crate) fn publish(&mut self) {
+        self.record.ts = Timestamp::now();
+        self.record.log = Some(self.post.board.totals().log);
+        store(&self.post.dir, &self.record);
+        self.append_to_registry(Duration::from_millis(2));
+    }
+
+    /// Writes the last record of the run. The process is gone, so that waiting hurts nobody now.
+    pub(crate) fn publish_end(&mut self) {
+        self.publish();
+        if self.registry_at.take().is_some() {
+            self.append_to_registry(Duration::from_secs(10));
+        }
+    }
+
+    pub(crate) fn append_to_registry(&mut self, limit: Duration) {
+        let home = &self.post.home;
+        let appended = RegistryLock::take_within(home, limit).and_then(|l| l.append(&self.record));
+        self.registry_at = appended.is_err().then(|| monotonic_nanos() + 200 * MILLI);
+    }
+
+    /// Writes one event. One that cannot be written is lost: nothing waits for it.
+    pub(crate) fn event(&self, event: &str, message: impl Into<String>, data: Value) {
+        let ts = Timestamp::now();
+        let number = self.post.board.add(Word::EventNumber);
+        let record = EventRecord {
+            kind: EventRecord::KIND.to_owned(),
+            ts,
+            event_id: format!("{:x}-{:x}-{number:x}", ts.nanos(), std::process::id()),
+            event: event.to_owned(),
+            id: Some(self.record.id.clone()),
+            run: Some(self.record.run),
+            attempt: Some(self.record.attempt),
+            labels: self.record.labels.clone(),
+            message: Some(message.into()),
+            data: match data {
+                Value::Object(data) => data,
+                _ => Map::new(),
+            },
+        };
+        let _ = self.append_event(&record);
+    }
+
+    fn append_event(&self, record: &EventRecord) -> io::Result<()> {
+        let path = self.post.home.events(record.ts);
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        let open = || OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+        let mut file = match (open(), path.parent()) {
+            (Err(e), Some(folder)) if e.kind() == io::ErrorKind::NotFound => {
+                make_dir(folder)?;
+                open()?
+            }
+            (opened, _) => opened?,
+        };
+        file.write_all(&line)
+    }
+}
+
+/// Makes the record the newest one of its run. On a full disk, where no new file can be made, it
+/// takes the blocks of the old one, if need be without the last lines of stderr.
+fn store(dir: &RunDir, record: &ProcessRecord) {
+    if write_record(dir, record).is_ok() || overwrite(dir, record).is_ok() {
+        return;
+    }
+    let mut short = record.clone();
+    if let Some(exit) = &mut short.exit {
+        exit.stderr_tail.clear();
+    }
+    let _ = overwrite(dir, &short);
+}
+
+fn overwrite(dir: &RunDir, record: &ProcessRecord) -> io::Result<()> {
+    let json = serde_json::to_vec(record)?;
+    let file = OpenOptions::new().write(true).open(dir.record())?;
+    file.write_all_at(&json, 0)?;
+    file.set_len(json.len() as u64)
+}

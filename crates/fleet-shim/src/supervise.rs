@@ -1,0 +1,449 @@
+//! The shim's loop: one thread around poll(2), asleep until something happens.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
+
+use fleet_core::{Happening, Health, Outcome, ProcessRecord, Shim as ShimRecord};
+use fleet_logfile::Stream;
+use fleet_os::{PidFd, Signals, host_name, incarnation, look, monotonic_nanos};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde_json::json;
+
+use crate::board::{Phase, Why, Word};
+use crate::keeper;
+use crate::notify::{self, Said};
+use crate::output::{Capture, dropped_words};
+use crate::post::Post;
+
+pub(crate) const MILLI: u64 = 1_000_000;
+pub(crate) const SECOND: u64 = 1000 * MILLI;
+
+/// An open line goes into the log after this time.
+const OPEN_LINE: u64 = SECOND;
+/// Buffers are given back after this time without output.
+const REST: u64 = 20 * MILLI;
+/// A status is published at most this often.
+const STATUS: u64 = 10 * SECOND;
+/// How long init, or whoever reaps, may take until the kernel tells how a process ended.
+const OUTCOME: u64 = 5 * SECOND;
+/// A read below this size is a small one; after some of them in a row a nap lets more gather.
+const SMALL_READ: usize = 4 << 10;
+const NAP: Duration = Duration::from_micros(50);
+
+/// Why a shim leaves its loop.
+pub(crate) enum Leave {
+    /// The run is over.
+    Over,
+    /// The keeper died: this process is to be the next keeper, with a fresh shim below it.
+    KeeperDied,
+}
+
+/// A shim at work.
+pub(crate) struct Shim<'a> {
+    pub(crate) post: &'a mut Post,
+    pub(crate) record: ProcessRecord,
+    pub(crate) capture: Capture,
+    /// The main process, while it is thought to live.
+    pub(crate) main: Option<PidFd>,
+    /// When the registry is tried again (all times: monotonic nanoseconds).
+    pub(crate) registry_at: Option<u64>,
+    keeper: Option<PidFd>,
+    signals: Signals,
+    report: Option<File>,
+    flush_at: [Option<u64>; 2],
+    rest_at: Option<u64>,
+    status_at: Option<u64>,
+    /// Until when the kernel is asked how the main process ended.
+    outcome_until: Option<u64>,
+    small_reads: u32,
+    drop_said: bool,
+    leaving: bool,
+}
+
+const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
+
+/// Looks after the run until it is over or the keeper dies.
+///
+/// # Errors
+/// No descriptor or memory to work with; the keeper tries again.
+pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Result<Leave> {
+    let signals = Signals::block_all()?;
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+    let is_child = nix::unistd::getppid().as_raw() == post.keeper;
+    let keeper = is_child.then(|| PidFd::open(post.keeper).ok()).flatten();
+    let capture = Capture::open(post)?;
+    let record = known_record(post);
+    let mut shim = Shim {
+        record,
+        capture,
+        main: None,
+        registry_at: None,
+        keeper,
+        signals,
+        report,
+        flush_at: [None; 2],
+        rest_at: Some(monotonic_nanos() + REST),
+        status_at: None,
+        outcome_until: None,
+        small_reads: 0,
+        drop_said: false,
+        leaving: false,
+        post,
+    };
+    shim.take_up();
+    while !shim.leaving {
+        if shim.keeper.is_none() {
+            return Ok(Leave::KeeperDied);
+        }
+        shim.turn();
+    }
+    Ok(Leave::Over)
+}
+
+/// The newest record of the run, or its first one.
+fn known_record(post: &Post) -> ProcessRecord {
+    fleet_registry::read_record(&post.dir)
+        .unwrap_or_else(|_| ProcessRecord::starting(&post.spec, post.boot.clone(), host_name()))
+}
+
+impl Shim<'_> {
+    /// Goes on where the board says that the run is.
+    fn take_up(&mut self) {
+        let me = incarnation(std::process::id() as i32).ok();
+        self.record.shim = me.map(|who| ShimRecord { who, keeper: Some(self.post.keeper) });
+        if self.record.state.has_ended() {
+            return self.leave();
+        }
+        let replaces = self.post.board.get(Word::Replaced) > 0;
+        match self.post.board.phase() {
+            Phase::Ready => return self.start_attempt(),
+            Phase::Launching => self.settle_launch(),
+            Phase::Alive => {
+                self.main = PidFd::open(self.post.board.get(Word::ChildPid) as i32).ok()
+            }
+            Phase::MainGone | Phase::Pausing => {}
+        }
+        if self.leaving {
+            return;
+        }
+        for stream in STREAMS {
+            self.watch_open_line(stream);
+        }
+        self.publish();
+        if replaces {
+            let words = "the shim had died; a new one goes on";
+            self.event("shim_replaced", words, json!({}));
+        }
+    }
+
+    /// The main process that a predecessor started, if it is still the same one.
+    fn hold_main(&self) -> Option<PidFd> {
+        match self.record.main() {
+            Some(main) => PidFd::of(main).ok().flatten(),
+            None => PidFd::open(self.post.board.get(Word::ChildPid) as i32).ok(),
+        }
+    }
+
+    /// The predecessor died between fork and exec: waits until the child is either gone on to the
+    /// command or gone. It takes microseconds; without a child, the start is made again.
+    fn settle_launch(&mut self) {
+        let ours = fs::read_link("/proc/self/exe").ok();
+        for _ in 0..2000 {
+            let pid = self.post.board.get(Word::ChildPid) as i32;
+            let failed = self.post.board.report().failure().is_some();
+            let told = self.post.board.outcome().is_some();
+            let theirs = fs::read_link(self.post.proc.path(pid, "exe")).ok();
+            if pid != 0 && (failed || told || theirs.is_some_and(|exe| Some(exe) != ours)) {
+                return self.launched(Ok(()));
+            }
+            if pid == 0 && self.members().is_empty() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.start_attempt();
+    }
+
+    /// Waits for the next thing to happen and deals with it.
+    fn turn(&mut self) {
+        let ready = self.wait();
+        for (at, stream) in STREAMS.into_iter().enumerate() {
+            if ready.output[at] {
+                self.output(stream);
+            }
+        }
+        if ready.keeper {
+            self.keeper = None;
+            return;
+        }
+        if ready.notify {
+            self.heard();
+        }
+        if ready.bell {
+            let _ = self.post.bell.read();
+        }
+        self.signals();
+        self.children();
+        self.look_at_main();
+        if !self.leaving {
+            self.timers();
+        }
+    }
+
+    fn wait(&self) -> Ready {
+        let post = &self.post;
+        // Once it has ended, its descriptor would be ready for ever.
+        let main = self.main.as_ref().filter(|_| self.outcome_until.is_none());
+        let watched = [
+            Some(post.stdout.as_fd()),
+            Some(post.stderr.as_fd()),
+            Some(post.bell.as_fd()),
+            self.keeper.as_ref().map(AsFd::as_fd),
+            post.notify.as_ref().map(AsFd::as_fd),
+            Some(self.signals.as_fd()),
+            main.map(AsFd::as_fd),
+        ];
+        let mut fds: Vec<PollFd<'_>> =
+            watched.iter().flatten().map(|&fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let _ = poll(&mut fds, self.timeout());
+        let mut answers = fds.iter().map(|fd| fd.any().unwrap_or(true));
+        let ready = watched.map(|fd| fd.is_some() && answers.next().unwrap_or(false));
+        let [stdout, stderr, bell, keeper, notify, ..] = ready;
+        Ready { output: [stdout, stderr], bell, keeper, notify }
+    }
+
+    /// Until the next timer, or without end.
+    fn timeout(&self) -> PollTimeout {
+        let now = monotonic_nanos();
+        let next = self.due_times().into_iter().flatten().min();
+        match next {
+            None => PollTimeout::NONE,
+            Some(at) => {
+                let ms = at.saturating_sub(now).div_ceil(MILLI).min(1 << 30);
+                PollTimeout::try_from(ms as i32).unwrap_or(PollTimeout::MAX)
+            }
+        }
+    }
+
+    fn due_times(&self) -> [Option<u64>; 9] {
+        let word = |word| Some(self.post.board.get(word)).filter(|&at| at > 0);
+        let soon = self.outcome_until.map(|_| monotonic_nanos() + 5 * MILLI);
+        [
+            self.flush_at[0],
+            self.flush_at[1],
+            self.rest_at,
+            self.registry_at,
+            self.status_at,
+            soon,
+            word(Word::StopDue),
+            word(Word::RetryAt),
+            self.runtime_limit(),
+        ]
+    }
+
+    fn runtime_limit(&self) -> Option<u64> {
+        let limit = self.post.spec.max_runtime_seconds?;
+        let counts = self.post.board.phase() == Phase::Alive && self.post.board.why() == Why::Not;
+        counts.then(|| self.post.board.get(Word::StartedAt) + (limit * SECOND as f64) as u64)
+    }
+
+    fn timers(&mut self) {
+        let now = monotonic_nanos();
+        let due = |at: Option<u64>| at.is_some_and(|at| at <= now);
+        for (at, stream) in STREAMS.into_iter().enumerate() {
+            if due(self.flush_at[at]) {
+                self.capture.flush(self.post, stream);
+                self.flush_at[at] = None;
+            }
+        }
+        if due(self.rest_at) {
+            self.capture.rest(self.post);
+            self.rest_at = None;
+        }
+        if due(self.registry_at) {
+            self.append_to_registry(Duration::from_millis(2));
+        }
+        if due(self.status_at) {
+            self.status_at = None;
+            self.publish();
+        }
+        if due(self.runtime_limit()) {
+            self.begin_stop(Why::TimedOut, None, None, None);
+        }
+        let word = |word| Some(self.post.board.get(word)).filter(|&at| at > 0);
+        let (stop, retry) = (word(Word::StopDue), word(Word::RetryAt));
+        if due(stop) {
+            self.kill_due();
+        }
+        if due(retry) {
+            self.post.board.set(Word::RetryAt, 0);
+            self.start_again();
+        }
+    }
+
+    fn output(&mut self, stream: Stream) {
+        let length = self.capture.take(self.post, stream);
+        if length == 0 {
+            return;
+        }
+        self.rest_at = Some(monotonic_nanos() + REST);
+        self.watch_open_line(stream);
+        self.tell_of_drops();
+        self.small_reads = if length < SMALL_READ { self.small_reads + 1 } else { 0 };
+        if self.small_reads > 4 {
+            thread::sleep(NAP);
+        }
+    }
+
+    fn watch_open_line(&mut self, stream: Stream) {
+        let open = self.post.board.open_line(stream).0.length > 0;
+        let at = &mut self.flush_at[stream as usize];
+        *at = open.then(|| at.unwrap_or_else(|| monotonic_nanos() + OPEN_LINE));
+    }
+
+    /// One event when dropping begins, one when it is over.
+    fn tell_of_drops(&mut self) {
+        let totals = self.post.board.totals();
+        let dropping = totals.unsaid_bytes > 0;
+        if dropping == self.drop_said {
+            return;
+        }
+        self.drop_said = dropping;
+        let why = self.capture.trouble.as_deref();
+        let words = if dropping {
+            dropped_words(&totals, totals.unsaid_since, why)
+        } else {
+            "the log can be written again".to_owned()
+        };
+        let log = serde_json::to_value(totals.log).unwrap_or_default();
+        self.event("log_dropped", words, json!({"log": log}));
+        self.publish();
+    }
+
+    fn heard(&mut self) {
+        let said = self.post.notify.as_ref().map(notify::read).unwrap_or_default();
+        for word in said {
+            match word {
+                Said::Ready if self.record.health != Some(Health::Healthy) => {
+                    self.record.health = Some(Health::Healthy);
+                    self.publish();
+                    self.event("healthy", "it said that it is ready", json!({}));
+                }
+                Said::Ready => {}
+                Said::Status(status) => {
+                    self.record.status = Some(status);
+                    self.status_at.get_or_insert_with(|| {
+                        let last = self.record.ts.nanos();
+                        let ago = fleet_core::Timestamp::now().nanos().saturating_sub(last).max(0);
+                        monotonic_nanos() + STATUS.saturating_sub(ago as u64)
+                    });
+                }
+            }
+        }
+    }
+
+    fn signals(&mut self) {
+        while let Some(signal) = self.signals.next() {
+            match signal.number {
+                libc_signal::TERM => self.asked(Why::Asked, signal),
+                libc_signal::HUP => self.asked(Why::Restart, signal),
+                libc_signal::USR1 => self.report_status(),
+                _ => {}
+            }
+            if self.leaving {
+                return;
+            }
+        }
+    }
+
+    fn report_status(&mut self) {
+        self.record.log = Some(self.post.board.totals().log);
+        let record = serde_json::to_value(&self.record).unwrap_or_default();
+        self.event("status", format!("is {}", self.record.state), json!({"process": record}));
+    }
+
+    /// Reaps, and notes what became of the main process. Children of the keeper it notes itself.
+    fn children(&mut self) {
+        while let Ok(Some(change)) = look(false) {
+            keeper::note(&self.post.board, change);
+        }
+        let suspended = self.post.board.get(Word::MainSuspended) != 0;
+        let happening = match self.record.state {
+            fleet_core::State::Running if suspended => Happening::Suspended,
+            fleet_core::State::Paused if !suspended => Happening::Continued,
+            _ => return,
+        };
+        self.happened(happening);
+        self.publish();
+        let event = if suspended { "paused" } else { "resumed" };
+        self.event(event, format!("is {}", self.record.state), json!({}));
+    }
+
+    /// Whether the main process ended, and then whether anything of its tree is left.
+    fn look_at_main(&mut self) {
+        match self.post.board.phase() {
+            Phase::Alive if self.knows_outcome() => self.main_gone(),
+            Phase::MainGone if self.is_empty() => self.attempt_over(),
+            _ => {}
+        }
+    }
+
+    /// Whether the main process ended and it is known, or can no longer be known, how.
+    fn knows_outcome(&mut self) -> bool {
+        if self.post.board.outcome().is_some() {
+            return true;
+        }
+        let Some(main) = &self.main else { return true };
+        if !main.has_exited() {
+            return false;
+        }
+        if let Some(outcome) = main.outcome().filter(|o| *o != Outcome::Unknown) {
+            self.post.board.set_outcome(outcome);
+            return true;
+        }
+        let now = monotonic_nanos();
+        now >= *self.outcome_until.get_or_insert(now + OUTCOME)
+    }
+
+    /// Applies the transition table. A change that it refuses shows a mistake of ours; the
+    /// process must not suffer from it, so it is said and no more.
+    pub(crate) fn happened(&mut self, happening: Happening) {
+        match self.record.state.after(happening) {
+            Ok(state) => self.record.state = state,
+            Err(refused) => self.event("refused", refused.to_string(), json!({})),
+        }
+    }
+
+    /// Tells fleet-spawn, which waits for the first attempt.
+    pub(crate) fn tell_spawner(&mut self, words: String) {
+        if let Some(mut report) = self.report.take() {
+            let _ = report.write_all(format!("{words}\n").as_bytes());
+        }
+    }
+
+    /// The run is over: nothing of it must be left but its record and its logs.
+    pub(crate) fn leave(&mut self) {
+        self.post.board.set(Word::Over, 1);
+        self.post.clear();
+        self.leaving = true;
+    }
+}
+
+struct Ready {
+    output: [bool; 2],
+    bell: bool,
+    keeper: bool,
+    notify: bool,
+}
+
+/// The signals that mean something to a shim.
+mod libc_signal {
+    use nix::sys::signal::Signal;
+
+    pub(super) const TERM: i32 = Signal::SIGTERM as i32;
+    pub(super) const HUP: i32 = Signal::SIGHUP as i32;
+    pub(super) const USR1: i32 = Signal::SIGUSR1 as i32;
+}

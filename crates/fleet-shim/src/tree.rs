@@ -1,0 +1,79 @@
+//! The process tree of a run: who belongs to it, and signals to all of them.
+
+use std::collections::HashSet;
+
+use fleet_core::Signal;
+use fleet_os::{PidFd, descendants, look, marked};
+
+use crate::board::Word;
+use crate::supervise::Shim;
+
+impl Shim<'_> {
+    /// All living processes of the tree. The shim and its keeper are subreapers, so that nothing
+    /// that the command starts can leave them; the tree of an adopted process is found by
+    /// descent and by the marks in its environment.
+    pub(crate) fn members(&self) -> Vec<i32> {
+        let me = std::process::id() as i32;
+        let mut found = descendants(&self.post.proc, self.post.keeper);
+        found.retain(|&pid| pid != me);
+        if self.post.board.get(Word::Stranger) != 0 {
+            found.extend(self.strangers());
+        }
+        let mut seen = HashSet::new();
+        found.retain(|&pid| seen.insert(pid) && self.is_living(pid));
+        found
+    }
+
+    fn strangers(&self) -> Vec<i32> {
+        let main = self.post.board.get(Word::ChildPid) as i32;
+        let mut found = marked(&self.post.proc, &self.marks());
+        if self.main.as_ref().is_some_and(|main| !main.has_exited()) {
+            found.push(main);
+        }
+        let below: Vec<i32> =
+            found.iter().flat_map(|&pid| descendants(&self.post.proc, pid)).collect();
+        found.extend(below);
+        found.retain(|&pid| pid != std::process::id() as i32 && pid != self.post.keeper);
+        found
+    }
+
+    /// What the environment of every process of this run holds, unless it took it away.
+    fn marks(&self) -> [String; 3] {
+        [
+            format!("FLEET_HOME={}", self.post.home.path().display()),
+            format!("FLEET_ID={}", self.record.id),
+            format!("FLEET_RUN={}", self.record.run),
+        ]
+    }
+
+    /// A zombie is dead, whoever is to reap it.
+    fn is_living(&self, pid: i32) -> bool {
+        self.post.proc.stat(pid).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+    }
+
+    /// Whether nothing of the tree lives.
+    pub(crate) fn is_empty(&self) -> bool {
+        let alone = self.post.board.get(Word::Replaced) == 0
+            && self.post.board.get(Word::Stranger) == 0
+            && look(false).is_err();
+        alone || self.members().is_empty()
+    }
+
+    /// Sends a signal to the whole tree, the main process first. Each is taken hold of first and
+    /// then looked at again, so that a pid that is used anew meanwhile is not hit.
+    pub(crate) fn signal_tree(&self, signal: Signal) {
+        let members = self.members();
+        let family: HashSet<i32> =
+            members.iter().copied().chain([std::process::id() as i32, self.post.keeper]).collect();
+        let stranger = self.post.board.get(Word::Stranger) != 0;
+        for &pid in &members {
+            let Ok(held) = PidFd::open(pid) else { continue };
+            let parent = self.post.proc.stat(pid).map(|stat| stat.ppid);
+            if parent.is_ok_and(|parent| stranger || family.contains(&parent)) {
+                let _ = held.signal(signal);
+                // A suspended process would never see it.
+                let _ = held.signal(Signal::CONT);
+            }
+        }
+    }
+}
