@@ -1,40 +1,20 @@
-//! The registry held against the kernel: what is true now.
-use fleet_core::{Observed, ProcessRecord};
-use fleet_registry::Home;
+//! The registry held against the kernel: what is true now, and mending what a dead shim left.
+//!
+//! # Theory of operation
+//!
+//! [`take`] replays the registry and asks the kernel about every run that should live: its main
+//! process and its shim, by boot id, pid and start time. Where the shim does not live, it looks
+//! closer: the run's `shim.lock` is held as long as a shim or a keeper of it lives (a keeper may
+//! be replacing the shim at this moment), and the run's own record may be newer than the
+//! registry's. What is left after that is *orphaned* (the process lives, unsupervised) or *lost*.
+//! Taking the census changes nothing.
+//!
+//! [`Census::heal`] mends: it starts a shim that adopts what is orphaned, and writes down the end
+//! of what is lost. [`Supervisor`] starts shims, for it and for fleet-spawn.
 
-/// One run as it is now.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// The newest record of the run.
-    pub record: ProcessRecord,
-    /// What the kernel says.
-    pub observed: Observed,
-}
+mod heal;
+mod supervisor;
+mod truth;
 
-/// All runs that the registry knows.
-#[derive(Clone, Debug, Default)]
-pub struct Census {
-    /// The newest record of each run, held against the kernel, oldest run first.
-    pub seen: Vec<Seen>,
-    /// What could not be read, each a sentence for the person.
-    pub problems: Vec<String>,
-}
-
-/// Counts: replays the registry and asks the kernel about each run that should live.
-///
-/// # Errors
-/// The registry cannot be read at all.
-pub fn take(home: &Home) -> std::io::Result<Census> {
-    let text = std::fs::read_to_string(home.registry()).unwrap_or_default();
-    let mut newest = std::collections::BTreeMap::new();
-    for line in text.lines() {
-        if let Ok(record) = serde_json::from_str::<ProcessRecord>(line) {
-            newest.insert((record.spawned_at, record.key()), record);
-        }
-    }
-    let seen = newest
-        .into_values()
-        .map(|record| Seen { observed: Observed::AsRecorded(record.state), record })
-        .collect();
-    Ok(Census { seen, problems: Vec::new() })
-}
+pub use supervisor::{StartError, Supervisor, holds_lock, open_shim_lock};
+pub use truth::{Census, CensusError, Seen, is_living, take};

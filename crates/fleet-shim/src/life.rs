@@ -21,7 +21,7 @@ use crate::supervise::{SECOND, Shim};
 const TAIL_LINES: usize = 40;
 /// And their size in bytes.
 const TAIL_BYTES: usize = 8 << 10;
-/// How often after each other a process may die so that the pause still doubles.
+/// Nanoseconds in a second.
 const NANOS: f64 = SECOND as f64;
 
 impl Shim<'_> {
@@ -316,5 +316,5 @@ impl Shim<'_> {
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let (words, number) = text.split_once(" (os error ").unwrap_or((&text, ""));
-    if number.is_empty() { text } else { format!("{words} (errno {}", number) }
+    if number.is_empty() { text } else { format!("{words} (errno {number}") }
 }

@@ -121,9 +121,7 @@ impl Shim<'_> {
         match self.post.board.phase() {
             Phase::Ready => return self.start_attempt(),
             Phase::Launching => self.settle_launch(),
-            Phase::Alive => {
-                self.main = PidFd::open(self.post.board.get(Word::ChildPid) as i32).ok()
-            }
+            Phase::Alive => self.main = self.hold_main(),
             Phase::MainGone | Phase::Pausing => {}
         }
         if self.leaving {

@@ -1,0 +1,91 @@
+//! Mending what dead shims left behind.
+
+use std::fs::OpenOptions;
+
+use fleet_core::{Cause, End, Happening, Observed, ProcessRecord, Restart, Timestamp};
+use fleet_registry::{RegistryLock, read_record, write_record};
+
+use crate::supervisor::{Supervisor, open_shim_lock};
+use crate::truth::{Census, Seen};
+
+impl Census {
+    /// Starts a shim for everything orphaned, and for what is lost and wanted to be restarted;
+    /// writes down the end of what else is lost. Returns a sentence for each.
+    pub fn heal(&mut self) -> Vec<String> {
+        let mut said = Vec::new();
+        let home = self.home.clone();
+        for seen in &mut self.seen {
+            let key = seen.record.key();
+            let outcome = match seen.observed {
+                Observed::AsRecorded(_) => continue,
+                Observed::Orphaned(_) => adopt(&home, seen).map(|()| {
+                    format!("'{key}' (pid {}) had lost its shim; a new one took over", pid(seen))
+                }),
+                Observed::Lost { reboot: false } if wants_restart(&seen.record) => {
+                    adopt(&home, seen)
+                        .map(|()| format!("'{key}' had died with its shim; it is started again"))
+                }
+                Observed::Lost { reboot } => lose(&home, seen, reboot)
+                    .map(|()| format!("'{key}' is lost: {}", reason(reboot))),
+            };
+            said.push(outcome.unwrap_or_else(|why| format!("cannot mend '{key}': {why}")));
+        }
+        said
+    }
+}
+
+fn pid(seen: &Seen) -> i32 {
+    seen.record.pid.unwrap_or_default()
+}
+
+fn wants_restart(record: &ProcessRecord) -> bool {
+    let policy = record.restart.as_deref().and_then(|text| text.parse::<Restart>().ok());
+    policy.unwrap_or_default().wants(false) && record.stop.is_none()
+}
+
+type Mended = Result<(), Box<dyn std::error::Error>>;
+
+/// Starts a shim that adopts the run, unless somebody else is doing so.
+fn adopt(home: &fleet_registry::Home, seen: &mut Seen) -> Mended {
+    let key = seen.record.key();
+    let lock = open_shim_lock(&home.run_of(&key))?;
+    if lock.try_lock().is_ok() {
+        let null = OpenOptions::new().write(true).open("/dev/null")?;
+        let report = std::os::fd::AsFd::as_fd(&null);
+        Supervisor::find()?.start("adopt", home, &key, &lock, report)?;
+    }
+    seen.observed = Observed::AsRecorded(seen.record.state);
+    Ok(())
+}
+
+/// Records that nobody knows how the run ended.
+fn lose(home: &fleet_registry::Home, seen: &mut Seen, reboot: bool) -> Mended {
+    let dir = home.run_of(&seen.record.key());
+    let lock = RegistryLock::take(home)?;
+    // Somebody else may have written the end while we waited for the lock.
+    if let Ok(own) = read_record(&dir)
+        && own.state.has_ended()
+    {
+        seen.record = own;
+    } else {
+        let record = &mut seen.record;
+        record.state = record.state.after(Happening::FoundDead)?;
+        record.ts = Timestamp::now();
+        record.ended_at = Some(record.ts);
+        let cause = if reboot { Cause::Reboot } else { Cause::Lost };
+        record.exit = Some(End::new(cause, reason(reboot)));
+        write_record(&dir, record)?;
+    }
+    lock.append(&seen.record)?;
+    seen.observed = Observed::AsRecorded(seen.record.state);
+    seen.json = serde_json::to_vec(&seen.record)?;
+    Ok(())
+}
+
+fn reason(reboot: bool) -> &'static str {
+    if reboot {
+        "the machine was started anew while it ran"
+    } else {
+        "process, shim and keeper died together and left no word; what waited in its pipes is gone"
+    }
+}

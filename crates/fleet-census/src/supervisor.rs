@@ -1,0 +1,108 @@
+//! Starting shims.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use fleet_core::RunKey;
+use fleet_os::{Launch, Shared};
+use fleet_registry::{Home, RunDir};
+
+/// Name of the program.
+const SHIM: &str = "fleet-shim";
+
+/// The program that supervises, found beside the program that runs or in the PATH.
+#[derive(Clone, Debug)]
+pub struct Supervisor {
+    program: PathBuf,
+}
+
+/// Why no shim could be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It is not installed.
+    #[error("cannot find '{SHIM}' beside this program or in the PATH; install it there")]
+    Missing,
+    /// It is there and cannot be executed.
+    #[error("cannot execute '{}'", program.display())]
+    Exec {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Supervisor {
+    /// Finds the program.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn find() -> Result<Supervisor, StartError> {
+        let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(SHIM)));
+        let path = env::var_os("PATH").unwrap_or_default();
+        beside
+            .into_iter()
+            .chain(env::split_paths(&path).map(|folder| folder.join(SHIM)))
+            .find(|program| program.is_file())
+            .map(|program| Supervisor { program })
+            .ok_or(StartError::Missing)
+    }
+
+    /// Starts a shim for a run (`verb` is `run` or `adopt`) in a session of its own, and gives it
+    /// the run's lock. It tells the fate of the first attempt on `report`.
+    ///
+    /// # Errors
+    /// It cannot be executed.
+    pub fn start(
+        &self,
+        verb: &str,
+        home: &Home,
+        run: &RunKey,
+        lock: &File,
+        report: BorrowedFd<'_>,
+    ) -> Result<(), StartError> {
+        let failed = |source| StartError::Exec { program: self.program.clone(), source };
+        let command: Vec<OsString> = vec![
+            self.program.clone().into(),
+            verb.into(),
+            home.path().into(),
+            run.id.as_str().into(),
+            run.run.to_string().into(),
+        ];
+        // What the command gets is in its spec; its supervisor needs nothing.
+        let launch = Launch::new(&command, &[], "/".as_ref()).map_err(failed)?;
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null").map_err(failed)?;
+        let null = null.as_fd();
+        let told = Shared::new(0).map_err(failed)?;
+        let words = fleet_os::Report { pid: &told.words()[0], error: &told.words()[1] };
+        launch.start(&[null, null, null, report, lock.as_fd()], words).map_err(failed)?;
+        match words.failure() {
+            None => Ok(()),
+            Some((_, source)) => Err(failed(source)),
+        }
+    }
+}
+
+/// Opens a run's `shim.lock`, made anew if it is not there; nothing is locked yet.
+///
+/// # Errors
+/// The run's folder is gone or cannot be written.
+pub fn open_shim_lock(dir: &RunDir) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(dir.shim_lock())
+}
+
+/// Whether a shim or a keeper of this run lives.
+pub fn holds_lock(dir: &RunDir) -> bool {
+    File::open(dir.shim_lock()).is_ok_and(|lock| lock.try_lock_shared().is_err())
+}

@@ -1,0 +1,149 @@
+//! What is true now.
+
+use std::io;
+
+use fleet_core::{Id, Incarnation, Observed, ProcessRecord};
+use fleet_os::{boot_id, living};
+use fleet_registry::{Entry, Home, RegistryError, read_record, replay};
+
+use crate::supervisor::holds_lock;
+
+/// One run as it is now.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The newest record of the run.
+    pub record: ProcessRecord,
+    /// What the kernel says.
+    pub observed: Observed,
+    /// The record as it was written, with fields that this build may not know.
+    pub json: Vec<u8>,
+}
+
+/// All runs that the registry knows.
+#[derive(Clone, Debug)]
+pub struct Census {
+    /// Where they live.
+    pub(crate) home: Home,
+    /// The newest record of each run, held against the kernel, oldest run first.
+    pub seen: Vec<Seen>,
+    /// What could not be read, each a sentence for the person.
+    pub problems: Vec<String>,
+    /// Whether the registry was missing and the runs' folders spoke for it.
+    pub rebuilt: bool,
+}
+
+/// Why there is no census.
+#[derive(Debug, thiserror::Error)]
+pub enum CensusError {
+    /// The registry cannot be read.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The kernel cannot be asked.
+    #[error("cannot ask the kernel which processes live")]
+    Kernel(#[source] io::Error),
+}
+
+/// Counts: replays the registry and asks the kernel about each run that should live.
+///
+/// # Errors
+/// The registry is there and cannot be read, or /proc cannot.
+pub fn take(home: &Home) -> Result<Census, CensusError> {
+    let replay = replay(home)?;
+    let boot = boot_id().map_err(CensusError::Kernel)?;
+    let alive = Alive::ask(&replay.entries, &boot).map_err(CensusError::Kernel)?;
+    let seen = replay
+        .entries
+        .into_iter()
+        .enumerate()
+        .map(|(at, entry)| look_closer(home, entry, alive.of(at), &boot))
+        .collect();
+    Ok(Census { home: home.clone(), seen, problems: replay.problems, rebuilt: replay.rebuilt })
+}
+
+/// Whether main process and shim of a run live.
+#[derive(Clone, Copy, Debug, Default)]
+struct Life {
+    main: bool,
+    shim: bool,
+}
+
+/// The kernel's answers for all entries, asked in one go.
+struct Alive {
+    lives: Vec<Life>,
+}
+
+impl Alive {
+    fn ask(entries: &[Entry], boot: &str) -> io::Result<Alive> {
+        let mut who: Vec<Incarnation> = Vec::with_capacity(2 * entries.len());
+        let mut whose: Vec<(usize, bool)> = Vec::with_capacity(2 * entries.len());
+        let should_live = |e: &&(usize, &Entry)| !e.1.record.state.has_ended();
+        for (at, entry) in entries.iter().enumerate().filter(|e| should_live(&e)) {
+            let record = &entry.record;
+            if record.boot == boot {
+                let main = record.main().map(|main| (main, true));
+                let shim = record.shim.map(|shim| (shim.who, false));
+                for (one, is_main) in main.into_iter().chain(shim) {
+                    who.push(one);
+                    whose.push((at, is_main));
+                }
+            }
+        }
+        let mut lives = vec![Life::default(); entries.len()];
+        for ((at, is_main), alive) in whose.into_iter().zip(living(&who)?) {
+            let life: &mut Life = &mut lives[at];
+            *(if is_main { &mut life.main } else { &mut life.shim }) = alive;
+        }
+        Ok(Alive { lives })
+    }
+
+    fn of(&self, at: usize) -> Life {
+        self.lives[at]
+    }
+}
+
+fn look_closer(home: &Home, entry: Entry, life: Life, boot: &str) -> Seen {
+    let Entry { record, json } = entry;
+    let as_recorded = Observed::AsRecorded(record.state);
+    if record.state.has_ended() || life.shim || record.is_newer() {
+        return Seen { record, observed: as_recorded, json };
+    }
+    // The run's own record is never older than the registry's; an end may be in it alone.
+    let dir = home.run_of(&record.key());
+    let own = read_record(&dir).ok().filter(|own| own.ts >= record.ts);
+    let (record, json) = match own {
+        Some(own) if own != record => {
+            let json = serde_json::to_vec(&own).unwrap_or(json);
+            (own, json)
+        }
+        _ => (record, json),
+    };
+    let observed = match record.state {
+        state if state.has_ended() => Observed::AsRecorded(state),
+        _ if record.boot != boot => Observed::Lost { reboot: true },
+        state if holds_lock(&dir) => Observed::AsRecorded(state),
+        state if life.main || lives(&record) => Observed::Orphaned(state),
+        _ => Observed::Lost { reboot: false },
+    };
+    Seen { record, observed, json }
+}
+
+/// Whether the recorded main process lives.
+fn lives(record: &ProcessRecord) -> bool {
+    record.main().is_some_and(|main| living(&[main]).is_ok_and(|alive| alive == [true]))
+}
+
+/// Whether a run of this id lives or is about to, by its newest folder alone: quick, however long
+/// the registry is.
+pub fn is_living(home: &Home, id: &Id) -> bool {
+    let Some(&run) = home.runs(id).last() else { return false };
+    let dir = home.run(id, run);
+    match read_record(&dir) {
+        Ok(record) if record.state.has_ended() => false,
+        Ok(record) => {
+            let here = boot_id().is_ok_and(|boot| boot == record.boot);
+            holds_lock(&dir) || (here && lives(&record))
+        }
+        // Its shim has not written yet, or never will.
+        Err(_) => holds_lock(&dir),
+    }
+}

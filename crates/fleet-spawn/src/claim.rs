@@ -1,0 +1,125 @@
+//! Claiming a name: everything that happens under the registry's lock.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+
+use anyhow::Context;
+use fleet_census::{Census, is_living, open_shim_lock};
+use fleet_cli::{Exit, Failure};
+use fleet_core::{Id, ProcessRecord, Spec};
+use fleet_registry::{Home, RegistryLock, make_dir};
+
+use crate::args::Args;
+use crate::ports;
+use crate::wanted;
+
+/// Above so many processes, pipes of an ordinary user are made small (see `Spec::small_pipes`).
+const MANY: usize = 400;
+
+/// What became of the wish.
+pub(crate) enum Claim {
+    /// A new run, with the lock that its shim is to hold.
+    New(Box<Spec>, File),
+    /// Something that lives already serves.
+    Reused(Id),
+}
+
+/// Finds or makes a run. Check and append happen under one lock, so that of fifty simultaneous
+/// starts of a name one wins, and the names of the others are never half taken.
+pub(crate) fn claim(args: &Args, home: &Home, mut spec: Spec) -> anyhow::Result<Claim> {
+    let lock = RegistryLock::take(home)?;
+    // Counting all is for those who need it: a plain spawn looks at one folder.
+    let unnamed_reuse = args.reuse && args.name.is_none();
+    let census = (unnamed_reuse || args.port.is_some()).then(|| fleet_census::take(home));
+    let census = census.transpose()?;
+    if unnamed_reuse && let Some(id) = census.as_ref().and_then(|c| same_process(c, &spec)) {
+        return Ok(Claim::Reused(id));
+    }
+    spec.id = match &args.name {
+        None => free_name(home, &wanted::name_for(&args.command)),
+        Some(name) if !is_living(home, name) => name.clone(),
+        Some(name) if args.reuse => return Ok(Claim::Reused(name.clone())),
+        Some(name) => return Err(taken(name)),
+    };
+    if let (Some(wish), Some(census)) = (args.port, &census) {
+        spec.ports = ports::choose(wish, args.port_range, census)
+            .map_err(|why| Failure::new(Exit::CouldNot, why))?;
+        spec.command = spec.command.iter().map(|a| ports::fill_in(a, &spec.ports)).collect();
+    }
+    spec.run = home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
+    spec.small_pipes = !nix::unistd::geteuid().is_root() && has_many(home);
+    let shim_lock = make_run(home, &spec)?;
+    let record = ProcessRecord::starting(&spec, fleet_os::boot_id()?, fleet_os::host_name());
+    lock.append(&record)?;
+    Ok(Claim::New(Box::new(spec), shim_lock))
+}
+
+fn taken(name: &Id) -> anyhow::Error {
+    Failure::new(Exit::Taken, format!("the name '{name}' is taken by a living process"))
+        .hint(format!(
+            "look at it with 'fleet-ps {name}', end it with 'fleet-stop {name}', or say --reuse"
+        ))
+        .into()
+}
+
+/// A living process with the same command and labels.
+fn same_process(census: &Census, spec: &Spec) -> Option<Id> {
+    let command: Vec<_> = spec.command.iter().map(|a| a.to_string_lossy()).collect();
+    census
+        .seen
+        .iter()
+        .filter(|seen| seen.observed.is_living())
+        .find(|seen| seen.record.command == command && seen.record.labels == spec.labels)
+        .map(|seen| seen.record.id.clone())
+}
+
+/// The name, or the name with a number that no folder has yet. The number is found by doubling
+/// and halving, so that a thousand unnamed processes do not cost a thousand looks each.
+fn free_name(home: &Home, base: &Id) -> Id {
+    if !is_living(home, base) {
+        return base.clone();
+    }
+    let used = |number: u32| home.process(&base.numbered(number)).exists();
+    let mut above = 2;
+    while used(above) {
+        above = above.saturating_mul(2);
+    }
+    let mut below = above / 2;
+    while above - below > 1 {
+        let middle = below + (above - below) / 2;
+        if used(middle) {
+            below = middle;
+        } else {
+            above = middle;
+        }
+    }
+    base.numbered(above)
+}
+
+/// Makes the folders of the run and puts the spec into them; the shim's lock is held on return.
+fn make_run(home: &Home, spec: &Spec) -> anyhow::Result<File> {
+    let dir = home.run(&spec.id, spec.run);
+    let failed = || format!("cannot make the folder '{}'", dir.path().display());
+    make_dir(dir.path()).with_context(failed)?;
+    make_dir(&home.data(&spec.id)).with_context(failed)?;
+    let written = serde_json::to_vec(spec)
+        .map_err(Into::into)
+        .and_then(|json| fleet_registry::replace_file(&dir.spec(), &json))
+        .and_then(|()| open_shim_lock(&dir))
+        .and_then(|lock| lock.try_lock().map(|()| lock).map_err(Into::into));
+    if written.is_err() {
+        // Nothing of a run that never was is to be left, so that the next one may have its number.
+        let _ = fs::remove_dir_all(dir.path());
+    }
+    written.with_context(|| format!("cannot write to '{}'", dir.path().display()))
+}
+
+/// Whether this home has many processes. Most file systems count subfolders as links.
+fn has_many(home: &Home) -> bool {
+    match fs::metadata(home.processes()) {
+        Ok(meta) if meta.nlink() > 2 => meta.nlink() as usize - 2 > MANY,
+        Ok(_) => fs::read_dir(home.processes()).is_ok_and(|d| d.take(MANY + 1).count() > MANY),
+        Err(e) => e.kind() != ErrorKind::NotFound,
+    }
+}

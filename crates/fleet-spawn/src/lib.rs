@@ -1,0 +1,93 @@
+//! Starting a process of the fleet.
+//!
+//! # Theory of operation
+//!
+//! What was typed becomes a [`fleet_core::Spec`], checked before anything starts. Under the
+//! registry's lock the name is claimed, ports are chosen, the run's folder is made and its first
+//! record is appended (`claim`). Then a shim is started that holds the run's lock from the first
+//! moment, and this program waits on a pipe until the shim says that the command was executed,
+//! or why not. From then on nothing here matters to the process any more.
+
+mod args;
+mod claim;
+mod ports;
+mod wait;
+mod wanted;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
+
+use anyhow::Context;
+use fleet_census::Supervisor;
+use fleet_cli::{Exit, Failure, Out, Paint, talk};
+use fleet_core::{Id, RunKey, Timestamp};
+use fleet_registry::{Home, Keep};
+
+pub use args::{Args, Wait};
+use claim::{Claim, claim};
+
+/// Starts what was asked for, prints its id, and waits as long as was asked.
+///
+/// # Errors
+/// It cannot be started; the error carries the exit status.
+pub fn spawn(args: Args) -> anyhow::Result<Exit> {
+    let home = args.home.locate()?;
+    let supervisor = Supervisor::find()?;
+    let spec = wanted::spec(&args, Id::near("new"))?;
+    home.create()?;
+    if fleet_registry::is_large(&home) {
+        compact(&home);
+    }
+    match claim(&args, &home, spec)? {
+        Claim::Reused(id) => {
+            print_id(&id)?;
+            let run = home.runs(&id).last().copied().unwrap_or(0);
+            wait::until(&home, &RunKey { id, run }, args.wait, args.wait_timeout)
+        }
+        Claim::New(spec, lock) => {
+            let run = RunKey { id: spec.id.clone(), run: spec.run };
+            let (report, teller) = std::io::pipe().context("cannot make a pipe")?;
+            supervisor.start("run", &home, &run, &lock, teller.as_fd())?;
+            drop((teller, lock));
+            started(&home, &run, report)?;
+            print_id(&run.id)?;
+            wait::until(&home, &run, args.wait, args.wait_timeout)
+        }
+    }
+}
+
+/// What is lost by not compacting is time, so that a failure is told and no more.
+fn compact(home: &Home) {
+    match fleet_registry::compact(home, Keep::default(), Timestamp::now()) {
+        Ok(pruned) => pruned.problems.iter().for_each(talk),
+        Err(e) => talk(format!("cannot compact the registry: {e}")),
+    }
+}
+
+/// Waits for the shim's word on the first attempt.
+fn started(home: &Home, run: &RunKey, report: impl Read) -> anyhow::Result<()> {
+    let mut line = String::new();
+    // A line with a path in it; whatever is longer is none of ours.
+    BufReader::new(report.take(64 << 10)).read_line(&mut line).context("cannot hear the shim")?;
+    let line = line.trim_end();
+    if line.starts_with("ok ") {
+        return Ok(());
+    }
+    let Some((status, words)) = line.strip_prefix("err ").and_then(|rest| rest.split_once(' '))
+    else {
+        // The shim was killed before it could tell; its successor puts it in the record.
+        return wait::until_started(home, run);
+    };
+    let exit = match status {
+        "126" => Exit::NotExecutable,
+        "127" => Exit::NotFound,
+        _ => Exit::CouldNot,
+    };
+    Err(Failure::new(exit, words).into())
+}
+
+fn print_id(id: &Id) -> anyhow::Result<()> {
+    let mut out = Out::stdout(true, Paint(false));
+    writeln!(out, "{id}")?;
+    Ok(out.finish()?)
+}

@@ -1,0 +1,80 @@
+//! Waiting for a run to come as far as was asked.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fleet_census::holds_lock;
+use fleet_cli::{Exit, Failure, talk};
+use fleet_core::{Cause, Health, ProcessRecord, RunKey, State};
+use fleet_registry::{Home, read_record};
+
+use crate::args::Wait;
+
+/// How long a successor of a shim that died during the start may take.
+const TAKE_OVER: Duration = Duration::from_secs(10);
+
+/// Waits until the run is as asked, or can no longer be.
+pub(crate) fn until(
+    home: &Home,
+    run: &RunKey,
+    wait: Wait,
+    timeout: Option<Duration>,
+) -> anyhow::Result<Exit> {
+    if wait == Wait::Started {
+        return Ok(Exit::Yes);
+    }
+    let reached = |record: &ProcessRecord| {
+        record.state.has_ended()
+            || (wait == Wait::Healthy && record.health == Some(Health::Healthy))
+    };
+    let Some(record) = watch(home, run, timeout, reached) else {
+        let word = if wait == Wait::Ended { "ended" } else { "healthy" };
+        let words = format!("'{}' is not {word} yet; it goes on running", run.id);
+        return Err(Failure::new(Exit::TimedOut, words).into());
+    };
+    if !record.state.has_ended() || record.state == State::Completed && wait == Wait::Ended {
+        return Ok(Exit::Yes);
+    }
+    let reason = record.exit.map(|exit| exit.reason).unwrap_or_default();
+    talk(format!("'{}' {}: {reason}", run.id, record.state));
+    Ok(Exit::No)
+}
+
+/// Waits for the record to tell what the pipe did not.
+pub(crate) fn until_started(home: &Home, run: &RunKey) -> anyhow::Result<()> {
+    let decided = |record: &ProcessRecord| record.state != State::Starting;
+    let failed = |words: String| Err(Failure::new(Exit::CouldNot, words).into());
+    match watch(home, run, Some(TAKE_OVER), decided) {
+        None => failed(format!("the supervisor of '{}' died before it could start it", run.id)),
+        Some(record) => match record.exit {
+            Some(exit) if exit.cause == Cause::ExecFailed => failed(exit.reason),
+            _ => Ok(()),
+        },
+    }
+}
+
+/// Looks at the run's record again and again, less often as time goes by, until it is as wanted;
+/// `None` when the time is over, or when nobody is left who could change it.
+fn watch(
+    home: &Home,
+    run: &RunKey,
+    timeout: Option<Duration>,
+    wanted: impl Fn(&ProcessRecord) -> bool,
+) -> Option<ProcessRecord> {
+    let dir = home.run_of(run);
+    let since = Instant::now();
+    let mut nap = Duration::from_millis(1);
+    loop {
+        let supervised = holds_lock(&dir);
+        if let Some(record) = read_record(&dir).ok().filter(&wanted) {
+            return Some(record);
+        }
+        if timeout.is_some_and(|limit| since.elapsed() >= limit)
+            || !supervised && !dir.path().exists()
+        {
+            return None;
+        }
+        thread::sleep(nap);
+        nap = (nap * 2).min(Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,169 @@
+//! From what was typed to what is wanted, checked before anything starts.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use fleet_cli::{Exit, Failure};
+use fleet_core::{Id, LogLimits, Spec, Timestamp};
+
+use crate::args::Args;
+
+/// Programs that run a script: the script names the process better than they do.
+const INTERPRETERS: [&str; 8] = ["python", "bash", "sh", "zsh", "node", "ruby", "perl", "Rscript"];
+
+/// The spec, but for the id, the run and the ports, which are chosen under the lock.
+pub(crate) fn spec(args: &Args, placeholder: Id) -> anyhow::Result<Spec> {
+    Ok(Spec {
+        id: placeholder,
+        run: 0,
+        command: args.command.clone(),
+        cwd: working_folder(args.cwd.as_deref())?.into(),
+        env: environment(args)?,
+        labels: args.labels.iter().map(|l| (l.key.clone(), l.value.clone())).collect(),
+        ports: Vec::new(),
+        restart: args.restart,
+        backoff: args.backoff,
+        crash_limit: args.crash_limit,
+        stop_signal: args.stop_signal,
+        grace_seconds: args.grace.as_secs_f64(),
+        max_runtime_seconds: args.max_runtime.map(|d| d.as_secs_f64()),
+        log: LogLimits { max_bytes: args.log_max_size.max(1), keep: args.log_keep },
+        small_pipes: false,
+        spawned_at: Timestamp::now(),
+    })
+}
+
+/// A name for a command: its program, or the script that an interpreter runs.
+pub(crate) fn name_for(command: &[OsString]) -> Id {
+    let stem = |path: &OsStr| {
+        Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    };
+    let program = command.first().map(|p| stem(p)).unwrap_or_default();
+    let bare = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let script = command
+        .iter()
+        .skip(1)
+        .find(|arg| !arg.as_bytes().starts_with(b"-"))
+        .filter(|arg| Path::new(arg).extension().is_some());
+    match script {
+        Some(script) if INTERPRETERS.contains(&bare) => Id::near(&stem(script)),
+        _ => Id::near(&program),
+    }
+}
+
+fn working_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let here = || env::current_dir().context("the current folder is gone; choose one with --cwd");
+    let Some(given) = given else { return here() };
+    let path = if given.is_absolute() { given.to_owned() } else { here()?.join(given) };
+    match fs::metadata(&path) {
+        Ok(meta) if meta.is_dir() => Ok(path),
+        Ok(_) => Err(no_folder(&path, "it is no folder")),
+        Err(e) => Err(no_folder(&path, &e.to_string())),
+    }
+}
+
+fn no_folder(path: &Path, why: &str) -> anyhow::Error {
+    let words = format!("cannot start in '{}': {why}", path.display());
+    Failure::new(Exit::CouldNot, words).hint("make it, or choose another with --cwd").into()
+}
+
+/// This environment, then the files, then what was typed: the last one wins. What a surrounding
+/// process of the fleet was told of itself is not passed on.
+fn environment(args: &Args) -> anyhow::Result<Vec<OsString>> {
+    let ours = |name: &OsStr| name.as_bytes().starts_with(b"FLEET_") || name == "NOTIFY_SOCKET";
+    let mut all: Vec<(OsString, OsString)> =
+        env::vars_os().filter(|(name, _)| !ours(name)).collect();
+    let mut given = Vec::new();
+    for file in &args.env_file {
+        given.extend(read_env_file(file)?);
+    }
+    for entry in &args.env {
+        let pair = split(entry.as_bytes()).ok_or_else(|| {
+            let words = format!("--env is written KEY=VALUE, and {entry:?} is not");
+            Failure::new(Exit::CouldNot, words)
+        })?;
+        given.push(pair);
+    }
+    for (name, value) in given {
+        match all.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => all.push((name, value)),
+        }
+    }
+    Ok(all
+        .into_iter()
+        .map(|(mut entry, value)| {
+            entry.push("=");
+            entry.push(value);
+            entry
+        })
+        .collect())
+}
+
+/// `KEY=VALUE` lines; empty lines and lines that begin with `#` are passed over, `export ` before
+/// a name and quotes around a value are taken away. Values never appear in an error.
+fn read_env_file(path: &Path) -> anyhow::Result<Vec<(OsString, OsString)>> {
+    let text = fs::read(path)
+        .with_context(|| format!("cannot read the environment file '{}'", path.display()))?;
+    let mut pairs = Vec::new();
+    for (at, line) in text.split(|&b| b == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        let line = line.strip_prefix(b"export ").unwrap_or(line);
+        if line.is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        let (name, value) = split(line)
+            .with_context(|| format!("'{}' line {}: expected KEY=VALUE", path.display(), at + 1))?;
+        pairs.push((name, unquoted(value)));
+    }
+    Ok(pairs)
+}
+
+fn split(entry: &[u8]) -> Option<(OsString, OsString)> {
+    let at = entry.iter().position(|&b| b == b'=').filter(|&at| at > 0)?;
+    let text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+    Some((text(&entry[..at]), text(&entry[at + 1..])))
+}
+
+fn unquoted(value: OsString) -> OsString {
+    let bytes = value.as_bytes();
+    for quote in [b'"', b'\''] {
+        if let [first, inner @ .., last] = bytes
+            && *first == quote
+            && *last == quote
+        {
+            return OsString::from_vec(inner.to_vec());
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_names_the_process() {
+        let name = |words: &str| {
+            let command: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+            name_for(&command).to_string()
+        };
+        assert_eq!(name("python3.11 -u src/train.py --lr 1"), "train");
+        assert_eq!(name("/usr/bin/sleep 60"), "sleep");
+        assert_eq!(name("bash -c true"), "bash");
+        assert_eq!(name("./run.sh"), "run");
+    }
+
+    #[test]
+    fn quotes_around_values_go() {
+        for (line, value) in [("A=\"b c\"", "b c"), ("A='b'", "b"), ("A=b", "b"), ("A=\"", "\"")] {
+            let (_, found) = split(line.as_bytes()).unwrap();
+            assert_eq!(unquoted(found), value);
+        }
+        assert!(split(b"=x").is_none() && split(b"x").is_none());
+    }
+}
