@@ -23,3 +23,16 @@ pub fn monotonic_nanos() -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
     now.map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
 }
+
+/// The name of the user who runs this program, by /etc/passwd alone (no name service, which a
+/// static program cannot load); else the number.
+pub fn this_user() -> String {
+    let uid = nix::unistd::geteuid().to_string();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    name.unwrap_or(uid)
+}

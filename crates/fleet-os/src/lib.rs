@@ -25,7 +25,7 @@ mod signals;
 mod tree;
 mod wait;
 
-pub use boot::{boot_id, host_name, monotonic_nanos};
+pub use boot::{boot_id, host_name, monotonic_nanos, this_user};
 pub use fifo::{open_fifo, output_end, resize_pipe};
 pub use launch::{Launch, Report, Step, close_from, fork, inherited};
 pub use pidfd::{PidFd, incarnation, living};

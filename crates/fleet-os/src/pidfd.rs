@@ -66,6 +66,13 @@ impl PidFd {
         poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
+    /// Waits until it is dead or the time is over.
+    pub fn wait(&self, limit: std::time::Duration) {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        let ms = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
+        let _ = poll(&mut fds, PollTimeout::try_from(ms).unwrap_or(PollTimeout::MAX));
+    }
+
     /// Sends it a signal.
     ///
     /// # Errors

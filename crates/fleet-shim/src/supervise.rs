@@ -119,7 +119,10 @@ impl Shim<'_> {
         }
         let replaces = self.post.board.get(Word::Replaced) > 0;
         match self.post.board.phase() {
-            Phase::Ready => return self.start_attempt(),
+            Phase::Ready => {
+                self.event("spawned", "its supervisor starts it", json!({}));
+                return self.start_attempt();
+            }
             Phase::Launching => self.settle_launch(),
             Phase::Alive => self.main = self.hold_main(),
             Phase::MainGone | Phase::Pausing => {}
@@ -131,9 +134,10 @@ impl Shim<'_> {
             self.watch_open_line(stream);
         }
         self.publish();
-        if replaces {
-            let words = "the shim had died; a new one goes on";
-            self.event("shim_replaced", words, json!({}));
+        if self.post.board.get(Word::Stranger) != 0 {
+            self.event("adopted", "keeper and shim had died; a new shim took over", json!({}));
+        } else if replaces {
+            self.event("shim_replaced", "the shim had died; a new one goes on", json!({}));
         }
     }
 

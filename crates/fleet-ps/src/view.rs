@@ -1,0 +1,269 @@
+//! How a process looks to people and to programs.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use fleet_census::Seen;
+use fleet_cli::{Align, Cell, Column, Out, Table};
+use fleet_core::{Health, Observed, ProcessRecord, RunKey, State, Timestamp, duration_text};
+use serde_json::{Value, json};
+
+use crate::needs_care;
+
+/// The newest run of each id.
+pub(crate) fn newest_runs(seen: &[Seen]) -> HashSet<RunKey> {
+    let mut newest = HashMap::new();
+    for one in seen {
+        let run = newest.entry(&one.record.id).or_insert(0);
+        *run = one.record.run.max(*run);
+    }
+    newest.into_iter().map(|(id, run)| RunKey { id: id.clone(), run }).collect()
+}
+
+/// Whether all is well with it.
+pub(crate) fn is_well(seen: &Seen) -> bool {
+    !needs_care(seen.observed) && seen.record.health != Some(Health::Unhealthy)
+}
+
+const fn left(title: &'static str) -> Column {
+    Column { title, align: Align::Left }
+}
+
+const fn right(title: &'static str) -> Column {
+    Column { title, align: Align::Right }
+}
+
+/// What fits a terminal.
+pub(crate) fn table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
+    let now = Timestamp::now();
+    let columns = [
+        left("ID"),
+        left("STATE"),
+        right("PID"),
+        right("UPTIME"),
+        right("RESTARTS"),
+        right("PORT"),
+        left("WHAT"),
+    ];
+    let mut table = Table::new(columns.to_vec());
+    for seen in chosen {
+        table.row(vec![
+            Cell::new(name(chosen, &seen.record)),
+            state(seen),
+            pid(seen),
+            uptime(seen, now),
+            Cell::new(seen.record.restarts.to_string()),
+            Cell::maybe(ports(&seen.record)),
+            Cell::new(what(seen, now)),
+        ]);
+    }
+    table.write(out)
+}
+
+/// Everything that a line can hold.
+pub(crate) fn wide(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
+    let now = Timestamp::now();
+    let columns = [
+        left("ID"),
+        right("RUN"),
+        right("ATTEMPT"),
+        left("STATE"),
+        left("HEALTH"),
+        right("PID"),
+        right("UPTIME"),
+        right("PORT"),
+        left("LABELS"),
+        left("SPAWNED"),
+        left("CWD"),
+        left("COMMAND"),
+        left("WHAT"),
+    ];
+    let mut table = Table::new(columns.to_vec());
+    for seen in chosen {
+        let record = &seen.record;
+        table.row(vec![
+            Cell::new(record.id.as_str()),
+            Cell::new(record.run.to_string()),
+            Cell::new(record.attempt.to_string()),
+            state(seen),
+            Cell::maybe(record.health.map(Health::word)),
+            pid(seen),
+            uptime(seen, now),
+            Cell::maybe(ports(record)),
+            Cell::maybe(labels(record)),
+            Cell::new(record.spawned_at.to_string()),
+            Cell::new(&record.cwd),
+            Cell::new(record.command.join(" ")),
+            Cell::new(what(seen, now)),
+        ]);
+    }
+    table.write(out)
+}
+
+/// How each is.
+pub(crate) fn health_table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
+    let now = Timestamp::now();
+    let columns = [left("ID"), left("STATE"), left("HEALTH"), right("UPTIME"), left("WHAT")];
+    let mut table = Table::new(columns.to_vec());
+    for seen in chosen {
+        let health = match (seen.record.health, is_well(seen)) {
+            (Some(health), _) => health.word(),
+            (None, true) => "well",
+            (None, false) => "not well",
+        };
+        table.row(vec![
+            Cell::new(name(chosen, &seen.record)),
+            state(seen),
+            Cell::styled(health, style(is_well(seen), seen.observed.is_living())),
+            uptime(seen, now),
+            Cell::new(what(seen, now)),
+        ]);
+    }
+    table.write(out)
+}
+
+/// Raw values under the names of the record's fields.
+pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record([
+        "id",
+        "run",
+        "attempt",
+        "state",
+        "health",
+        "pid",
+        "uptime_seconds",
+        "restarts",
+        "ports",
+        "labels",
+        "spawned_at",
+        "ended_at",
+        "exit_code",
+        "exit_signal",
+        "reason",
+        "cwd",
+        "command",
+    ])?;
+    for seen in chosen {
+        let record = &seen.record;
+        let exit = record.exit.as_ref();
+        let text = |value: Option<String>| value.unwrap_or_default();
+        writer.write_record([
+            record.id.to_string(),
+            record.run.to_string(),
+            record.attempt.to_string(),
+            seen.observed.to_string(),
+            text(record.health.map(|h| h.word().to_owned())),
+            text(record.pid.filter(|_| seen.observed.is_living()).map(|p| p.to_string())),
+            text(uptime_seconds(seen, now).map(|s| s.to_string())),
+            record.restarts.to_string(),
+            text(ports(record)),
+            text(labels(record)),
+            record.spawned_at.to_string(),
+            text(record.ended_at.map(|t| t.to_string())),
+            text(exit.and_then(|e| e.code).map(|c| c.to_string())),
+            text(exit.and_then(|e| e.signal).map(|s| s.to_string())),
+            text(exit.map(|e| e.reason.clone())),
+            record.cwd.clone(),
+            record.command.join(" "),
+        ])?;
+    }
+    Ok(writer.flush()?)
+}
+
+/// The record as it was written, with the state that the kernel confirms and the uptime.
+pub(crate) fn json(seen: &Seen, now: Timestamp) -> serde_json::Result<Vec<u8>> {
+    let uptime = uptime_seconds(seen, now);
+    if let (Observed::AsRecorded(_), Some(body)) = (seen.observed, seen.json.strip_suffix(b"}")) {
+        let tail = uptime.map_or_else(|| "}".to_owned(), |s| format!(",\"uptime_seconds\":{s}}}"));
+        return Ok([body, tail.as_bytes()].concat());
+    }
+    let mut value: Value = serde_json::from_slice(&seen.json)?;
+    value["recorded_state"] = value["state"].take();
+    value["state"] = json!(seen.observed.word());
+    if let Some(uptime) = uptime {
+        value["uptime_seconds"] = json!(uptime);
+    }
+    serde_json::to_vec(&value)
+}
+
+/// The id, with the run where several runs of it are shown.
+fn name(chosen: &[Seen], record: &ProcessRecord) -> String {
+    let runs = chosen.iter().filter(|other| other.record.id == record.id).take(2).count();
+    if runs > 1 { record.key().to_string() } else { record.id.to_string() }
+}
+
+fn state(seen: &Seen) -> Cell {
+    Cell::styled(seen.observed.word(), style(is_well(seen), seen.observed.is_living()))
+}
+
+fn style(well: bool, living: bool) -> Style {
+    match (well, living) {
+        (true, true) => AnsiColor::Green.on_default(),
+        (true, false) => Style::new(),
+        (false, true) => AnsiColor::Yellow.on_default(),
+        (false, false) => AnsiColor::Red.on_default(),
+    }
+}
+
+fn pid(seen: &Seen) -> Cell {
+    Cell::maybe(seen.record.pid.filter(|_| seen.observed.is_living()).map(|pid| pid.to_string()))
+}
+
+/// Time since the current attempt started, while it runs.
+fn uptime_seconds(seen: &Seen, now: Timestamp) -> Option<f64> {
+    let runs = seen.observed.is_living() && seen.record.pid.is_some();
+    let since = seen.record.started_at.filter(|_| runs)?;
+    Some((now.seconds_since(since).max(0.0) * 1e3).round() / 1e3)
+}
+
+fn uptime(seen: &Seen, now: Timestamp) -> Cell {
+    let duration = uptime_seconds(seen, now).map(Duration::from_secs_f64);
+    Cell::maybe(duration.map(duration_text))
+}
+
+fn ports(record: &ProcessRecord) -> Option<String> {
+    match record.ports.as_slice() {
+        [] => None,
+        [port] => Some(port.to_string()),
+        [first, .., last] => Some(format!("{first}-{last}")),
+    }
+}
+
+fn labels(record: &ProcessRecord) -> Option<String> {
+    let all: Vec<String> = record.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    (!all.is_empty()).then(|| all.join(","))
+}
+
+/// What a person wants to know next: what it runs, when it will be tried again, why it ended.
+fn what(seen: &Seen, now: Timestamp) -> String {
+    let record = &seen.record;
+    let reason = || record.exit.as_ref().map_or_else(String::new, |exit| exit.reason.clone());
+    match seen.observed {
+        Observed::AsRecorded(State::Backoff) => {
+            let left = record.retry_at.map_or(0.0, |at| at.seconds_since(now).max(0.0));
+            let left = duration_text(Duration::from_secs_f64(left));
+            format!("{}; next attempt in {left}", reason())
+        }
+        Observed::AsRecorded(State::Stopping) => {
+            let stop = record.stop.as_ref();
+            match stop.filter(|stop| !stop.unkillable.is_empty()) {
+                Some(stop) => format!("unkillable: {}", stop.unkillable.join(", ")),
+                None => format!("stop asked by {}", stop.map_or("somebody", |s| s.by.as_str())),
+            }
+        }
+        Observed::Lost { reboot: true } => "the machine was started anew while it ran".to_owned(),
+        Observed::Lost { reboot: false } => "vanished without a word".to_owned(),
+        Observed::AsRecorded(state) if state.has_ended() => {
+            let ago = record.ended_at.map_or(0.0, |at| now.seconds_since(at).max(0.0));
+            format!("{}, {} ago", reason(), duration_text(Duration::from_secs_f64(ago)))
+        }
+        _ => match &record.status {
+            Some(status) => format!("{status} · {}", record.command.join(" ")),
+            None => record.command.join(" "),
+        },
+    }
+}

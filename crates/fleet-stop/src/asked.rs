@@ -1,0 +1,129 @@
+//! Asking a shim, and waiting for what it says.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fleet_census::{Seen, holds_lock};
+use fleet_core::{Observed, ProcessRecord, Signal, Spec, State, StopRequest};
+use fleet_os::PidFd;
+use fleet_registry::{Home, read_record, replace_file};
+
+use crate::args::Args;
+use crate::direct;
+
+/// Beyond the grace, the time that killing and writing down may take; a shim calls a process
+/// unkillable after five seconds.
+const AFTER_GRACE: Duration = Duration::from_secs(10);
+
+/// How the stop is to go.
+pub(crate) struct How {
+    pub(crate) by: String,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) signal: Option<Signal>,
+}
+
+impl How {
+    pub(crate) fn new(args: &Args) -> How {
+        let by = fleet_os::this_user();
+        How {
+            by: format!("{by}:{} (fleet-stop)", std::process::id()),
+            grace: if args.force { Some(Duration::ZERO) } else { args.grace },
+            signal: if args.force { Some(Signal::KILL) } else { args.signal },
+        }
+    }
+}
+
+/// One process that is to stop.
+pub(crate) struct Target {
+    seen: Seen,
+    since: Instant,
+    limit: Duration,
+}
+
+impl Target {
+    /// Asks its shim, if it has one; what has ended is asked nothing.
+    pub(crate) fn ask(home: &Home, seen: Seen, how: &How) -> Target {
+        let dir = home.run_of(&seen.record.key());
+        let grace = how.grace.unwrap_or_else(|| {
+            let spec = std::fs::read(dir.spec()).ok();
+            let spec = spec.and_then(|text| serde_json::from_slice::<Spec>(&text).ok());
+            Duration::try_from_secs_f64(spec.map_or(10.0, |s| s.grace_seconds)).unwrap_or_default()
+        });
+        if seen.observed.is_living() {
+            let request = StopRequest {
+                by: how.by.clone(),
+                grace_seconds: how.grace.map(|d| d.as_secs_f64()),
+                signal: how.signal,
+            };
+            // Without it the stop goes as it was spawned, which is better than not at all.
+            let json = serde_json::to_vec(&request).unwrap_or_default();
+            let _ = replace_file(&dir.stop_request(), &json);
+            signal_shim(&seen.record);
+        }
+        Target { seen, since: Instant::now(), limit: grace + AFTER_GRACE }
+    }
+
+    /// What is known of it.
+    pub(crate) fn record(&self) -> &ProcessRecord {
+        &self.seen.record
+    }
+
+    /// Waits until it is over.
+    pub(crate) fn wait(&mut self, home: &Home, how: &How) -> Result<ProcessRecord, String> {
+        if !self.seen.observed.is_living() {
+            return Ok(self.seen.record.clone());
+        }
+        if let Observed::Orphaned(_) = self.seen.observed {
+            return direct::stop(home, &self.seen.record, how);
+        }
+        let dir = home.run_of(&self.seen.record.key());
+        let mut asked = self.seen.record.shim;
+        loop {
+            let supervised = holds_lock(&dir);
+            if let Ok(record) = read_record(&dir) {
+                if record.state.has_ended() {
+                    return Ok(record);
+                }
+                // A shim that took over after the request may not have seen it.
+                if record.shim != asked && record.state != State::Stopping {
+                    signal_shim(&record);
+                }
+                asked = record.shim;
+                self.seen.record = record;
+            }
+            if !supervised {
+                return direct::stop(home, &self.seen.record, how);
+            }
+            if self.since.elapsed() > self.limit {
+                return Err(self.why_not());
+            }
+            self.sleep();
+        }
+    }
+
+    fn why_not(&self) -> String {
+        match &self.seen.record.stop {
+            Some(stop) if !stop.unkillable.is_empty() => {
+                format!("unkillable (pid and state): {}", stop.unkillable.join(", "))
+            }
+            _ => format!("its shim has not answered for {:?}", self.limit),
+        }
+    }
+
+    /// Until the shim is gone or a moment is over.
+    fn sleep(&self) {
+        let shim = self.seen.record.shim.map(|shim| shim.who);
+        match shim.and_then(|who| PidFd::of(who).ok().flatten()) {
+            Some(shim) => shim.wait(Duration::from_millis(100)),
+            None => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// The request itself. A shim that is gone will be found out while waiting.
+fn signal_shim(record: &ProcessRecord) {
+    let shim = record.shim.and_then(|shim| PidFd::of(shim.who).ok().flatten());
+    if let Some(shim) = shim {
+        let _ = shim.signal(Signal::TERM);
+    }
+}

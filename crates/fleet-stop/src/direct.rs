@@ -1,0 +1,127 @@
+//! Ending a tree without a shim.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fleet_census::open_shim_lock;
+use fleet_core::{Cause, End, Happening, Outcome, ProcessRecord, Signal, StopAsked, Timestamp};
+use fleet_os::{PidFd, Proc, descendants, marked};
+use fleet_registry::{Home, RegistryLock, write_record};
+
+use crate::asked::How;
+
+const GRACE: Duration = Duration::from_secs(10);
+const KILLING: Duration = Duration::from_secs(5);
+
+/// Ends the tree of a process that nobody supervises, and writes down its end. The run's lock is
+/// held meanwhile, so that nobody adopts it.
+pub(crate) fn stop(
+    home: &Home,
+    record: &ProcessRecord,
+    how: &How,
+) -> Result<ProcessRecord, String> {
+    let dir = home.run_of(&record.key());
+    let lock = open_shim_lock(&dir).map_err(|e| e.to_string())?;
+    lock.try_lock().map_err(|_| "another tool is taking care of it at this moment".to_owned())?;
+    let main = record.main().and_then(|main| PidFd::of(main).ok().flatten());
+    let tree = Tree { record, home, main };
+    let signal = how.signal.unwrap_or(Signal::TERM);
+    let asked = StopAsked { at: Timestamp::now(), by: how.by.clone(), unkillable: Vec::new() };
+    tree.signal(signal);
+    let killed = !tree.wait(how.grace.unwrap_or(GRACE));
+    if killed && !tree.kill() {
+        let left: Vec<String> = tree.members().iter().map(i32::to_string).collect();
+        return Err(format!("unkillable (pid): {}", left.join(", ")));
+    }
+    let outcome = tree.main.as_ref().and_then(PidFd::outcome).unwrap_or(Outcome::Unknown);
+    let mut ended = record.clone();
+    ended.stop = Some(asked);
+    write_end(home, ended, outcome, killed).map_err(|e| e.to_string())
+}
+
+fn write_end(
+    home: &Home,
+    mut record: ProcessRecord,
+    outcome: Outcome,
+    killed: bool,
+) -> anyhow::Result<ProcessRecord> {
+    let by = record.stop.as_ref().map(|stop| stop.by.clone()).unwrap_or_default();
+    let how = if killed { ", killed after its grace period" } else { "" };
+    let reason = format!("stopped by {by} without its shim{how}; {}", outcome.words());
+    let mut end = End::new(Cause::Stopped, reason).with_outcome(outcome);
+    end.by = Some(by);
+    record.state = record.state.after(Happening::StopAsked)?;
+    if !record.state.has_ended() {
+        record.state = record.state.after(Happening::Died)?;
+    }
+    record.ts = Timestamp::now();
+    record.ended_at = Some(record.ts);
+    record.exit = Some(end);
+    write_record(&home.run_of(&record.key()), &record)?;
+    RegistryLock::take(home)?.append(&record)?;
+    Ok(record)
+}
+
+/// A tree that is nobody's child: found by descent and by the marks in its environment.
+struct Tree<'a> {
+    record: &'a ProcessRecord,
+    home: &'a Home,
+    main: Option<PidFd>,
+}
+
+impl Tree<'_> {
+    fn members(&self) -> BTreeSet<i32> {
+        let proc = Proc::default();
+        let record = self.record;
+        let marks = [
+            format!("FLEET_HOME={}", self.home.path().display()),
+            format!("FLEET_ID={}", record.id),
+            format!("FLEET_RUN={}", record.run),
+        ];
+        let living = self.main.as_ref().is_some_and(|main| !main.has_exited());
+        let mut found: BTreeSet<i32> = record.pid.filter(|_| living).into_iter().collect();
+        found.extend(marked(&proc, &marks));
+        let below: Vec<i32> = found.iter().flat_map(|&pid| descendants(&proc, pid)).collect();
+        found.extend(below);
+        found.retain(|&pid| proc.stat(pid).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X')));
+        found
+    }
+
+    fn signal(&self, signal: Signal) {
+        for pid in self.members() {
+            if let Ok(held) = PidFd::open(pid)
+                && self.members().contains(&pid)
+            {
+                let _ = held.signal(signal);
+                let _ = held.signal(Signal::CONT);
+            }
+        }
+    }
+
+    /// Waits until nothing of it lives; whether that came true in time.
+    fn wait(&self, limit: Duration) -> bool {
+        let since = Instant::now();
+        while !self.members().is_empty() {
+            if since.elapsed() >= limit {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
+    /// Kills until nothing is left, since a fork can race one pass.
+    fn kill(&self) -> bool {
+        let since = Instant::now();
+        loop {
+            self.signal(Signal::KILL);
+            if self.wait(Duration::from_millis(50)) {
+                return true;
+            }
+            if since.elapsed() >= KILLING {
+                return false;
+            }
+        }
+    }
+}
