@@ -85,7 +85,7 @@ impl Proc {
 
 /// The command name stands in parentheses and may itself hold any byte, so the fields are counted
 /// from the last `)`.
-fn parse_stat(text: &[u8]) -> Option<Stat> {
+pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|&b| b == b'(')?;
     let close = text.iter().rposition(|&b| b == b')')?;
     let pid = std::str::from_utf8(&text[..open]).ok()?.trim().parse().ok()?;
