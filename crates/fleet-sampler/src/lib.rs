@@ -36,11 +36,11 @@ mod numbers;
 mod process;
 mod tree;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use fleet_census::Seen;
-use fleet_core::{Sample, Timestamp};
+use fleet_core::{Id, Sample, Timestamp};
 use fleet_os::{HostMemory, Proc, Reader, boot_clock, page_bytes, ticks_per_second};
 
 pub use last::{Last, LastError};
@@ -125,8 +125,7 @@ pub struct Sampler {
     boot: String,
     units: Units,
     plan: Plan,
-    /// What was counted last.
-    pub last: Last,
+    last: Last,
 }
 
 impl Sampler {
@@ -136,22 +135,30 @@ impl Sampler {
         Sampler { reader: Reader::new(proc), last: Last::new(&boot), boot, units, plan }
     }
 
-    /// Takes one round: samples those runs of `all` that are `chosen`.
+    /// What was counted last, to be read from and kept in a file.
+    pub fn last(&mut self) -> &mut Last {
+        &mut self.last
+    }
+
+    /// Takes one round: samples those runs of `all` that are `chosen`, which has an entry for each.
     ///
     /// Ended runs are sampled for as long as the plan says, counted from their end; older ones are
     /// passed over.
-    pub fn round(&mut self, all: &[Seen], chosen: impl Fn(&Seen) -> bool, at: &Moment) -> Round {
+    pub fn round(&mut self, all: &[Seen], chosen: &[bool], at: &Moment) -> Round {
         let mut round = Round::default();
         let memory = collect(&mut self.reader, "meminfo", &mut round.problems, HostMemory::parse);
         let plan = self.plan;
-        let current = |seen: &&Seen| is_current(seen, plan.ended_for, at.ts);
+        let current = |seen: &Seen| is_current(seen, plan.ended_for, at.ts);
         if plan.host {
-            let host = self.host(all.iter().filter(current), memory, at, &mut round.problems);
+            let standing =
+                all.iter().zip(standing(all)).filter(|(s, stands)| *stands && current(s));
+            let host = self.host(standing.map(|(s, _)| s), memory, at, &mut round.problems);
             round.samples.push(host);
         }
         if plan.processes {
             let claims = claims(all, &self.boot);
-            for (run, seen) in all.iter().enumerate().filter(|(_, s)| chosen(s) && current(s)) {
+            let wanted = all.iter().zip(chosen).enumerate().filter(|(_, (_, chosen))| **chosen);
+            for (run, (seen, _)) in wanted.filter(|(_, (seen, _))| current(seen)) {
                 round.samples.push(self.process(run, seen, &claims, memory, at));
             }
         }
@@ -208,6 +215,20 @@ impl Sampler {
         keys.insert(HOST.to_owned());
         self.last.retain(&keys);
     }
+}
+
+/// Which runs stand for their process: all that live, and of the ended ones the newest of each id.
+/// Others are history: a job that failed and was spawned again is not a failed job.
+pub fn standing(all: &[Seen]) -> Vec<bool> {
+    let mut newest: HashMap<&Id, u32> = HashMap::new();
+    for seen in all {
+        let run = newest.entry(&seen.record.id).or_default();
+        *run = seen.record.run.max(*run);
+    }
+    let stands = |seen: &Seen| {
+        seen.observed.is_living() || newest.get(&seen.record.id) == Some(&seen.record.run)
+    };
+    all.iter().map(stands).collect()
 }
 
 /// The key of the host's series; those of processes hold a `#`.
