@@ -32,7 +32,7 @@ pub struct MetricsArgs {
     /// Which processes; when some are chosen, the host is left out.
     #[command(flatten)]
     pub select: SelectArgs,
-    /// Leave the host out
+    /// Leave the host out, as is done anyway when processes are selected
     #[arg(long, conflicts_with = "host_only")]
     pub no_host: bool,
     /// Only the host

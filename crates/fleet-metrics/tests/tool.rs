@@ -1,5 +1,7 @@
 //! The tool as it is used: over a home with processes that the test itself started.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

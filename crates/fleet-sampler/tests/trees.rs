@@ -1,5 +1,7 @@
 //! Rounds over a small /proc that the test builds, and over real processes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
