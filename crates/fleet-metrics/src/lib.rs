@@ -32,10 +32,11 @@ use schedule::Schedule;
 pub fn sample(args: MetricsArgs) -> anyhow::Result<Exit> {
     let mut rounds = Rounds::new(&args)?;
     let mut printer = Printer::open(&args)?;
-    let mut schedule = Schedule::start(args.interval, args.rounds());
+    let read = !args.output.needs_end();
+    let mut schedule = Schedule::start(args.interval, args.rounds(), read);
     loop {
         printer.round(rounds.take()?)?;
-        if !schedule.wait() {
+        if !schedule.wait()? {
             break;
         }
     }

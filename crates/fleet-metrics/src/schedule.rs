@@ -1,7 +1,10 @@
 //! When rounds take place.
 
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use fleet_os::sleep_unless_left;
 
 /// Rounds at fixed distances from the first one, so that the time that a round takes adds up to
 /// no drift. A round that is missed, because the one before took too long or the machine slept, is
@@ -10,24 +13,34 @@ pub(crate) struct Schedule {
     first: Instant,
     interval: Duration,
     left: Option<u64>,
+    /// Whether standard output is what somebody reads, so that it is of use to watch it.
+    read: bool,
 }
 
 impl Schedule {
-    /// The first round is now; `rounds` of them, or without end.
-    pub(crate) fn start(interval: Duration, rounds: Option<u64>) -> Schedule {
-        Schedule { first: Instant::now(), interval, left: rounds }
+    /// The first round is now; `rounds` of them, or without end. `read` says that the rounds go to
+    /// standard output.
+    pub(crate) fn start(interval: Duration, rounds: Option<u64>, read: bool) -> Schedule {
+        Schedule { first: Instant::now(), interval, left: rounds, read }
     }
 
-    /// Sleeps until the next round; `false` when there is none.
-    pub(crate) fn wait(&mut self) -> bool {
+    /// Sleeps until the next round; `false` when there is none, or nobody left to read it.
+    ///
+    /// # Errors
+    /// Standard output cannot be watched.
+    pub(crate) fn wait(&mut self) -> io::Result<bool> {
         if let Some(left) = &mut self.left {
             *left = left.saturating_sub(1);
             if *left == 0 {
-                return false;
+                return Ok(false);
             }
         }
-        thread::sleep(until_next(self.first.elapsed(), self.interval));
-        true
+        let pause = until_next(self.first.elapsed(), self.interval);
+        if !self.read {
+            thread::sleep(pause);
+            return Ok(true);
+        }
+        Ok(!sleep_unless_left(io::stdout(), pause)?)
     }
 }
 
@@ -54,8 +67,8 @@ mod tests {
 
     #[test]
     fn the_last_round_is_not_waited_after() {
-        let mut schedule = Schedule::start(Duration::from_millis(1), Some(2));
-        assert!(schedule.wait());
-        assert!(!schedule.wait());
+        let mut schedule = Schedule::start(Duration::from_millis(1), Some(2), false);
+        assert!(schedule.wait().unwrap());
+        assert!(!schedule.wait().unwrap());
     }
 }

@@ -244,6 +244,20 @@ fn following_takes_in_new_processes_and_sends_each_round() {
 }
 
 #[test]
+fn a_follower_with_nothing_to_say_still_notices_that_its_reader_left() {
+    let fleet = Fleet::new();
+    let mut tool = fleet
+        .command(&["-f", "--interval", "1h", "--no-host"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(tool.stdout.take());
+    until("it ends", || tool.try_wait().unwrap().is_some());
+    assert_eq!(tool.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn rounds_are_counted() {
     let fleet = Fleet::new();
     let samples = fleet.samples(&["--count", "3", "--interval", "100ms"]);

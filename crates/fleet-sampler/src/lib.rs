@@ -145,7 +145,8 @@ impl Sampler {
     /// Ended runs are sampled for as long as the plan says, counted from their end; older ones are
     /// passed over.
     pub fn round(&mut self, all: &[Seen], chosen: &[bool], at: &Moment) -> Round {
-        let mut round = Round::default();
+        let wanted = chosen.iter().filter(|chosen| **chosen).count();
+        let mut round = Round { samples: Vec::with_capacity(wanted + 1), problems: Vec::new() };
         let memory = collect(&mut self.reader, "meminfo", &mut round.problems, HostMemory::parse);
         let plan = self.plan;
         let current = |seen: &Seen| is_current(seen, plan.ended_for, at.ts);

@@ -50,6 +50,10 @@ impl Sum {
         }
     }
 
+    fn withhold(&mut self) {
+        self.withheld = true;
+    }
+
     pub(crate) fn get(self) -> Option<u64> {
         (self.known && !self.withheld).then_some(self.total)
     }
@@ -224,16 +228,25 @@ fn count(
             .into_iter()
             .fold(usage.cpu_ticks, u64::saturating_add);
     // A zombie holds nothing any more, and the kernel hides what is left of it from its own user.
-    if matches!(stat.state, 'Z' | 'X') {
+    let first_thread_ended = matches!(stat.state, 'Z' | 'X');
+    if first_thread_ended && stat.threads <= 1 {
         return;
     }
     usage.threads = usage.threads.saturating_add(stat.threads);
     let _ = files.children(stat.threads, children);
-    usage.resident_pages.add(&files.resident_pages());
-    usage.descriptors.add(&files.descriptors());
     let io = files.io();
     usage.read_bytes.add(&part(&io, |io| io.read_bytes));
     usage.write_bytes.add(&part(&io, |io| io.write_bytes));
+    if first_thread_ended {
+        // Other threads work on, but these files show the first one's, which is nothing.
+        usage.resident_pages.withhold();
+        usage.proportional_bytes.withhold();
+        usage.swap_bytes.withhold();
+        usage.descriptors.withhold();
+        return;
+    }
+    usage.resident_pages.add(&files.resident_pages());
+    usage.descriptors.add(&files.descriptors());
     sizes(usage, files, memory, many || !children.is_empty());
 }
 

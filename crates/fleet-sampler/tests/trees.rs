@@ -291,6 +291,23 @@ fn what_may_not_be_read_is_absent() {
 }
 
 #[test]
+fn a_zombie_adds_its_time_and_holds_nothing() {
+    let proc = FakeProc::new();
+    proc.put(Fake { pid: 100, start: 5000, ticks: 1, children: "101 ", ..FAKE });
+    proc.put(Fake { pid: 101, ppid: 100, ticks: 10, ..FAKE });
+    let zombie = fs::read_to_string(proc.path(101, "stat")).unwrap().replace(") S", ") Z");
+    proc.write(101, "stat", &zombie);
+    let m = only(&mut proc.sampler(PLAN), &[seen("a", json!({}))], 60.0).measures;
+    assert_eq!(m.cpu_seconds_total, Some(11.0 / ticks_per_second() as f64));
+    assert_eq!((m.processes, m.threads, m.fds), (Some(2), Some(1), Some(2)));
+    // One whose first thread alone has ended does hold memory, but shows none.
+    proc.write(101, "stat", &zombie.replace(" 20 0 1 ", " 20 0 4 "));
+    let m = only(&mut proc.sampler(PLAN), &[seen("a", json!({}))], 61.0).measures;
+    assert_eq!((m.processes, m.threads, m.fds), (Some(2), Some(5), None));
+    assert_eq!((m.memory_bytes, m.io_read_bytes), (None, Some(200)));
+}
+
+#[test]
 fn a_kernel_without_a_file_leaves_its_measures_out() {
     let proc = FakeProc::new();
     proc.put(Fake { pid: 100, start: 5000, ..FAKE });
