@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Time since boot on the clock that start times in /proc/<pid>/stat are on: never set back, and
+/// Time since boot on the clock that start times in `/proc/<pid>/stat` are on: never set back, and
 /// it goes on while the machine is suspended.
 pub fn boot_clock() -> Duration {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -17,7 +17,7 @@ pub fn ticks_per_second() -> u64 {
     configured(libc::_SC_CLK_TCK, 100)
 }
 
-/// Bytes in a page, the unit of /proc/<pid>/statm.
+/// Bytes in a page, the unit of `/proc/<pid>/statm`.
 pub fn page_bytes() -> u64 {
     configured(libc::_SC_PAGESIZE, 4096)
 }

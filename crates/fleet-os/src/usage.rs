@@ -1,4 +1,4 @@
-//! What one process uses: the forms of the files under /proc/<pid>.
+//! What one process uses: the forms of the files under `/proc/<pid>`.
 
 /// Storage traffic of a process and of the children that it waited for: proc_pid_io(5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct Io {
     pub write_bytes: u64,
 }
 
-/// Sizes of a process summed over its mappings: /proc/<pid>/smaps_rollup.
+/// Sizes of a process summed over its mappings: `/proc/<pid>/smaps_rollup`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rollup {
     /// Bytes, a page that n processes share counting as one n-th.

@@ -53,6 +53,12 @@ pub enum LastError {
     },
 }
 
+/// The error without the random name of the temporary file, which `tempfile` puts in: who follows
+/// says each sentence once, and must know it again.
+fn plain(error: io::Error) -> io::Error {
+    if error.raw_os_error().is_some() { error } else { error.kind().into() }
+}
+
 /// A count of the kernel that is made to never go down.
 ///
 /// A member that ends takes its count along, unless its parent waited for it. The count then drops
@@ -211,7 +217,7 @@ impl Last {
     /// # Errors
     /// The folder cannot be made or written.
     pub fn save(&self, path: &Path) -> Result<(), LastError> {
-        self.replace(path).map_err(|source| LastError::Write { path: path.to_owned(), source })
+        self.replace(path).map_err(|e| LastError::Write { path: path.to_owned(), source: plain(e) })
     }
 
     fn replace(&self, path: &Path) -> io::Result<()> {
@@ -297,6 +303,15 @@ mod tests {
         other_boot.absorb(&path).unwrap();
         assert!(other_boot.series.is_empty());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_file_is_told_in_the_same_words_each_time() {
+        let told = || {
+            let error = Last::new("b").save(Path::new("/proc/self/last.json")).unwrap_err();
+            format!("{error}: {}", std::error::Error::source(&error).unwrap())
+        };
+        assert_eq!(told(), told());
     }
 
     #[test]
