@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use fleet_census::Seen;
@@ -391,12 +391,30 @@ fn a_round_over_nothing_is_empty() {
     assert_eq!(sampler.last(), &Last::new("boot-1"));
 }
 
+/// A real tree that ends with the test, however that ends.
+struct RealTree(Child);
+
+impl RealTree {
+    fn pid(&self) -> i32 {
+        self.0.id() as i32
+    }
+}
+
+impl Drop for RealTree {
+    fn drop(&mut self) {
+        for child in descendants(&Proc::default(), self.pid()) {
+            let _ = Command::new("kill").args(["-9", &child.to_string()]).status();
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn real_processes_are_sampled_with_their_children() {
-    let script = "(while :; do :; done) & echo ready; wait";
-    let mut shell = Command::new("sh").args(["-c", script]).stdout(Stdio::null()).spawn().unwrap();
-    let pid = shell.id() as i32;
-    let proc = Proc::default();
+    let script = "(while :; do :; done) & wait";
+    let tree = RealTree(Command::new("sh").args(["-c", script]).spawn().unwrap());
+    let (proc, pid) = (Proc::default(), tree.pid());
     let deadline = Instant::now() + Duration::from_secs(20);
     let within = || assert!(Instant::now() < deadline, "it did not come to that");
     while descendants(&proc, pid).is_empty() {
@@ -407,22 +425,16 @@ fn real_processes_are_sampled_with_their_children() {
     let boot = boot_id().unwrap();
     let all = [seen("a", json!({"pid": pid, "pid_start": start, "boot": boot.as_str()}))];
     let mut sampler = Sampler::new(&proc, boot, PLAN);
-    let mut samples = Vec::new();
+    let mut sample = sampler.round(&all, &[true], &Moment::now()).samples.remove(0);
     // A busy loop shows as a busy core, or what other tests leave of one.
-    while !samples.last().is_some_and(|s: &Sample| s.measures.cpu_percent > Some(1.0)) {
+    while sample.measures.cpu_percent.is_none_or(|percent| percent < 1.0) {
         within();
-        let round = sampler.round(&all, &[true], &Moment::now());
-        samples.extend(round.samples);
         std::thread::yield_now();
+        sample = sampler.round(&all, &[true], &Moment::now()).samples.remove(0);
     }
-    for child in descendants(&proc, pid) {
-        Command::new("kill").args(["-9", &child.to_string()]).status().unwrap();
-    }
-    shell.kill().unwrap();
-    shell.wait().unwrap();
-    let m = &samples.last().unwrap().measures;
+    let m = &sample.measures;
     assert_eq!((m.processes, m.threads), (Some(2), Some(2)));
     assert!(m.memory_bytes > Some(0) && m.memory_resident_bytes >= m.memory_bytes, "{m:?}");
     assert!(m.fds >= Some(6), "{m:?}");
-    assert_eq!(State::Running.word(), samples[0].state.as_deref().unwrap());
+    assert_eq!(State::Running.word(), sample.state.as_deref().unwrap());
 }
