@@ -93,6 +93,12 @@ impl OutputArgs {
         ))
     }
 
+    /// Whether the output goes to a file that appears only when it is complete: what never ends
+    /// would never appear.
+    pub fn needs_end(&self) -> bool {
+        self.output_file.is_some()
+    }
+
     /// Opens the output; `lines` asks for a flush at every line, as `--follow` does.
     ///
     /// # Errors

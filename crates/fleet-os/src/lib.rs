@@ -16,21 +16,31 @@
 //! value, so that tests can build a small one.
 
 mod boot;
+mod clock;
 mod fifo;
+mod files;
+mod host;
 mod launch;
 mod pidfd;
 mod proc;
+mod reader;
 mod shared;
 mod signals;
 mod tree;
+mod usage;
 mod wait;
 
 pub use boot::{boot_id, host_name, monotonic_nanos, this_user};
+pub use clock::{boot_clock, page_bytes, ticks_per_second};
 pub use fifo::{open_fifo, output_end, resize_pipe};
+pub use files::{ProcessFiles, Reader, has_gone};
+pub use host::{Cpu, HostMemory, Load};
 pub use launch::{Launch, Report, Step, close_from, fork, inherited};
 pub use pidfd::{PidFd, incarnation, living};
 pub use proc::{Proc, Stat};
+pub use reader::sleep_unless_left;
 pub use shared::{Pages, Shared};
 pub use signals::{Received, Signals};
 pub use tree::{descendants, marked};
+pub use usage::{Io, Rollup};
 pub use wait::{Change, Usage, look, take};

@@ -85,14 +85,17 @@ impl Proc {
 
 /// The command name stands in parentheses and may itself hold any byte, so the fields are counted
 /// from the last `)`.
-fn parse_stat(text: &[u8]) -> Option<Stat> {
+pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|&b| b == b'(')?;
     let close = text.iter().rposition(|&b| b == b')')?;
     let pid = std::str::from_utf8(&text[..open]).ok()?.trim().parse().ok()?;
     let fields = std::str::from_utf8(text.get(close + 1..)?).ok()?;
     // Field 3 of the manual page is the first one here.
-    let fields: Vec<&str> = fields.split_ascii_whitespace().take(20).collect();
-    let field = |number: usize| fields.get(number - 3).copied();
+    let mut found = [""; 20];
+    for (slot, field) in found.iter_mut().zip(fields.split_ascii_whitespace()) {
+        *slot = field;
+    }
+    let field = |number: usize| found.get(number - 3).copied();
     let ticks = |number: usize| field(number)?.parse::<u64>().ok();
     Some(Stat {
         pid,

@@ -1,10 +1,9 @@
 //! Taking over a run whose keeper and shim are both dead.
 
-use std::fs;
 use std::io;
 
 use fleet_core::State;
-use fleet_os::{Proc, marked, monotonic_nanos};
+use fleet_os::{Proc, boot_clock, marked, monotonic_nanos, ticks_per_second};
 use fleet_registry::read_record;
 
 use crate::board::{Phase, Totals, Word};
@@ -54,11 +53,8 @@ fn unrecorded_main(post: &Post) -> Option<i32> {
 /// When a process started, on the monotonic clock as far as the machine did not sleep; now if it
 /// is gone.
 fn started_at(proc: &Proc, pid: Option<i32>) -> u64 {
-    let age = || {
-        let start = proc.stat(pid?).ok()?.start as f64 / 100.0;
-        let uptime = fs::read_to_string(proc.root().join("uptime")).ok()?;
-        let uptime: f64 = uptime.split(' ').next()?.parse().ok()?;
-        Some(((uptime - start).max(0.0) * 1e9) as u64)
-    };
-    monotonic_nanos().saturating_sub(age().unwrap_or(0))
+    let start = pid.and_then(|pid| proc.stat(pid).ok()).map(|stat| stat.start);
+    let since_boot = start.map(|ticks| ticks * 1_000_000_000 / ticks_per_second());
+    let age = since_boot.map_or(0, |then| (boot_clock().as_nanos() as u64).saturating_sub(then));
+    monotonic_nanos().saturating_sub(age)
 }

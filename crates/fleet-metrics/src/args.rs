@@ -1,0 +1,141 @@
+//! What can be typed.
+
+use std::time::Duration;
+
+use clap::{ArgGroup, Parser, ValueEnum};
+use fleet_cli::{HomeArgs, OutputArgs, SelectArgs};
+use fleet_core::parse_duration;
+use fleet_sampler::Basis;
+
+const EXAMPLES: &str = "\
+Examples:
+  fleet-metrics                              the host and all processes, once
+  fleet-metrics -f --interval 1s 'mission-*'  each second, new missions too
+  fleet-metrics -l team=vision -o csv        the processes with this label, for a spreadsheet
+  fleet-metrics | jq 'select(.memory_percent > 50)'
+  */1 * * * *  fleet-metrics | fleet-alert --rules ~/.config/fleet/alerts.toml
+
+CPU% of a process is 100 for each core that is busy, CPU% of the host is 100 when all are. It is
+counted from an earlier sample: of this run, or of whoever sampled this fleet before. MEM is the
+proportional size where a tree has several processes, else the resident one (see --memory).";
+
+/// What the processes of a fleet and their host use: CPU, memory, threads, descriptors, storage
+/// traffic
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "fleet-metrics",
+    version,
+    after_help = EXAMPLES,
+    group = ArgGroup::new("rounds").multiple(true)
+)]
+pub struct MetricsArgs {
+    /// Which processes; when some are chosen, the host is left out.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Leave the host out, as is done anyway when processes are selected
+    #[arg(long, conflicts_with = "host_only")]
+    pub no_host: bool,
+    /// Only the host
+    #[arg(long, conflicts_with_all = ["selectors", "labels"])]
+    pub host_only: bool,
+    /// Go on sampling until the reader leaves; new processes join
+    #[arg(short, long, group = "rounds")]
+    pub follow: bool,
+    /// Sample so many times, then end
+    #[arg(long, value_name = "N", group = "rounds", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Time between two samples, at least 100ms; needs --follow or --count
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = interval, requires = "rounds")]
+    pub interval: Duration,
+    /// How long the record of an ended process goes on, with its state and exit
+    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = parse_duration)]
+    pub ended_for: Duration,
+    /// Which size of memory to read
+    #[arg(long, value_name = "SIZE", default_value = "auto")]
+    pub memory: Memory,
+    /// Where the fleet lives.
+    #[command(flatten)]
+    pub home: HomeArgs,
+    /// How the output looks.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// A size of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Memory {
+    /// Proportional for a tree of several processes, resident for a single one
+    Auto,
+    /// Proportional: exact where memory is shared, but slow for large processes
+    Pss,
+    /// Resident: quick, but counts what processes of a tree share once for each
+    Rss,
+}
+
+impl From<Memory> for Basis {
+    fn from(memory: Memory) -> Basis {
+        match memory {
+            Memory::Auto => Basis::Auto,
+            Memory::Pss => Basis::Proportional,
+            Memory::Rss => Basis::Resident,
+        }
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text).map_err(|e| e.to_string())?;
+    if interval < Duration::from_millis(100) {
+        return Err("the kernel counts CPU in ticks of 10ms, so the least is 100ms".to_owned());
+    }
+    Ok(interval)
+}
+
+impl MetricsArgs {
+    /// How many rounds; `None` is without end.
+    pub fn rounds(&self) -> Option<u64> {
+        match (self.count, self.follow) {
+            (Some(count), _) => Some(count),
+            (None, true) => None,
+            (None, false) => Some(1),
+        }
+    }
+
+    /// Whether the host is sampled.
+    pub fn host(&self) -> bool {
+        self.host_only || (!self.no_host && self.select.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parsed(line: &str) -> Result<MetricsArgs, clap::Error> {
+        MetricsArgs::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_declaration_is_sound() {
+        MetricsArgs::command().debug_assert();
+    }
+
+    #[test]
+    fn one_shot_follow_and_count() {
+        assert_eq!(parsed("fleet-metrics").unwrap().rounds(), Some(1));
+        assert_eq!(parsed("fleet-metrics -f --interval 100ms").unwrap().rounds(), None);
+        assert_eq!(parsed("fleet-metrics --count 3 --interval 1s").unwrap().rounds(), Some(3));
+        for line in ["--interval 1s", "-f --interval 99ms", "--count 0", "--host-only a"] {
+            assert!(parsed(&format!("fleet-metrics {line}")).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn who_names_processes_gets_those_alone() {
+        assert!(parsed("fleet-metrics").unwrap().host());
+        assert!(!parsed("fleet-metrics a").unwrap().host());
+        assert!(!parsed("fleet-metrics -l a=b").unwrap().host());
+        assert!(!parsed("fleet-metrics --no-host").unwrap().host());
+        assert!(parsed("fleet-metrics --host-only").unwrap().host());
+    }
+}

@@ -1,0 +1,361 @@
+//! What was counted last: the memory between two samples, in `metrics/last.json`.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use fleet_registry::make_dir;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+/// Version of the file's form; another one is not read.
+const VERSION: u32 = 1;
+
+/// Below this a share of CPU means nothing: the kernel counts in ticks of 10 ms.
+const SHORTEST: f64 = 0.05;
+
+/// A baseline of this age, in seconds, makes way for a newer one even when all samples in between
+/// were taken in quick succession.
+const STALE_BASE: f64 = 10.0;
+
+/// Why the memory between samples is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum LastError {
+    /// The file cannot be read.
+    #[error("cannot read the last counters '{}'", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is torn or no memory at all.
+    #[error(
+        "'{}' does not hold the last counters; it is ignored and will be replaced", path.display()
+    )]
+    Torn {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The file cannot be written.
+    #[error(
+        "cannot keep the counters in '{}': the next one-shot sample will have no cpu_percent",
+        path.display()
+    )]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The error without the random name of the temporary file, which `tempfile` puts in: who follows
+/// says each sentence once, and must know it again.
+fn plain(error: io::Error) -> io::Error {
+    if error.raw_os_error().is_some() { error } else { error.kind().into() }
+}
+
+/// A count of the kernel that is made to never go down.
+///
+/// A member that ends takes its count along, unless its parent waited for it. The count then drops
+/// by at least what is missing; the drop is added from then on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counter {
+    raw: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    lost: u64,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+impl Counter {
+    pub(crate) fn total(self) -> u64 {
+        self.raw.saturating_add(self.lost)
+    }
+
+    /// Takes in what the kernel counts now, and returns the total.
+    pub(crate) fn advance(&mut self, raw: u64) -> u64 {
+        self.lost = self.lost.saturating_add(self.raw.saturating_sub(raw));
+        self.raw = raw;
+        self.total()
+    }
+
+    /// Another sampler has already said more than this.
+    fn raise_to(&mut self, other: Counter) {
+        let missing = other.total().saturating_sub(self.total());
+        self.lost = self.lost.saturating_add(missing);
+    }
+}
+
+/// A moment on the boot clock and the CPU that had been used by then.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Point {
+    /// Seconds since boot.
+    at: f64,
+    /// Clock ticks.
+    cpu: u64,
+}
+
+/// The process that waits for the orphans of a tree, and what it had waited for at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reaper {
+    pub(crate) pid: i32,
+    pub(crate) start: u64,
+    /// Clock ticks of earlier attempts.
+    pub(crate) before: u64,
+}
+
+/// The counters of one attempt, or of the host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Series {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<Point>,
+    /// An earlier point, for who samples right after somebody else did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<Point>,
+    #[serde(default)]
+    pub(crate) cpu: Counter,
+    #[serde(default)]
+    pub(crate) read: Counter,
+    #[serde(default)]
+    pub(crate) write: Counter,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reaper: Option<Reaper>,
+}
+
+impl Series {
+    /// Takes in the CPU ticks at a moment, in seconds since boot. Returns the total in ticks, and
+    /// the ticks a second since an earlier sample, which should be at least `interval` seconds ago.
+    pub(crate) fn cpu_at(&mut self, at: f64, raw: u64, interval: f64) -> (u64, Option<f64>) {
+        let total = self.cpu.advance(raw);
+        let rate = self.baseline(at, interval).map(|from| {
+            let ticks = total.saturating_sub(from.cpu);
+            ticks as f64 / (at - from.at)
+        });
+        self.remember(Point { at, cpu: total });
+        (total, rate)
+    }
+
+    /// The newest point that is old enough; failing that the oldest one that makes any sense.
+    fn baseline(&self, at: f64, interval: f64) -> Option<Point> {
+        let older_than = |age: f64| move |p: &Point| at - p.at >= age;
+        let points = [self.last, self.base];
+        let good = points.into_iter().flatten().find(older_than(interval.max(SHORTEST)));
+        good.or_else(|| points.into_iter().rev().flatten().find(older_than(SHORTEST)))
+    }
+
+    fn remember(&mut self, now: Point) {
+        let Some(last) = self.last.filter(|last| last.at < now.at) else {
+            self.last = Some(now);
+            return;
+        };
+        let stale = self.base.is_none_or(|base| now.at - base.at >= STALE_BASE);
+        if stale || now.at - last.at >= 1.0 {
+            self.base = Some(last);
+        }
+        self.last = Some(now);
+    }
+
+    fn raise_to(&mut self, other: &Series) {
+        self.cpu.raise_to(other.cpu);
+        self.read.raise_to(other.read);
+        self.write.raise_to(other.write);
+    }
+}
+
+/// The counters of all series within one boot.
+///
+/// The key of a series is `id#run/attempt`, or `host`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Last {
+    v: u32,
+    boot: String,
+    series: BTreeMap<String, Series>,
+}
+
+impl Last {
+    /// An empty memory for this boot.
+    pub fn new(boot: &str) -> Last {
+        Last { v: VERSION, boot: boot.to_owned(), series: BTreeMap::new() }
+    }
+
+    /// Takes over what the file holds, if it is of this boot: series that are not known yet, and
+    /// higher totals of those that are, so that no sampler of this fleet goes behind another.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read, or holds something else.
+    pub fn absorb(&mut self, path: &Path) -> Result<(), LastError> {
+        let text = match fs::read(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(|source| LastError::Read { path: path.to_owned(), source })?,
+        };
+        let stored: Last = serde_json::from_slice(&text)
+            .map_err(|source| LastError::Torn { path: path.to_owned(), source })?;
+        if stored.v != VERSION || stored.boot != self.boot {
+            return Ok(());
+        }
+        for (key, series) in stored.series {
+            match self.series.get_mut(&key) {
+                Some(known) => known.raise_to(&series),
+                None => drop(self.series.insert(key, series)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the file by renaming, with mode 0600. It is not synced: after a power loss there is
+    /// another boot, and nothing in it counts.
+    ///
+    /// Two who write at the same moment each leave a whole file; the second one stays.
+    ///
+    /// # Errors
+    /// The folder cannot be made or written.
+    pub fn save(&self, path: &Path) -> Result<(), LastError> {
+        self.replace(path).map_err(|e| LastError::Write { path: path.to_owned(), source: plain(e) })
+    }
+
+    fn replace(&self, path: &Path) -> io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        make_dir(folder)?;
+        let mut file = NamedTempFile::with_prefix_in("last.", folder)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.persist(path).map_err(|e| e.error)?;
+        Ok(())
+    }
+
+    /// Forgets all series but these.
+    pub(crate) fn retain(&mut self, keys: &HashSet<String>) {
+        self.series.retain(|key, _| keys.contains(key));
+    }
+
+    pub(crate) fn series(&mut self, key: &str) -> &mut Series {
+        if !self.series.contains_key(key) {
+            self.series.insert(key.to_owned(), Series::default());
+        }
+        self.series.entry(key.to_owned()).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_member_that_vanishes_does_not_take_its_count_along() {
+        let mut counter = Counter::default();
+        assert_eq!(counter.advance(100), 100);
+        assert_eq!(counter.advance(40), 100);
+        assert_eq!(counter.advance(50), 110);
+        assert_eq!(counter.advance(0), 110);
+    }
+
+    #[test]
+    fn a_rate_needs_a_point_of_some_age() {
+        let mut series = Series::default();
+        assert_eq!(series.cpu_at(10.0, 500, 1.0), (500, None));
+        assert_eq!(series.cpu_at(10.01, 501, 1.0), (501, None));
+        // Old enough to make sense, if younger than was asked for.
+        let (_, rate) = series.cpu_at(10.5, 550, 1.0);
+        assert!((rate.unwrap() - 100.0).abs() < 1e-6, "{rate:?}");
+    }
+
+    #[test]
+    fn who_samples_right_after_another_gets_the_older_point() {
+        let mut series = Series::default();
+        series.cpu_at(0.0, 0, 1.0);
+        assert_eq!(series.cpu_at(60.0, 6000, 1.0).1, Some(100.0));
+        let (_, rate) = series.cpu_at(60.2, 6000, 1.0);
+        assert!((rate.unwrap() - 6000.0 / 60.2).abs() < 1e-6, "{rate:?}");
+        // Who asked for short intervals gets them.
+        let (_, rate) = series.cpu_at(60.4, 6020, 0.05);
+        assert!((rate.unwrap() - 100.0).abs() < 1e-6, "{rate:?}");
+    }
+
+    #[test]
+    fn a_fast_sampler_does_not_leave_others_an_ancient_point() {
+        let mut series = Series::default();
+        for step in 0..1000 {
+            series.cpu_at(f64::from(step) * 0.1, 0, 0.05);
+        }
+        assert!(series.base.unwrap().at > 80.0, "{:?}", series.base);
+    }
+
+    #[test]
+    fn the_file_is_private_and_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("metrics/last.json");
+        let mut last = Last::new("b");
+        last.series("a#1/1").cpu_at(1.5, 7, 1.0);
+        last.save(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let mut again = Last::new("b");
+        again.absorb(&path).unwrap();
+        assert_eq!(again, last);
+        let mut other_boot = Last::new("c");
+        other_boot.absorb(&path).unwrap();
+        assert!(other_boot.series.is_empty());
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_file_is_told_in_the_same_words_each_time() {
+        let told = || {
+            let error = Last::new("b").save(Path::new("/proc/self/last.json")).unwrap_err();
+            format!("{error}: {}", std::error::Error::source(&error).unwrap())
+        };
+        assert_eq!(told(), told());
+    }
+
+    #[test]
+    fn totals_that_another_sampler_said_are_a_floor() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("last.json");
+        let mut theirs = Last::new("b");
+        theirs.series("a#1/1").cpu.advance(100);
+        theirs.save(&path).unwrap();
+        let mut ours = Last::new("b");
+        ours.series("a#1/1").cpu.advance(40);
+        ours.absorb(&path).unwrap();
+        assert_eq!(ours.series("a#1/1").cpu.advance(41), 101);
+    }
+
+    #[test]
+    fn a_torn_file_is_said_and_ignored() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("last.json");
+        fs::write(&path, "{\"v\":1,\"boot\":\"b\",\"ser").unwrap();
+        let mut last = Last::new("b");
+        assert!(matches!(last.absorb(&path), Err(LastError::Torn { .. })));
+        assert_eq!(last, Last::new("b"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_order_of_counts_goes_down(counts in proptest::collection::vec(any::<u32>(), 1..50)) {
+            let mut series = Series::default();
+            let mut highest = 0;
+            for (at, count) in counts.into_iter().enumerate() {
+                let (total, rate) = series.cpu_at(at as f64, u64::from(count), 1.0);
+                prop_assert!(total >= highest);
+                prop_assert!(rate.is_none_or(|r| r.is_finite() && r >= 0.0));
+                highest = total;
+            }
+        }
+
+        #[test]
+        fn no_file_panics(bytes: Vec<u8>) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("last.json");
+            fs::write(&path, bytes).unwrap();
+            let _ = Last::new("b").absorb(&path);
+        }
+    }
+}
