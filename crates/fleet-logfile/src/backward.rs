@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cri::{self, Line, Stream};
 use crate::files::{self, LogFile, Position};
+use crate::join::Message;
 
 /// Bytes read at a time.
 const BLOCK: u64 = 64 << 10;
@@ -136,9 +137,28 @@ impl Open {
 pub struct Start {
     /// The place; `None` where there is no log yet.
     pub place: Option<Position>,
-    /// So many whole lines among those that are taken come first and are not wanted: they stand
-    /// between the pieces of one that is.
-    pub skip: usize,
+    /// What comes first there and is not wanted.
+    pub skip: Skip,
+}
+
+/// So many whole lines of each stream, and notices, stand between the pieces of a line that is
+/// wanted and end before it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skip([usize; 3]);
+
+impl Skip {
+    /// Whether to pass over this message, the next from where the skipping began.
+    pub fn passes_over(&mut self, message: &Message) -> bool {
+        let left = &mut self.0[lane(message.stream, message.notice)];
+        let over = *left > 0;
+        *left -= usize::from(over && !message.partial);
+        over
+    }
+}
+
+/// Notices are whole lines beside the streams.
+fn lane(stream: Stream, notice: bool) -> usize {
+    if notice { 2 } else { stream as usize }
 }
 
 /// Finds the last `wanted` whole lines (pieces joined) among those that `takes` accepts, in what
@@ -197,7 +217,7 @@ struct Counter {
     /// Per stream: an end of a line was met, so that pieces before belong to a known line.
     met: [bool; 2],
     /// Whole lines met after the last that was wanted.
-    extra: usize,
+    extra: Skip,
     /// Bytes read when the search for first pieces began, or was renewed.
     searching: Option<u64>,
 }
@@ -207,10 +227,10 @@ impl Counter {
         Counter {
             wanted,
             found: 0,
-            start: Start { place: end, skip: 0 },
+            start: Start { place: end, skip: Skip::default() },
             open: [false; 2],
             met: [false; 2],
-            extra: 0,
+            extra: Skip::default(),
             searching: None,
         }
     }
@@ -222,7 +242,6 @@ impl Counter {
     }
 
     fn line(&mut self, place: Position, line: &Line<'_>, read: u64) {
-        // Notices are whole lines beside the streams.
         let stream = line.stream as usize;
         if line.partial && !line.notice {
             let last = !self.met[stream];
@@ -242,7 +261,7 @@ impl Counter {
             self.open[stream] = false;
         }
         if self.found == self.wanted {
-            self.extra += 1;
+            self.extra.0[lane(line.stream, line.notice)] += 1;
             return;
         }
         self.found += 1;
@@ -354,9 +373,9 @@ mod tests {
         texts(&mut Reader::at(log.dir(), place).unwrap())
     }
 
-    fn last(log: &Log, wanted: usize) -> (Vec<String>, usize) {
+    fn last(log: &Log, wanted: usize) -> (Vec<String>, [usize; 3]) {
         let start = tail(log.dir(), wanted, None, None, |_| true).unwrap();
-        (from(log, start), start.skip)
+        (from(log, start), start.skip.0)
     }
 
     #[test]
@@ -368,7 +387,7 @@ mod tests {
             log.rotate(stamp);
         }
         log.write(4, "stdout F", "4");
-        assert_eq!(last(&log, 3), (vec!["2".into(), "3".into(), "4".into()], 0));
+        assert_eq!(last(&log, 3), (vec!["2".into(), "3".into(), "4".into()], [0; 3]));
         assert_eq!(last(&log, 9).0.len(), 4);
         assert_eq!(last(&log, 0).0, [""; 0]);
         log.write(5, "stdout F", "5");
@@ -389,10 +408,16 @@ mod tests {
         ] {
             log.write(1, head, text);
         }
-        assert_eq!(last(&log, 1), (["e1", "between", "e2", "x", "e3"].map(String::from).into(), 2));
-        assert_eq!(last(&log, 2), (["e1", "between", "e2", "x", "e3"].map(String::from).into(), 1));
+        assert_eq!(
+            last(&log, 1),
+            (["e1", "between", "e2", "x", "e3"].map(String::from).into(), [2, 0, 0])
+        );
+        assert_eq!(
+            last(&log, 2),
+            (["e1", "between", "e2", "x", "e3"].map(String::from).into(), [1, 0, 0])
+        );
         log.write(2, "stdout P", "open");
-        assert_eq!(last(&log, 1), (vec!["open".into()], 0));
+        assert_eq!(last(&log, 1), (vec!["open".into()], [0; 3]));
     }
 
     #[test]

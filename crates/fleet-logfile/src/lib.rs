@@ -31,7 +31,7 @@ mod watch;
 mod testing;
 
 pub use attempts::Attempts;
-pub use backward::{Backward, Start, seek, tail};
+pub use backward::{Backward, Skip, Start, seek, tail};
 pub use cri::{Line, Stream};
 pub use files::{CURRENT, Position};
 pub use frame::last_frame;

@@ -375,6 +375,32 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_that_rotates_all_the_time_is_read_exactly() {
+        const LINES: i64 = 5000;
+        let log = Log::new();
+        let mut reader = Reader::new(log.dir());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0..LINES {
+                    log.write(n, "stdout F", &n.to_string());
+                    if n % 7 == 6 {
+                        log.rotate(n - 6);
+                    }
+                }
+            });
+            let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+            let mut wanted = 0;
+            while wanted < LINES {
+                assert!(std::time::Instant::now() < end, "stuck before line {wanted}");
+                for text in texts(&mut reader) {
+                    assert_eq!(text, wanted.to_string());
+                    wanted += 1;
+                }
+            }
+        });
+    }
+
+    #[test]
     fn a_torn_line_waits_for_its_end() {
         let log = Log::new();
         log.append(b"1970-01-01T00:00:01Z stdout F he");

@@ -77,14 +77,14 @@ impl Watch {
     pub fn wait(&mut self, most: Duration, output: Option<BorrowedFd<'_>>) -> io::Result<Woken> {
         let most = PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX);
         let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(2);
-        // Errors are reported without being asked for; what can be written is not asked.
+        // Nothing is asked of it: what is reported all the same is an error or a hang-up.
         fds.extend(output.map(|fd| PollFd::new(fd, PollFlags::empty())));
         fds.extend(self.inotify.as_ref().map(|i| PollFd::new(i.as_fd(), PollFlags::POLLIN)));
         match poll(&mut fds, most) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(e) => return Err(e.into()),
         }
-        let left = |fd: &PollFd<'_>| fd.revents().is_some_and(|r| r.contains(PollFlags::POLLERR));
+        let left = |fd: &PollFd<'_>| fd.revents().is_some_and(|r| !r.is_empty());
         let reader_left = output.is_some() && fds.first().is_some_and(left);
         drop(fds);
         let mut woken = self.take()?;
