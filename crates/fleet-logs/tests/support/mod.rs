@@ -1,6 +1,7 @@
 //! A home built by hand, and the tool run on it.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
