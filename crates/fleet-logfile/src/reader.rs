@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::cri::{self, Line, Stream};
 use crate::files::{self, CURRENT, LogFile, Position};
 
-/// Bytes read at a time.
-const BLOCK: usize = 64 << 10;
+/// Bytes read at a time: a merge holds so much of each source.
+const BLOCK: usize = 32 << 10;
 
 /// A physical line longer than this is handed out in pieces. Our own writer's lines are a quarter
 /// of it, so that only a stranger's file or a damaged one meets the bound.
@@ -258,6 +258,9 @@ impl Reader {
         let count = count?;
         open.offset += count as u64;
         open.met_end = count < BLOCK;
+        if open.met_end {
+            self.buffer.shrink_to_fit();
+        }
         Ok(count > 0)
     }
 
