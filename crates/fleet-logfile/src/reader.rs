@@ -146,13 +146,17 @@ impl Reader {
     }
 
     /// What is written of a last line without a newline, for who will not come back: a torn
-    /// line, or one being written at this moment.
+    /// line, or one being written at this moment. It counts as partial; a torn head, in which
+    /// the process has no part, as nothing.
     pub fn unfinished(&mut self) -> Option<Line<'_>> {
         if self.from >= self.buffer.len() || self.stopped() {
             return None;
         }
         let (start, end, whole) = self.take_rest();
-        Some(self.interpret(start, end, whole))
+        if self.overlong.is_none() && is_torn_head(&self.buffer[start..end]) {
+            return None;
+        }
+        Some(Line { partial: true, ..self.interpret(start, end, whole) })
     }
 
     fn stopped(&self) -> bool {
@@ -300,6 +304,12 @@ impl Reader {
     }
 }
 
+/// Whether this may be the beginning of a line that ends before its text does begin.
+fn is_torn_head(line: &[u8]) -> bool {
+    let blanks = line.iter().filter(|&&b| b == b' ').count();
+    line.len() < 64 && blanks < 3 && line.first().is_some_and(u8::is_ascii_digit)
+}
+
 enum Filled {
     More,
     End,
@@ -418,7 +428,11 @@ mod tests {
         assert_eq!(texts(&mut reader), ["torn", "next"]);
         log.append(b"1970-01-01T00:00:04Z stdout F end");
         assert_eq!(texts(&mut reader), [""; 0]);
-        assert_eq!(reader.unfinished().unwrap().text, b"end");
+        let end = reader.unfinished().unwrap();
+        assert_eq!((end.text, end.partial), (b"end".as_slice(), true));
+        assert!(reader.unfinished().is_none());
+        log.append(b"\n1970-01-01T00:00:05Z stdo");
+        assert_eq!(texts(&mut reader), [""]);
         assert!(reader.unfinished().is_none());
     }
 

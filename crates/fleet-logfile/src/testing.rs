@@ -5,8 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use fleet_core::Timestamp;
+use proptest::prelude::*;
 
+use crate::backward::{Skip, tail};
+use crate::cri::Stream;
 use crate::files::CURRENT;
+use crate::join::{Joiner, Message};
 use crate::reader::Reader;
 
 /// A log folder that is removed at the end.
@@ -66,4 +70,89 @@ pub(crate) fn texts(reader: &mut Reader) -> Vec<String> {
         texts.push(String::from_utf8_lossy(line.text).into_owned());
     }
     texts
+}
+
+/// All that can be read now, joined; what has no end comes last.
+fn messages(mut reader: Reader, mut skip: Skip) -> Vec<Message> {
+    let mut joiner = Joiner::default();
+    let mut messages = Vec::new();
+    while let Some(line) = reader.next_line().unwrap() {
+        messages.extend(joiner.push(&line));
+    }
+    messages.extend(joiner.cut());
+    messages.retain(|message| !skip.passes_over(message));
+    messages
+}
+
+/// A line that was printed: how many pieces were written up to its last, and whether it has ended.
+type Printed = (i64, bool, Stream, Vec<u8>);
+
+/// Writes what a process printed as a shim would, in small pieces, and returns its lines in the
+/// order of their last pieces.
+fn written(log: &Log, printed: &[(bool, Vec<u8>)], per_file: usize) -> Vec<Printed> {
+    let mut open: [Option<Printed>; 2] = [None, None];
+    let (mut lines, mut count, mut first) = (Vec::new(), 0, 0);
+    for (err, bytes) in printed {
+        let stream = if *err { Stream::Stderr } else { Stream::Stdout };
+        for piece in bytes.split_inclusive(|&b| b == b'\n') {
+            let text = piece.strip_suffix(b"\n");
+            let (tag, text) = (if text.is_some() { "F" } else { "P" }, text.unwrap_or(piece));
+            log.append(&line(count, &format!("{} {tag}", stream.word()), text));
+            count += 1;
+            let slot = &mut open[stream as usize];
+            let so_far = slot.get_or_insert((0, false, stream, Vec::new()));
+            so_far.3.extend_from_slice(text);
+            (so_far.0, so_far.1) = (count, tag == "F");
+            lines.extend(slot.take_if(|line| line.1));
+            if count as usize % per_file == 0 {
+                log.rotate(first);
+                first = count;
+            }
+        }
+    }
+    lines.extend(open.into_iter().flatten());
+    lines.sort();
+    lines
+}
+
+/// The texts of lines that have ended, or of those that have not.
+fn those(lines: &[Printed], ended: bool) -> Vec<(Stream, Vec<u8>)> {
+    let mut those: Vec<_> =
+        lines.iter().filter(|l| l.1 == ended).map(|l| (l.2, l.3.clone())).collect();
+    if !ended {
+        those.sort();
+    }
+    those
+}
+
+fn read(reader: Reader, skip: Skip) -> Vec<Printed> {
+    messages(reader, skip).into_iter().map(|m| (0, !m.partial, m.stream, m.text)).collect()
+}
+
+proptest! {
+    #[test]
+    fn what_was_printed_comes_back_to_the_byte_and_its_end_alone_too(
+        printed in proptest::collection::vec(
+            (any::<bool>(), proptest::collection::vec(prop_oneof![3 => any::<u8>(), 1 => Just(b'\n')], 1..20)),
+            0..20,
+        ),
+        per_file in 1usize..9,
+        wanted in 1usize..9,
+    ) {
+        let log = Log::new();
+        let lines = written(&log, &printed, per_file);
+        let all = read(Reader::new(log.dir()), Skip::default());
+        prop_assert_eq!(those(&all, true), those(&lines, true));
+        prop_assert_eq!(those(&all, false), those(&lines, false));
+
+        let start = tail(log.dir(), wanted, None, None, |_| true).unwrap();
+        let last = start.place.map_or(Vec::new(), |place| {
+            read(Reader::at(log.dir(), place).unwrap(), start.skip)
+        });
+        let lines = &lines[lines.len().saturating_sub(wanted)..];
+        prop_assert_eq!(those(&last, true), those(lines, true));
+        // The other stream's line without an end may lie among the pieces of a wanted one.
+        let open = those(&last, false);
+        prop_assert!(those(lines, false).iter().all(|line| open.contains(line)));
+    }
 }

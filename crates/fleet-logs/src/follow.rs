@@ -1,6 +1,6 @@
 //! Going on with what is printed from now on.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
@@ -59,8 +59,8 @@ pub(crate) struct Follower {
     exit: Exit,
     runs: BTreeMap<u64, Followed>,
     next_number: u64,
-    /// Runs that were met, also those that are no longer followed.
-    known: HashSet<RunKey>,
+    /// The numbers of runs that were met, also of those that are no longer followed.
+    known: HashMap<RunKey, u64>,
     /// Identity of the registry file that was read last.
     counted: Option<(u64, u64, i64, i64)>,
     /// The registry may have changed.
@@ -107,7 +107,7 @@ impl Follower {
             exit,
             runs: BTreeMap::new(),
             next_number: HOME + 1,
-            known: HashSet::new(),
+            known: HashMap::new(),
             counted: None,
             recount: false,
             counted_at: now,
@@ -117,12 +117,10 @@ impl Follower {
 
     /// Follows until the reader leaves or, if so asked, all have ended.
     pub(crate) fn run(mut self, runs: Vec<Run>, seen: &[Seen]) -> anyhow::Result<Exit> {
-        for one in seen {
-            self.known.insert(one.record.key());
-        }
+        let living = seen.iter().filter(|s| s.observed.is_living());
+        let living: HashSet<RunKey> = living.map(|s| s.record.key()).collect();
         for run in runs {
-            let ended =
-                seen.iter().any(|s| s.record.key() == run.face.key && !s.observed.is_living());
+            let ended = !living.contains(&run.face.key);
             self.add(run, ended);
         }
         self.print_up_to(usize::MAX, None)?;
@@ -161,6 +159,7 @@ impl Follower {
         self.next_number += 1;
         let mut followed = Followed::new(run, ended);
         followed.attend(&mut self.watch, number);
+        self.known.insert(followed.run.face.key.clone(), number);
         self.runs.insert(number, followed);
     }
 
@@ -170,7 +169,9 @@ impl Follower {
             true => Duration::ZERO,
             false => self.patience() + Duration::from_millis(1),
         };
-        self.watch.wait(most, Some(io::stdout().as_fd()))
+        let stdout = io::stdout();
+        let output = self.printer.is_stdout().then(|| stdout.as_fd());
+        self.watch.wait(most, output)
     }
 
     /// How long there is nothing to do unless something happens.
@@ -270,22 +271,16 @@ impl Follower {
         self.counted = self.registry();
         let mut added = false;
         for seen in self.choice.of(fleet_census::take(&self.home)?) {
-            let key = seen.record.key();
             let ended = !seen.observed.is_living();
-            if !self.known.insert(key.clone()) {
-                self.update(&key, ended);
-                continue;
+            match self.known.get(&seen.record.key()) {
+                Some(number) => {
+                    let followed = self.runs.get_mut(number);
+                    followed.into_iter().for_each(|f| f.set_ended(ended));
+                }
+                None => added |= self.join(&seen, ended),
             }
-            added |= self.join(&seen, ended);
         }
         if added { self.print(None) } else { Ok(()) }
-    }
-
-    fn update(&mut self, key: &RunKey, ended: bool) {
-        for followed in self.runs.values_mut().filter(|f| f.run.face.key == *key) {
-            // What was lost can be found again.
-            followed.ended = ended.then(|| followed.ended.unwrap_or_else(Instant::now));
-        }
     }
 
     fn join(&mut self, seen: &Seen, ended: bool) -> bool {
@@ -296,6 +291,8 @@ impl Follower {
             Err(error) => {
                 talk(format_args!("cannot read the log of '{}': {error}", record.key()));
                 self.exit = Exit::CouldNot;
+                // Said once.
+                self.known.insert(record.key(), HOME);
                 return false;
             }
         }
@@ -317,6 +314,11 @@ impl Follower {
 }
 
 impl Followed {
+    /// Notes whether it has ended; what was lost can be found again.
+    fn set_ended(&mut self, ended: bool) {
+        self.ended = ended.then(|| self.ended.unwrap_or_else(Instant::now));
+    }
+
     /// Watches its folder if that was not possible before.
     fn attend(&mut self, watch: &mut Watch, number: u64) {
         self.met |= self.run.log.is_dir();

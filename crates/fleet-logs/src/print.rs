@@ -78,6 +78,17 @@ impl Printer {
         }
     }
 
+    /// Whether it writes to standard output, whose reader may leave.
+    pub(crate) fn is_stdout(&self) -> bool {
+        match self {
+            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
+                out.is_stdout()
+            }
+            // Its reader gets all of it at the end or nothing.
+            Printer::Array(_) => false,
+        }
+    }
+
     pub(crate) fn finish(self) -> io::Result<()> {
         match self {
             Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
