@@ -13,8 +13,9 @@ pub const CURRENT: &str = "current";
 /// Ending of files that were set aside; before it stands the stamp of their first line.
 const ASIDE: &str = ".log";
 
-/// How often a listing is repeated when files are renamed under it.
-const TRIES: usize = 8;
+/// How often a listing is repeated when files are renamed under it. It takes some ten
+/// microseconds, a file lasts for seconds at the least.
+const TRIES: usize = 64;
 
 /// A file of a log folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,13 @@ pub(crate) struct LogFile {
     pub(crate) len: u64,
     /// Stamp of its first line as its name tells it; the file being written has no such name.
     pub(crate) first: Option<i64>,
+}
+
+impl LogFile {
+    /// Whether it still has its name.
+    pub(crate) fn is_there(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|meta| meta.ino() == self.inode)
+    }
 }
 
 /// A place in the log of a run, which holds although files are renamed.

@@ -104,7 +104,7 @@ fn written(log: &Log, printed: &[(bool, Vec<u8>)], per_file: usize) -> Vec<Print
             so_far.3.extend_from_slice(text);
             (so_far.0, so_far.1) = (count, tag == "F");
             lines.extend(slot.take_if(|line| line.1));
-            if count as usize % per_file == 0 {
+            if (count as usize).is_multiple_of(per_file) {
                 log.rotate(first);
                 first = count;
             }
