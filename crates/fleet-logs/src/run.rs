@@ -145,7 +145,7 @@ impl Run {
         let mut said = Vec::new();
         if now.0 > before.0 {
             let count = now.0 - before.0;
-            said.push(format!("'{log}': {count} lines are no log lines; shown as they are"));
+            said.push(format!("'{log}': lines that are no log lines, shown as they are: {count}"));
         }
         if now.1 > before.1 {
             said.push(format!("'{log}': the file was truncated; reading it from its start"));

@@ -189,7 +189,7 @@ fn what_is_no_log_line_is_shown_and_counted() {
     let output = output.get_output();
     assert_eq!(output.stdout, b"a | good\na | not a log line\na | good too\n");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("1 lines are no log lines"), "{said}");
+    assert!(said.contains("shown as they are: 1\n"), "{said}");
 }
 
 #[test]
