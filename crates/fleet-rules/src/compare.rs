@@ -122,9 +122,7 @@ impl<'a> Side<'a> {
     /// A text such as `"NaN"` is a number where the other side is one.
     fn beside(self, other: Side<'_>) -> Side<'a> {
         match (self, other) {
-            (Side::Text(text), Side::Number(_)) => {
-                Number::special(text).map_or(self, Side::Number)
-            }
+            (Side::Text(text), Side::Number(_)) => Number::special(text).map_or(self, Side::Number),
             _ => self,
         }
     }

@@ -63,6 +63,17 @@ pub enum Term {
     Constant(Constant),
 }
 
+/// A field that must have this value, or the record is about something else.
+#[derive(Debug)]
+pub struct Selector(Slot, Constant);
+
+impl Selector {
+    /// Whether the record is about this.
+    pub fn admits(&self, record: &Record<'_>) -> bool {
+        Side::of(record.get(self.0)).is_some_and(|side| equal(side, self.1.side()))
+    }
+}
+
 /// A constant of a condition.
 #[derive(Clone, Debug)]
 pub enum Constant {
@@ -104,13 +115,14 @@ impl Node {
         Node::Interpreted(condition.expr.clone())
     }
 
-    /// The parts that must all hold, of which `subject == '...'` are those about whom it is.
-    pub fn selectors<'n>(&'n self, subject: Option<Slot>) -> Vec<&'n Node> {
-        let is_selector =
-            |node: &&'n Node| matches!(node, Node::Equal(slot, _, true) if Some(*slot) == subject);
+    /// The `subject == '...'` among the parts that must all hold: about whom the condition is.
+    pub fn selectors(&self, subject: Slot) -> Vec<Selector> {
         match self {
-            Node::All(parts) => parts.iter().flat_map(|p| p.selectors(subject)).collect(),
-            other => Some(other).filter(is_selector).into_iter().collect(),
+            Node::All(parts) => parts.iter().flat_map(|part| part.selectors(subject)).collect(),
+            Node::Equal(slot, constant, true) if *slot == subject => {
+                vec![Selector(*slot, constant.clone())]
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -264,7 +276,7 @@ fn look(call: &CallExpr, fields: &mut Fields) -> Option<Node> {
         "contains" => Look::Contains(text),
         "startsWith" => Look::StartsWith(text),
         "endsWith" => Look::EndsWith(text),
-        "matches" => Look::Matches(Regex::new(pattern_of(&Expr::Call(call.clone()))?).ok()?),
+        "matches" => Look::Matches(Regex::new(pattern_of(call)?).ok()?),
         _ => return None,
     };
     Some(Node::Text(fields.want(name), look))

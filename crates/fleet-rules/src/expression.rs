@@ -31,6 +31,8 @@ pub const OURS: [(&str, &str); 8] = [
 /// A condition whose constants are folded and whose operators are ours.
 #[derive(Clone, Debug)]
 pub struct Settled {
+    /// As it was written.
+    pub text: String,
     /// The expression.
     pub expr: IdedExpr,
 }
@@ -70,7 +72,7 @@ impl Settled {
             return Err(BadCondition::new(char_to_byte(text, place(id)), message));
         }
         answers_yes_or_no(&expr).map_err(|message| BadCondition::new(0, message))?;
-        Ok(Settled { expr })
+        Ok(Settled { text: text.to_owned(), expr })
     }
 
     /// The names of all fields that it may read.
@@ -201,6 +203,7 @@ impl Settler {
             call.func_name = (*ours).to_owned();
         }
         self.exists(call)?;
+        check_pattern(call)?;
         Ok(self.folded(call))
     }
 
@@ -355,20 +358,14 @@ fn char_to_byte(text: &str, chars: usize) -> usize {
     text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at)
 }
 
-/// Whether a regular expression in a condition can be used.
-pub(crate) fn check_patterns(expr: &IdedExpr) -> Result<(), String> {
-    let mut result = Ok(());
-    visit(expr, &mut |expr| {
-        if let Some(pattern) = interpreter::pattern_of(&expr.expr)
-            && let Err(error) = regex::Regex::new(pattern)
-            && result.is_ok()
-        {
-            let text = error.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            result = Err(format!("'{pattern}' is no regular expression: {last}"));
-        }
-    });
-    result
+/// Whether a constant regular expression can be used.
+fn check_pattern(call: &CallExpr) -> Result<(), String> {
+    let Some(pattern) = interpreter::pattern_of(call) else { return Ok(()) };
+    regex::Regex::new(pattern).map(drop).map_err(|error| {
+        let text = error.to_string();
+        let last = text.lines().last().unwrap_or_default();
+        format!("'{pattern}' is no regular expression: {}", last.trim_start_matches("error: "))
+    })
 }
 
 #[cfg(test)]
@@ -423,6 +420,7 @@ mod tests {
             ("a > 1 && blob(3)", 13, "no function 'blob'"),
             ("a.startswith('x')", 12, "no method 'startswith'"),
             ("a > bytes('1X')", 9, "no size"),
+            ("b && a.matches('(')", 14, "no regular"),
             ("1 + 2", 0, "gives a number"),
             ("a + 2", 0, "gives a number"),
         ] {

@@ -124,8 +124,7 @@ fn mixed(
 }
 
 /// The regular expression of a `matches` with a constant one.
-pub(crate) fn pattern_of(expr: &Expr) -> Option<&str> {
-    let Expr::Call(call) = expr else { return None };
+pub(crate) fn pattern_of(call: &CallExpr) -> Option<&str> {
     let last = call.args.last().filter(|_| call.func_name == "matches")?;
     match &last.expr {
         Expr::Literal(LiteralValue::String(pattern)) => Some(pattern.inner()),

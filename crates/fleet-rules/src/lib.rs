@@ -39,12 +39,26 @@
 //! crash repeats at most one delivery and loses none. An instance of which no record came for a
 //! day ([`FORGET_AFTER`]) is resolved, with that as the reason, and forgotten.
 
+pub mod alert;
 pub mod compare;
 pub mod compiled;
+pub mod engine;
 pub mod error;
 pub mod expression;
 pub mod fields;
+pub mod instance;
 pub mod interpreter;
+pub mod load;
+pub mod machine;
+pub mod raw;
+pub mod rule;
+pub mod store;
 pub mod template;
 
+pub use alert::{AlertRecord, AlertState};
+pub use engine::{Engine, FORGET_AFTER, Fed, Handle, Outcome};
 pub use error::RulesError;
+pub use instance::Instance;
+pub use machine::What;
+pub use rule::{Channel, ChannelKind, Condition, Hold, Rule, RuleSet, Timing};
+pub use store::{Locked, Store, StoreError};

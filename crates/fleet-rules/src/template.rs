@@ -45,7 +45,8 @@ impl Template {
         let mut at = 0;
         while let Some(open) = text[at..].find("{{").map(|found| at + found) {
             let bad = |message| BadTemplate { at: open, message };
-            let length = text[open..].find("}}").ok_or_else(|| bad("this {{ is not closed by }}"))?;
+            let length =
+                text[open..].find("}}").ok_or_else(|| bad("this {{ is not closed by }}"))?;
             parts.push(Part::Text(text[at..open].to_owned()));
             parts.push(place(&text[open + 2..open + length]).map_err(bad)?);
             at = open + length + 2;
@@ -83,7 +84,9 @@ fn place(inner: &str) -> Result<Part, &'static str> {
         !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
     };
     if !path.iter().all(plain) {
-        return Err("between {{ and }} stands the name of a field, such as {{id}} or {{exit.reason}}");
+        return Err(
+            "between {{ and }} stands the name of a field, such as {{id}} or {{exit.reason}}",
+        );
     }
     Ok(Part::Field { path, shown })
 }
