@@ -111,7 +111,7 @@ impl Engine {
         }
         let record = match Record::read(&self.fields, line) {
             Ok(record) => record,
-            Err(error) => return Fed::Bad(error.to_string()),
+            Err(error) => return Fed::Bad(without_place(&error)),
         };
         let Some(kind) = record.get(self.common.kind).text() else {
             return Fed::Bad("it has no kind".to_owned());
@@ -143,7 +143,7 @@ impl Engine {
             let (rule, holds) = (&watch.rule, watch.holds_until_told());
             for (key, instance) in &mut watch.instances {
                 let Some((what, clock)) = ticked(rule, holds, instance, now) else { continue };
-                if !what.is_change() && what != What::Vanished {
+                if !what.is_change() || what == What::PendingWaits {
                     continue;
                 }
                 let handle = Handle { watch: at, key: key.clone() };
@@ -430,6 +430,13 @@ impl Visit<'_> {
             fingerprint: fingerprint(&rule.name, key.iter().map(|(n, v)| (&**n, &**v))),
         }
     }
+}
+
+/// What is wrong with a line, without the place within it, which would be taken for one in the
+/// input.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
 fn state_of(what: What) -> AlertState {
