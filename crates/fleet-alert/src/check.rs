@@ -8,6 +8,11 @@ use fleet_rules::{Condition, Hold, Rule, RuleSet};
 
 use crate::args::Args;
 
+/// The kinds of record that the tools of fleet print. A rule may be on another, but that is
+/// rather a slip of the pen.
+const KINDS: [&str; 5] = ["process", "sample", "log", "event", "alert"];
+
+/// Prints the rules as a table and says that they are in order.
 pub(crate) fn report(path: &Path, rules: &RuleSet, args: &Args) -> anyhow::Result<Exit> {
     let left = |title| Column { title, align: Align::Left };
     let mut table = Table::new(["RULE", "SEVERITY", "ON", "HELD", "BY", "WHEN"].map(left).to_vec());
@@ -17,6 +22,14 @@ pub(crate) fn report(path: &Path, rules: &RuleSet, args: &Args) -> anyhow::Resul
     let mut out = args.output.open(false)?;
     table.write(&mut out)?;
     out.finish()?;
+    for rule in rules.rules.iter().filter(|rule| !KINDS.contains(&rule.on.as_str())) {
+        talk(format_args!(
+            "rule '{}' is on '{}', which no tool of fleet prints; they print {}",
+            rule.name,
+            rule.on,
+            KINDS.join(", "),
+        ));
+    }
     let off = rules.rules.iter().filter(|rule| !rule.enabled).count();
     talk(format_args!(
         "'{}' is in order: {} rules ({off} not enabled), {} channels",

@@ -36,12 +36,17 @@ pub(crate) fn tell(
 fn start(command: &[String], alert: &AlertRecord) -> io::Result<Child> {
     let (program, arguments) =
         command.split_first().ok_or_else(|| io::Error::other("it has no command"))?;
-    Command::new(program)
+    let mut command = Command::new(program);
+    match &alert.id {
+        Some(id) => command.env("FLEET_ID", id),
+        // This tool may itself be a process of the fleet.
+        None => command.env_remove("FLEET_ID"),
+    };
+    command
         .args(arguments)
         .env("FLEET_ALERT", &alert.alert)
         .env("FLEET_SEVERITY", &alert.severity)
         .env("FLEET_STATE", alert.state.word())
-        .env("FLEET_ID", alert.id.as_deref().unwrap_or_default())
         .stdin(Stdio::piped())
         // Standard output is for records.
         .stdout(Stdio::null())

@@ -237,17 +237,12 @@ impl Engine {
             .collect()
     }
 
-    /// The summary of the rules in use: how many there are.
-    pub fn rules(&self) -> usize {
-        self.watches.len()
-    }
-
     /// All instances that are not ok.
     pub fn instances(&self) -> impl Iterator<Item = &Instance> {
         self.watches.iter().flat_map(|watch| watch.instances.values()).filter(|i| !i.is_over())
     }
 
-    /// The instances that fire, worst known first.
+    /// The instances that fire, by rule and key.
     pub fn firing(&self) -> Vec<&Instance> {
         let mut firing: Vec<&Instance> = self.instances().filter(|i| i.is_firing()).collect();
         firing.sort_by(|a, b| (&a.rule, &a.key).cmp(&(&b.rule, &b.key)));
@@ -336,14 +331,14 @@ impl Visit<'_> {
     /// What the record shows. Where neither the condition nor the bound for recovery can be told,
     /// what they are about is gone, and so is the reason to alert.
     fn seen(&self, watch: &Watch, verdict: Verdict) -> Seen {
-        let clear = || watch.clear.as_ref().map(|c| c.judge(self.record, self.fields, self.cel));
-        match (verdict, verdict != Verdict::Yes) {
-            (Verdict::Yes, _) => Seen::Met,
-            (unmet, _) => match clear() {
-                None | Some(Verdict::Yes) => Seen::Cleared,
-                Some(Verdict::Unknown) if unmet == Verdict::Unknown => Seen::Cleared,
-                Some(_) => Seen::Between,
-            },
+        if verdict == Verdict::Yes {
+            return Seen::Met;
+        }
+        let Some(clear) = &watch.clear else { return Seen::Cleared };
+        match clear.judge(self.record, self.fields, self.cel) {
+            Verdict::Yes => Seen::Cleared,
+            Verdict::Unknown if verdict == Verdict::Unknown => Seen::Cleared,
+            _ => Seen::Between,
         }
     }
 

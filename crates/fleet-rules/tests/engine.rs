@@ -1,5 +1,7 @@
 //! Rules held against records with a virtual clock.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::path::Path;
 
 use fleet_core::Timestamp;
