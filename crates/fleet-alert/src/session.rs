@@ -88,8 +88,10 @@ impl Session {
             self.deliver(&locked, &handle)?;
         }
         let mut outcomes = Vec::new();
-        for line in lines.split(|byte| *byte == b'\n') {
-            self.line(line, &mut outcomes);
+        let (now, mut start) = (Timestamp::now(), 0);
+        for end in memchr::memchr_iter(b'\n', lines).chain([lines.len()]) {
+            self.line(&lines[start..end], now, &mut outcomes);
+            start = (end + 1).min(lines.len());
             self.settle(&locked, &mut outcomes)?;
         }
         if tick {
@@ -117,13 +119,13 @@ impl Session {
         Ok(())
     }
 
-    fn line(&mut self, line: &[u8], outcomes: &mut Vec<Outcome>) {
+    fn line(&mut self, line: &[u8], now: Timestamp, outcomes: &mut Vec<Outcome>) {
         let line = line.trim_ascii();
         if line.is_empty() {
             return;
         }
         self.lines += 1;
-        match self.engine.feed(line, Timestamp::now(), outcomes) {
+        match self.engine.feed(line, now, outcomes) {
             Fed::Held => {}
             Fed::Passed => self.passed += 1,
             Fed::Bad(why) => {

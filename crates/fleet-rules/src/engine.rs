@@ -310,11 +310,12 @@ struct Visit<'v> {
 impl Visit<'_> {
     /// Holds the record against a rule; the handle of what must be written down comes back.
     fn watch(&mut self, at: usize, watch: &mut Watch) -> Option<Handle> {
-        if !watch.selectors.iter().all(|selector| selector.admits(self.record)) {
-            return None;
-        }
+        // The selectors are part of the condition: nearly always one look is enough.
         let verdict = watch.when.judge(self.record, self.fields, self.cel);
-        if verdict != Verdict::Yes && watch.instances.is_empty() && !self.explain {
+        let idle = watch.instances.is_empty() && !self.explain;
+        if verdict != Verdict::Yes
+            && (idle || !watch.selectors.iter().all(|selector| selector.admits(self.record)))
+        {
             return None;
         }
         let seen = self.seen(watch, verdict);
