@@ -35,8 +35,12 @@ impl Fields {
 
     /// The slot of this name, if any rule reads it.
     pub fn find(&self, name: &str) -> Option<Slot> {
+        self.find_bytes(name.as_bytes())
+    }
+
+    fn find_bytes(&self, name: &[u8]) -> Option<Slot> {
         let mut slots = self.by_length.get(name.len())?.iter().copied();
-        slots.find(|slot| self.names[slot.0] == name)
+        slots.find(|slot| self.names[slot.0].as_bytes() == name)
     }
 }
 
@@ -162,7 +166,8 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     type Value = Option<Slot>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
-        json.deserialize_str(self)
+        // As bytes: a key that is none of ours need not even be UTF-8.
+        json.deserialize_bytes(self)
     }
 }
 
@@ -175,6 +180,10 @@ impl Visitor<'_> for Key<'_> {
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
         Ok(self.0.find(name))
+    }
+
+    fn visit_bytes<E>(self, name: &[u8]) -> Result<Self::Value, E> {
+        Ok(self.0.find_bytes(name))
     }
 }
 
@@ -207,6 +216,7 @@ mod tests {
         assert!(matches!(read(line, "f"), Some(Field::UInt(u64::MAX))));
         assert!(matches!(read(line, "g"), Some(Field::Null)));
         assert!(matches!(read(line, "z"), Some(Field::Missing)));
+        assert!(matches!(read(r#"{"\u0061":1}"#, "a"), Some(Field::Int(1))));
         assert!(read("[1]", "a").is_none());
         assert!(read("{\"a\":1} x", "a").is_none());
     }
