@@ -9,7 +9,7 @@
 //! fleet-alert --rules alerts.toml --explain < recorded.jsonl # trying rules
 //! ```
 //!
-//! Whatever has arrived is taken in one *turn* ([`session`]): lock the memory, take over what
+//! Whatever has arrived is taken in one *turn* (`session`): lock the memory, take over what
 //! other runs wrote, pay what a crash left owed, hold each line against the rules, tell what came
 //! of it, write down, unlock. Between turns it sleeps in poll(2) until more arrives, or until the
 //! clock has something to do for an instance, and not otherwise. Two tools on one home take

@@ -443,7 +443,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
         fn compiled_and_interpreted_agree(
             condition in condition(), a in value(), b in value(), c in value()

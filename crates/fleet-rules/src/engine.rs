@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use fleet_core::{Labels, Timestamp, duration_text};
-use serde_json::Value;
+use fleet_core::Timestamp;
 
-use crate::alert::{AlertRecord, AlertState, fingerprint};
-use crate::compare::Verdict;
+use crate::alert::AlertRecord;
 use crate::compiled::{Node, Selector};
-use crate::fields::{Field, Fields, Record, Slot, leading_kind};
+use crate::fields::{Fields, Record, Slot, leading_kind};
 use crate::instance::Instance;
 use crate::interpreter::Interpreter;
-use crate::machine::{self, Phase, Seen, What, plus};
-use crate::rule::{Condition, Hold, Rule, RuleSet};
-use crate::template::plain;
+use crate::machine::{self, What, plus};
+use crate::rule::{Condition, Rule, RuleSet};
+use crate::visit::Visit;
+use crate::words::{by_clock, explain};
 
 /// An instance of which no record came for so long is resolved and forgotten.
 pub const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -22,8 +21,8 @@ pub const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Which instance of which rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Handle {
-    watch: usize,
-    key: String,
+    pub(crate) watch: usize,
+    pub(crate) key: String,
 }
 
 /// What came of a line.
@@ -54,22 +53,22 @@ pub struct Outcome {
 
 /// A rule that is being looked at.
 #[derive(Debug)]
-struct Watch {
-    rule: Rule,
-    when: Node,
-    clear: Option<Node>,
-    selectors: Vec<Selector>,
-    by: Vec<Slot>,
-    measured: Option<String>,
-    instances: HashMap<String, Instance>,
+pub(crate) struct Watch {
+    pub(crate) rule: Rule,
+    pub(crate) when: Node,
+    pub(crate) clear: Option<Node>,
+    pub(crate) selectors: Vec<Selector>,
+    pub(crate) by: Vec<Slot>,
+    pub(crate) measured: Option<String>,
+    pub(crate) instances: HashMap<String, Instance>,
 }
 
 /// Slots of the fields that are wanted of every record.
 #[derive(Debug)]
-struct Common {
-    kind: Slot,
-    ts: Slot,
-    run: Slot,
+pub(crate) struct Common {
+    pub(crate) kind: Slot,
+    pub(crate) ts: Slot,
+    pub(crate) run: Slot,
 }
 
 /// Rules at work.
@@ -295,198 +294,11 @@ impl Watch {
     }
 }
 
-/// One record on its way through the rules.
-struct Visit<'v> {
-    line: &'v [u8],
-    now: Timestamp,
-    record: &'v Record<'v>,
-    fields: &'v Fields,
-    common: &'v Common,
-    cel: &'v Interpreter,
-    explain: bool,
-    outcomes: &'v mut Vec<Outcome>,
-}
-
-impl Visit<'_> {
-    /// Holds the record against a rule; the handle of what must be written down comes back.
-    fn watch(&mut self, at: usize, watch: &mut Watch) -> Option<Handle> {
-        // The selectors are part of the condition: nearly always one look is enough.
-        let verdict = watch.when.judge(self.record, self.fields, self.cel);
-        let idle = watch.instances.is_empty() && !self.explain;
-        if verdict != Verdict::Yes
-            && (idle || !watch.selectors.iter().all(|selector| selector.admits(self.record)))
-        {
-            return None;
-        }
-        let seen = self.seen(watch, verdict);
-        let key = self.key(watch);
-        if seen != Seen::Met && !watch.instances.contains_key(&key) && !self.explain {
-            return None;
-        }
-        let (what, moment) = self.step(watch, &key, seen);
-        let handle = Handle { watch: at, key };
-        self.tell(watch, &handle, what, moment);
-        what.is_change().then_some(handle)
-    }
-
-    /// What the record shows. Where neither the condition nor the bound for recovery can be told,
-    /// what they are about is gone, and so is the reason to alert.
-    fn seen(&self, watch: &Watch, verdict: Verdict) -> Seen {
-        if verdict == Verdict::Yes {
-            return Seen::Met;
-        }
-        let Some(clear) = &watch.clear else { return Seen::Cleared };
-        match clear.judge(self.record, self.fields, self.cel) {
-            Verdict::Yes => Seen::Cleared,
-            Verdict::Unknown if verdict == Verdict::Unknown => Seen::Cleared,
-            _ => Seen::Between,
-        }
-    }
-
-    fn key(&self, watch: &Watch) -> String {
-        let mut key = String::new();
-        for (at, slot) in watch.by.iter().enumerate() {
-            if at > 0 {
-                key.push('\u{1f}');
-            }
-            key.push_str(&self.record.get(*slot).key());
-        }
-        key
-    }
-
-    fn key_fields(&self, watch: &Watch) -> BTreeMap<String, String> {
-        let pairs = watch.rule.by.iter().zip(&watch.by);
-        pairs
-            .filter(|(_, slot)| !matches!(self.record.get(**slot), Field::Missing | Field::Null))
-            .map(|(name, slot)| (name.clone(), self.record.get(*slot).key().into_owned()))
-            .collect()
-    }
-
-    fn step(&self, watch: &mut Watch, key: &str, seen: Seen) -> (What, Timestamp) {
-        let ts = self.record.get(self.common.ts).text();
-        let ts = ts.and_then(|t| Timestamp::parse(t, self.now).ok()).unwrap_or(self.now);
-        if !watch.instances.contains_key(key) {
-            let fresh = Instance::new(&watch.rule.name, self.key_fields(watch), ts);
-            watch.instances.insert(key.to_owned(), fresh);
-        }
-        let Some(instance) = watch.instances.get_mut(key) else { return (What::Unmet, ts) };
-        let moment = instance.note(ts, self.now);
-        if let Field::Int(run) = self.record.get(self.common.run) {
-            instance.run = u64::try_from(*run).ok();
-        }
-        let (phase, what) = machine::step(&watch.rule.timing, instance.phase, seen, moment);
-        if what != What::Resolved {
-            // A resolved alert still tells since when it was one.
-            instance.phase = phase;
-        }
-        (what, moment)
-    }
-
-    fn tell(&mut self, watch: &mut Watch, handle: &Handle, what: What, moment: Timestamp) {
-        let pending = self.explain && what == What::PendingBegan;
-        let alert = (what.is_told() || pending).then(|| self.alert(watch, handle, what, moment));
-        let Some(instance) = watch.instances.get_mut(&handle.key) else { return };
-        let explanation = self.explain.then(|| explain(&watch.rule, instance, what, moment));
-        if what == What::Resolved {
-            instance.phase = None;
-        }
-        if what.is_told() {
-            instance.alert.clone_from(&alert);
-        }
-        instance.changed |= what.is_change();
-        if what == What::Unmet && !instance.changed && instance.owed.is_empty() {
-            watch.instances.remove(&handle.key);
-        }
-        if alert.is_some() || explanation.is_some() {
-            let told = what.is_told();
-            self.outcomes.push(Outcome { handle: handle.clone(), what, alert, explanation, told });
-        }
-    }
-
-    fn alert(&self, watch: &Watch, handle: &Handle, what: What, ts: Timestamp) -> AlertRecord {
-        let whole: Value = serde_json::from_slice(self.line).unwrap_or_default();
-        let instance = watch.instances.get(&handle.key);
-        let since = instance.and_then(|i| i.phase).map_or(ts, Phase::since);
-        let value = watch.measured.as_ref().and_then(|name| whole.get(name)).cloned();
-        let key = self.key_fields(watch);
-        let rule = &watch.rule;
-        AlertRecord {
-            kind: "alert".to_owned(),
-            ts,
-            alert: rule.name.clone(),
-            state: state_of(what),
-            severity: rule.severity.clone(),
-            id: whole.get("id").and_then(Value::as_str).map(str::to_owned),
-            run: whole.get("run").and_then(Value::as_u64),
-            labels: labels(rule, &whole, &key),
-            since,
-            reason: reason(rule, watch.measured.as_deref(), value.as_ref(), what, since, ts),
-            value,
-            summary: rule.summary.render(&whole),
-            fingerprint: fingerprint(&rule.name, key.iter().map(|(n, v)| (&**n, &**v))),
-        }
-    }
-}
-
 /// What is wrong with a line, without the place within it, which would be taken for one in the
 /// input.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()
-}
-
-fn state_of(what: What) -> AlertState {
-    match what {
-        What::PendingBegan => AlertState::Pending,
-        What::Resolved | What::Vanished => AlertState::Resolved,
-        _ => AlertState::Firing,
-    }
-}
-
-/// The labels of the record, the fields of `by` that are not fields of the alert, and the rule's
-/// own labels, each before the ones before it.
-fn labels(rule: &Rule, whole: &Value, key: &BTreeMap<String, String>) -> Labels {
-    let own = whole.get("labels").and_then(Value::as_object);
-    let own = own.into_iter().flatten().map(|(name, value)| (name.clone(), plain(value)));
-    let by = key.iter().filter(|(name, _)| !matches!(name.as_str(), "id" | "run" | "labels"));
-    let by = by.map(|(name, value)| (name.clone(), value.clone()));
-    let rules = rule.labels.iter().map(|(name, value)| (name.clone(), value.clone()));
-    own.chain(by).chain(rules).collect()
-}
-
-fn reason(
-    rule: &Rule,
-    measured: Option<&str>,
-    value: Option<&Value>,
-    what: What,
-    since: Timestamp,
-    at: Timestamp,
-) -> String {
-    let found = match (measured, value) {
-        (Some(name), Some(value)) => format!("{name} is {}", shortened(&plain(value))),
-        _ if what == What::Resolved => "the condition is over".to_owned(),
-        _ => "the condition is met".to_owned(),
-    };
-    let held = duration_text(between(since, at));
-    match (what, rule.timing.hold) {
-        (What::Fired, Hold::For(_)) => format!("{found}, met for {held}"),
-        (What::Fired, Hold::Times(times)) => format!("{found}, met {times} times in a row"),
-        (What::Repeated, _) => format!("{found}, still firing after {held}"),
-        (What::Resolved, _) => format!("{found}, resolved after {held}"),
-        _ => found,
-    }
-}
-
-/// A log line as a value can be long.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(120) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
-}
-
-fn between(since: Timestamp, at: Timestamp) -> Duration {
-    Duration::try_from_secs_f64(at.seconds_since(since)).unwrap_or_default()
 }
 
 /// Moves an instance on by the clock.
@@ -505,90 +317,4 @@ fn ticked(
     let (next, what) = machine::tick(&rule.timing, phase, holds && instance.live, clock);
     instance.phase = next;
     Some((what, clock))
-}
-
-/// The alert that the clock brings about: the last one in a new state, or one made of nothing
-/// but the rule where the instance was never told.
-fn by_clock(
-    instance: &mut Instance,
-    rule: &Rule,
-    what: What,
-    clock: Timestamp,
-) -> Option<AlertRecord> {
-    let mut alert = match instance.alert.clone() {
-        Some(alert) => alert,
-        None if what == What::Vanished => return None,
-        None => bare(instance, rule, clock),
-    };
-    let held = duration_text(between(alert.since, clock));
-    alert.ts = clock;
-    alert.state = state_of(what);
-    alert.reason = match what {
-        What::Vanished => format!("no record of it came for {}", duration_text(FORGET_AFTER)),
-        What::Resolved => format!("the condition is over, resolved after {held}"),
-        What::Repeated => format!("still firing after {held}"),
-        _ => format!("the condition is met for {held} and no record said otherwise"),
-    };
-    instance.alert = Some(alert.clone());
-    Some(alert)
-}
-
-fn bare(instance: &Instance, rule: &Rule, clock: Timestamp) -> AlertRecord {
-    let key: Value =
-        instance.key.iter().map(|(n, v)| (n.clone(), Value::from(v.clone()))).collect();
-    AlertRecord {
-        kind: "alert".to_owned(),
-        ts: clock,
-        alert: rule.name.clone(),
-        state: AlertState::Firing,
-        severity: rule.severity.clone(),
-        id: instance.key.get("id").cloned(),
-        run: instance.run,
-        labels: labels(rule, &key, &instance.key),
-        since: instance.phase.map_or(clock, Phase::since),
-        value: None,
-        summary: rule.summary.render(&key),
-        reason: String::new(),
-        fingerprint: fingerprint(&rule.name, instance.key.iter().map(|(n, v)| (&**n, &**v))),
-    }
-}
-
-/// Why this came of it, in words.
-fn explain(rule: &Rule, instance: &Instance, what: What, at: Timestamp) -> String {
-    let held = instance.phase.map_or(Duration::ZERO, |phase| between(phase.since(), at));
-    let held = duration_text(held);
-    let needs = match rule.timing.hold {
-        Hold::Now => "nothing more".to_owned(),
-        Hold::For(time) => duration_text(time),
-        Hold::Times(times) => format!("{times} records in a row"),
-    };
-    let has = match instance.phase {
-        Some(Phase::Pending { streak, .. }) if matches!(rule.timing.hold, Hold::Times(_)) => {
-            streak.to_string()
-        }
-        _ => held.clone(),
-    };
-    let keep = duration_text(rule.timing.keep_firing_for);
-    let told = rule.timing.repeat.map_or("is not repeated".to_owned(), |time| {
-        format!("is repeated every {}", duration_text(time))
-    });
-    let since = instance.phase.map_or(at, Phase::since);
-    let text = match what {
-        What::Unmet => "the condition is not met".to_owned(),
-        What::PendingBegan | What::PendingWaits => {
-            format!("pending since {since}, needs {needs}, has {has}")
-        }
-        What::PendingDropped => format!("the condition ended before it held for {needs}"),
-        What::Fired => format!("fires, met since {since}"),
-        What::StillFiring => format!("fires since {since}, was told and {told}"),
-        What::Repeated => format!("fires since {since}, {told}"),
-        What::RecoveryBegan => format!("the condition is over, needs to be for {keep}"),
-        What::KeepsFiring => format!("the condition is over, not yet for {keep}"),
-        What::FiringAgain => "the condition is met again within keep_firing_for".to_owned(),
-        What::Resolved => format!("resolved after {held}"),
-        What::Vanished => {
-            format!("no record came for {}, forgotten", duration_text(FORGET_AFTER))
-        }
-    };
-    format!("rule '{}' for {}: {text} ({})", rule.name, instance.name(), what.word())
 }

@@ -50,10 +50,12 @@ pub mod instance;
 pub mod interpreter;
 pub mod load;
 pub mod machine;
-pub mod raw;
+mod raw;
 pub mod rule;
 pub mod store;
 pub mod template;
+mod visit;
+mod words;
 
 pub use alert::{AlertRecord, AlertState};
 pub use engine::{Engine, FORGET_AFTER, Fed, Handle, Outcome};
