@@ -32,7 +32,7 @@ pub(crate) fn report(path: &Path, rules: &RuleSet, args: &Args) -> anyhow::Resul
     }
     let off = rules.rules.iter().filter(|rule| !rule.enabled).count();
     talk(format_args!(
-        "'{}' is in order: {} rules ({off} not enabled), {} channels",
+        "'{}' is in order; rules: {} ({off} not enabled), channels: {}",
         path.display(),
         rules.rules.len(),
         rules.channels.len(),

@@ -242,7 +242,7 @@ fn the_user_s_own_rules_are_found() {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("fleet-alert"));
     command.arg("--check").env("XDG_CONFIG_HOME", bench.path("config"));
     let output = command.output().unwrap();
-    assert!(stderr(&output).contains("1 rules"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("rules: 1"), "{}", stderr(&output));
     assert!(output.status.success());
 }
 

@@ -326,10 +326,26 @@ fn ends_in_name(text: &str) -> bool {
 fn syntax(text: &str, error: Option<&cel::ParseError>) -> BadCondition {
     let Some(error) = error else { return BadCondition::new(0, "this is no CEL expression") };
     let at = offset(text, error.pos.0, error.pos.1);
-    let message = error.msg.trim().trim_start_matches("Syntax error: ").replace('\n', ", ");
-    let mut bad = BadCondition::new(at, format!("this is no CEL expression: {message}"));
+    let said = error.msg.trim().trim_start_matches("Syntax error: ").replace('\n', ", ");
+    let message = format!("this is no CEL expression: {}", in_our_words(&said));
+    let mut bad = BadCondition::new(at, message);
     bad.hint = hint(text);
     bad
+}
+
+/// The parser's commonest complaints without its lists of tokens.
+fn in_our_words(said: &str) -> String {
+    let quoted = said.split('\'').nth(1).unwrap_or_default().trim();
+    if said.starts_with("missing") {
+        format!("'{quoted}' is missing")
+    } else if quoted == "<EOF>" {
+        "it ends too early".to_owned()
+    } else if ["mismatched", "extraneous", "token recognition"].iter().any(|w| said.starts_with(w))
+    {
+        format!("'{quoted}' does not fit here")
+    } else {
+        said.to_owned()
+    }
 }
 
 /// What people write instead of CEL.
@@ -415,8 +431,10 @@ mod tests {
     #[test]
     fn mistakes_say_where_and_what() {
         for (text, at, part) in [
-            ("a > 5 and b", 6, "no CEL"),
-            ("a > ", 4, "no CEL"),
+            ("a > 5 and b", 6, "no CEL expression: 'and' does not fit here"),
+            ("a > ", 4, "no CEL expression: it ends too early"),
+            ("(a > 5", 6, "no CEL expression: ')' is missing"),
+            ("a = 5", 2, "no CEL expression: '=' does not fit here"),
             ("a > 1 && blob(3)", 13, "no function 'blob'"),
             ("a.startswith('x')", 12, "no method 'startswith'"),
             ("a > bytes('1X')", 9, "no size"),
