@@ -24,6 +24,9 @@
 //! severity. A channel's command has its time limit and is killed with its group after it. Its
 //! failure is said and not tried again. A delivery holds up the input, at most by that limit.
 //!
+//! A memory that cannot be written, because the disk is full for example, is said once, and the
+//! work goes on without it.
+//!
 //! Lines that are no records are counted and said at the end; kinds that no rule is about are
 //! passed over.
 

@@ -1,12 +1,13 @@
 //! From the first line to the last: turns of reading, judging, telling and remembering.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use fleet_cli::{Exit, Format, talk};
 use fleet_core::Timestamp;
 use fleet_registry::make_dir;
-use fleet_rules::{Engine, Fed, Handle, Locked, Outcome, RuleSet, Store};
+use fleet_rules::{Engine, Fed, Handle, Locked, Outcome, RuleSet, Store, StoreError};
 
 use crate::args::Args;
 use crate::input::{Came, Input};
@@ -32,6 +33,8 @@ pub(crate) struct Session {
     bad: u64,
     first_bad: Option<String>,
     torn_said: bool,
+    /// The memory could not be written: what is known stands in this process alone.
+    unwritten: bool,
 }
 
 impl Session {
@@ -57,6 +60,7 @@ impl Session {
             bad: 0,
             first_bad: None,
             torn_said: false,
+            unwritten: false,
         })
     }
 
@@ -99,11 +103,15 @@ impl Session {
             self.engine.tick(Timestamp::now(), &mut outcomes);
             self.settle(&locked, &mut outcomes)?;
         }
-        self.remember(&locked)
+        self.remember(&locked);
+        Ok(())
     }
 
     /// Takes over what other runs wrote.
     fn take_over(&mut self, locked: &Locked) -> anyhow::Result<()> {
+        if self.unwritten {
+            return Ok(());
+        }
         let engine = &self.engine;
         let Some(remembered) = self.store.reload(locked, |rule| engine.knows(rule))? else {
             return Ok(());
@@ -144,9 +152,9 @@ impl Session {
             }
             match &outcome.alert {
                 Some(alert) if outcome.told => {
-                    let audience = self.tellers.audience(alert, false);
+                    let audience = self.tellers.audience(alert);
                     self.engine.owe(&outcome.handle, audience);
-                    self.write(locked)?;
+                    self.write(locked);
                     self.deliver(locked, &outcome.handle)?;
                 }
                 Some(alert) => self.tellers.print(alert)?,
@@ -160,46 +168,72 @@ impl Session {
     /// so that a crash repeats at most the one that was being told.
     fn deliver(&mut self, locked: &Locked, handle: &Handle) -> anyhow::Result<()> {
         let Some(instance) = self.engine.instance(handle) else { return Ok(()) };
-        let owed = instance.owed.clone();
+        let owed = self.tellers.tellable(&instance.owed);
         let alert = instance.alert.clone();
         for name in owed {
             if let Some(alert) = &alert {
                 self.tellers.tell(&name, alert)?;
             }
             self.engine.settled(handle, &name);
-            self.write(locked)?;
+            self.write(locked);
         }
         Ok(())
     }
 
-    fn write(&mut self, locked: &Locked) -> anyhow::Result<()> {
+    fn write(&mut self, locked: &Locked) {
         let changed = self.engine.take_changed();
-        Ok(self.store.append(locked, &changed)?)
+        if !self.unwritten {
+            let result = self.store.append(locked, &changed);
+            self.written(result);
+        }
     }
 
-    fn remember(&mut self, locked: &Locked) -> anyhow::Result<()> {
-        self.write(locked)?;
+    fn remember(&mut self, locked: &Locked) {
+        self.write(locked);
         if self.seen_written.elapsed() >= SEEN_EVERY {
-            self.write_seen(locked)?;
+            self.write_seen(locked);
         }
-        if self.store.is_long(self.engine.instances().count()) {
-            self.store.rewrite(locked, self.engine.instances(), Timestamp::now())?;
+        if self.unwritten || self.store.is_long(self.engine.instances().count()) {
+            self.rewrite(locked);
         }
-        Ok(())
     }
 
-    fn write_seen(&mut self, locked: &Locked) -> anyhow::Result<()> {
+    fn write_seen(&mut self, locked: &Locked) {
         self.seen_written = Instant::now();
         let touched = self.engine.take_touched();
-        Ok(self.store.append(locked, &touched)?)
+        if !self.unwritten {
+            let result = self.store.append(locked, &touched);
+            self.written(result);
+        }
+    }
+
+    fn rewrite(&mut self, locked: &Locked) {
+        let result = self.store.rewrite(locked, self.engine.instances(), Timestamp::now());
+        self.written(result);
+    }
+
+    /// A full disk must not silence the very tool that would tell of it: it is said once, and
+    /// the work goes on from what this process knows until all of it can be written again.
+    fn written(&mut self, result: Result<(), StoreError>) {
+        match result {
+            Ok(()) => self.unwritten = false,
+            Err(error) if !self.unwritten => {
+                self.unwritten = true;
+                let cause = error.source().map_or(String::new(), |cause| format!(": {cause}"));
+                talk(format_args!(
+                    "{error}{cause}; goes on without, and may tell twice after an end"
+                ));
+            }
+            Err(_) => {}
+        }
     }
 
     fn finish(mut self) -> anyhow::Result<Exit> {
         let locked = self.store.lock()?;
         self.take_over(&locked)?;
-        self.write_seen(&locked)?;
-        if self.store.has_slack(self.engine.instances().count()) {
-            self.store.rewrite(&locked, self.engine.instances(), Timestamp::now())?;
+        self.write_seen(&locked);
+        if self.unwritten || self.store.has_slack(self.engine.instances().count()) {
+            self.rewrite(&locked);
         }
         drop(locked);
         self.say_what_was_passed_over();

@@ -42,12 +42,17 @@ impl Tellers {
         Tellers { channels, stdout, notify, stderr: !same_screen }
     }
 
-    /// Who is to be told of an alert, in order; with `quietly` only who reads the output.
-    pub(crate) fn audience(&self, alert: &AlertRecord, quietly: bool) -> Vec<String> {
-        let notify = self.notify && !quietly;
-        let channels = self.channels.iter().filter(|c| notify && c.takes(&alert.severity));
-        let stderr = (notify && self.stderr).then(|| STDERR.to_owned());
+    /// Who is to be told of an alert, in order.
+    pub(crate) fn audience(&self, alert: &AlertRecord) -> Vec<String> {
+        let channels = self.channels.iter().filter(|c| self.notify && c.takes(&alert.severity));
+        let stderr = (self.notify && self.stderr).then(|| STDERR.to_owned());
         channels.map(|c| c.name.clone()).chain(stderr).chain([STDOUT.to_owned()]).collect()
+    }
+
+    /// Those of the owed who may be told now; with `--no-notify` the others wait for a run
+    /// without it.
+    pub(crate) fn tellable(&self, owed: &[String]) -> Vec<String> {
+        owed.iter().filter(|name| self.notify || *name == STDOUT).cloned().collect()
     }
 
     /// Tells one of them. What a channel's command could not do is said, and no error.
@@ -71,9 +76,6 @@ impl Tellers {
         let Some(channel) = self.channels.iter().find(|channel| channel.name == name) else {
             return Err("is no longer in the rules file".to_owned());
         };
-        if !self.notify {
-            return Err("was not told: --no-notify".to_owned());
-        }
         let ChannelKind::Exec { command, timeout } = &channel.kind;
         let mut json = serde_json::to_vec(alert).map_err(|e| e.to_string())?;
         json.push(b'\n');

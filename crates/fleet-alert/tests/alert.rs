@@ -353,6 +353,37 @@ fn a_kill_between_deliveries_repeats_at_most_one() {
 }
 
 #[test]
+fn what_is_owed_waits_while_nobody_is_to_be_told() {
+    let script = "echo x >> \"$DIR/got\"; test -e \"$DIR/again\" || { touch \"$DIR/again\"; kill -9 $PPID; }";
+    let bench = Bench::new(&format!("{RULE}{}", channel("file", script, "")));
+    bench.run(&sample(0, "a", 2.0), &[]);
+    assert_eq!(states(&bench.run("", &["--no-notify"])), ["a firing"]);
+    assert_eq!(lines_of(&bench.path("got")), 1);
+    assert_eq!(states(&bench.run("", &[])), [""; 0]);
+    assert_eq!(lines_of(&bench.path("got")), 2);
+}
+
+#[test]
+fn a_full_disk_silences_nothing() {
+    let bench = Bench::new(RULE);
+    fs::write(bench.path("input"), sample(0, "a", 2.0) + &sample(1, "a", 2.0)).unwrap();
+    let shell = format!(
+        "trap '' XFSZ; ulimit -f 0; exec {} --rules {} < {}",
+        assert_cmd::cargo::cargo_bin!("fleet-alert").display(),
+        bench.path("alerts.toml").display(),
+        bench.path("input").display(),
+    );
+    let mut command = Command::new("bash");
+    let output =
+        command.args(["-c", &shell]).env("FLEET_HOME", bench.path("home")).output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(states(&output), ["a firing"], "{said}");
+    assert!(said.contains("cannot write the alerts' memory") && said.contains("goes on"), "{said}");
+    assert!(said.contains("firing warning r a"), "{said}");
+    assert!(output.status.success(), "{said}");
+}
+
+#[test]
 fn two_at_once_tell_once() {
     let rules = format!("{RULE}{}", channel("file", "echo x >> \"$DIR/got\"; sleep 0.2", ""));
     let bench = Bench::new(&rules);
