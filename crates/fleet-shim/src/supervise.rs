@@ -85,7 +85,7 @@ pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Resul
         signals,
         report,
         flush_at: [None; 2],
-        rest_at: Some(monotonic_nanos() + REST),
+        rest_at: None,
         status_at: None,
         outcome_until: None,
         small_reads: 0,
@@ -133,6 +133,7 @@ impl Shim<'_> {
         for stream in STREAMS {
             self.watch_open_line(stream);
         }
+        self.rest_at = Some(monotonic_nanos() + REST);
         self.publish();
         if self.post.board.get(Word::Stranger) != 0 {
             self.event("adopted", "keeper and shim had died; a new shim took over", json!({}));
