@@ -259,14 +259,29 @@ impl TestFleet {
         fs::write(registry, text).unwrap();
     }
 
-    /// All living processes of this fleet: supervisors by their arguments, the others by the
-    /// marks in their environment.
-    pub fn living(&self) -> Vec<i32> {
-        let home = self.home();
-        let mut found = marked(&Proc::default(), &[format!("FLEET_HOME={}", home.display())]);
-        found.extend(supervisors(&home));
+    /// All living processes of the fleet's own commands, by the marks in their environment.
+    pub fn workload(&self) -> Vec<i32> {
+        let mark = format!("FLEET_HOME={}", self.home().display());
+        let mut found = marked(&Proc::default(), &[mark]);
         found.retain(|&pid| is_living(pid) && pid != std::process::id() as i32);
         found
+    }
+
+    /// The workload and its supervisors.
+    pub fn living(&self) -> Vec<i32> {
+        let mut found = self.workload();
+        found.extend(supervisors(&self.home()).into_iter().filter(|&pid| is_living(pid)));
+        found
+    }
+
+    /// Waits until the last supervisor has left, as it does a moment after it wrote the end.
+    ///
+    /// # Panics
+    /// Something lives on.
+    #[track_caller]
+    pub fn until_deserted(&self) {
+        let look = || self.living().is_empty().then_some(());
+        find("nothing of the fleet lives", look, || format!("{:?}", self.living()));
     }
 
     /// All that is known of a process, for the message of a failing test.
