@@ -65,6 +65,11 @@ impl Out {
         self.terminal
     }
 
+    /// Whether it is standard output, whose reader may leave.
+    pub fn is_stdout(&self) -> bool {
+        !matches!(self.sink, Sink::File { .. })
+    }
+
     /// Whether to write in colour.
     pub fn paint(&self) -> Paint {
         self.paint

@@ -1,11 +1,52 @@
-//! The log files of a process.
-mod cri;
+//! The log files of a process: written, read forwards, backwards and as they grow, and merged by
+//! time.
+//!
+//! # Theory of operation
+//!
+//! A run's log is a folder: `current`, which its shim appends to, and files that were set aside
+//! when they were full, each named for the stamp of its first line. Each line is one piece of
+//! output in the form of [`cri`]. Readers take no lock and tell the writer nothing.
+//!
+//! [`Reader`] goes forwards from file to file and can be asked again when more was written: a
+//! follower is a reader and a [`Watch`]. It knows its file by its open handle, not by its name, so
+//! that it reads a file to the end after it was renamed, or even removed. [`seek`] finds a moment
+//! by halving, [`tail`] the last lines by [`Backward`], neither reads what it does not need; both
+//! answer with a [`Position`] that holds across renames. [`Joiner`] makes lines of pieces, and
+//! [`Merge`] one stream of many, in order of time, without ever changing the order within one.
+//!
+//! *Writing* is [`format`], a pure function from bytes to lines, and [`LogFile`], which appends them
+//! and sets full files aside. Whoever writes keeps three promises that readers build on: files
+//! sort by name in the order of writing, a file ends with a whole line unless its writer died, and
+//! the run's last record is written after the last line.
+//!
+//! All are bounded in memory, whatever is in the files; nothing in them makes a reader fail. A
+//! line that is none is handed out as it is, and counted.
+
+mod attempts;
+mod backward;
+pub mod cri;
+mod files;
 mod format;
+mod frame;
+mod join;
+mod last_words;
+mod merge;
+mod reader;
+mod watch;
 mod writer;
-pub use cri::Stream;
+
+#[cfg(test)]
+mod testing;
+
+pub use attempts::Attempts;
+pub use backward::{Backward, Skip, Start, seek, tail};
+pub use cri::{Line, Stream};
+pub use files::{CURRENT, Position};
 pub use format::{Bar, Batch, Counts, MAX_PIECE, Open, Output, format, notice};
+pub use frame::last_frame;
+pub use join::{Joiner, MAX_MESSAGE, Message};
+pub use last_words::stderr_tail;
+pub use merge::Merge;
+pub use reader::Reader;
+pub use watch::{Watch, Woken};
 pub use writer::{LogFile, LogOutput};
-/// stub until the reader lands
-pub fn stderr_tail(_f: &std::path::Path, _s: i64, _l: usize, _b: usize) -> Vec<String> {
-    Vec::new()
-}

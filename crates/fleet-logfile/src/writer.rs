@@ -47,6 +47,19 @@ impl LogFile {
         Ok((meta.ino(), meta.size()))
     }
 
+    /// Ends a line that a writer left torn, so that the next one does not join it.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn end_torn_line(&self) -> io::Result<()> {
+        let mut last = [b'\n'];
+        let (_, size) = self.position()?;
+        if size > 0 {
+            self.file.read_exact_at(&mut last, size - 1)?;
+        }
+        if last == [b'\n'] { Ok(()) } else { (&self.file).write_all(b"\n") }
+    }
+
     /// Takes back what was written behind this size.
     pub fn truncate(&self, size: u64) {
         let _ = self.file.set_len(size);
@@ -197,6 +210,17 @@ mod tests {
         write(&log, 0, &text[..123]);
         write(&log, 123, &text);
         assert_eq!(all(&dir.path().join("log")), text);
+    }
+
+    #[test]
+    fn a_torn_line_is_ended_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = LogFile::open(dir.path(), LogLimits::default()).unwrap();
+        for text in ["", "whole\n", "torn"] {
+            write(&log, 0, text);
+            log.end_torn_line().unwrap();
+        }
+        assert_eq!(all(dir.path()), "whole\ntorn\n");
     }
 
     #[test]

@@ -16,11 +16,13 @@ use serde_json::{Value, json};
 struct Fleet {
     home: tempfile::TempDir,
     children: Vec<Child>,
+    /// The locks that the processes' shims would hold.
+    locks: Vec<fs::File>,
 }
 
 impl Fleet {
     fn new() -> Fleet {
-        Fleet { home: tempfile::tempdir().unwrap(), children: Vec::new() }
+        Fleet { home: tempfile::tempdir().unwrap(), children: Vec::new(), locks: Vec::new() }
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -33,6 +35,11 @@ impl Fleet {
         let pid = child.id() as i32;
         self.children.push(child);
         let start = Proc::default().stat(pid).unwrap().start;
+        let dir = self.path(&format!("processes/{id}/1"));
+        fs::create_dir_all(&dir).unwrap();
+        let lock = fs::File::create(dir.join("shim.lock")).unwrap();
+        lock.lock().unwrap();
+        self.locks.push(lock);
         self.record(id, json!({"state": "running", "pid": pid, "pid_start": start}));
         pid
     }

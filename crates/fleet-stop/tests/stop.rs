@@ -1,7 +1,7 @@
 //! Stopping: what is asked for happens, whole trees go, and the truth is told of each.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-use fleet_testkit::{Cause, Run, Signal, State, TestFleet, is_living, kill, until};
+use fleet_testkit::{Cause, Run, State, TestFleet, is_living, until};
 
 const SLEEPS: &str = "exec sleep 600";
 const STUBBORN: &str = "trap '' TERM; echo up; while :; do sleep 0.1; done";
@@ -215,11 +215,8 @@ fn an_old_record_does_not_stop_the_run_that_followed() {
 fn without_shim_and_keeper_it_is_stopped_all_the_same() {
     let fleet = TestFleet::new();
     fleet.spawn("web", SLEEPS);
-    let (shim, keeper) = fleet.supervisors("web");
     let pid = fleet.pid("web");
-    kill(keeper, Signal::KILL);
-    kill(shim, Signal::KILL);
-    until("both are gone", || !is_living(keeper) && !is_living(shim));
+    fleet.kill_supervisors("web");
     let ran = stop(&fleet, &["web"]).ends();
     assert_eq!(ran.code(), Some(0), "{ran}");
     let record = fleet.until_ended("web");

@@ -1,18 +1,13 @@
 //! A pid that is used again names a stranger: nobody may signal it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-use fleet_testkit::{ProcessRecord, Signal, State, Stranger, TestFleet, is_living, kill, until};
+use fleet_testkit::{ProcessRecord, State, Stranger, TestFleet};
 
 /// A fleet whose only process died with its supervisors, and whose pid a stranger has now.
 fn reused(stranger: &Stranger, change: impl Fn(&mut ProcessRecord)) -> TestFleet {
     let fleet = TestFleet::new();
     fleet.spawn("web", "exec sleep 600");
-    let (shim, keeper) = fleet.supervisors("web");
-    let pid = fleet.pid("web");
-    for pid in [keeper, shim, pid] {
-        kill(pid, Signal::KILL);
-    }
-    until("all are gone", || ![keeper, shim, pid].into_iter().any(is_living));
+    fleet.kill_with_supervisors("web");
     let who = stranger.who();
     fleet.forge("web", |record| {
         record.pid = Some(who.pid);

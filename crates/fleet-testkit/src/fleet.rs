@@ -18,6 +18,8 @@ use crate::until::find;
 
 /// How long what was killed may take to go.
 const GONE: Duration = Duration::from_secs(10);
+/// Number of SIGSTOP.
+const STOP: i32 = 19;
 
 /// A fleet of the test's own. All that lives in it is ended when it is dropped, even by a panic.
 pub struct TestFleet {
@@ -151,6 +153,35 @@ impl TestFleet {
     pub fn supervisors(&self, name: &str) -> (i32, i32) {
         let shim = self.record(name).shim.expect("it has a shim");
         (shim.who.pid, shim.keeper.expect("it has a keeper"))
+    }
+
+    /// Kills shim and keeper in one moment: both are suspended first, so that neither can step in
+    /// for the other.
+    ///
+    /// # Panics
+    /// They do not die.
+    #[track_caller]
+    pub fn kill_supervisors(&self, name: &str) {
+        let (shim, keeper) = self.supervisors(name);
+        self.kill_together(&[shim, keeper]);
+    }
+
+    /// Kills shim, keeper and the main process in one moment.
+    ///
+    /// # Panics
+    /// They do not die.
+    #[track_caller]
+    pub fn kill_with_supervisors(&self, name: &str) {
+        let (shim, keeper) = self.supervisors(name);
+        self.kill_together(&[shim, keeper, self.pid(name)]);
+    }
+
+    #[track_caller]
+    fn kill_together(&self, pids: &[i32]) {
+        for signal in [STOP, Signal::KILL.number()] {
+            pids.iter().for_each(|&pid| kill(pid, Signal::from_number(signal).unwrap()));
+        }
+        crate::until("what was killed is gone", || !pids.iter().any(|&pid| is_living(pid)));
     }
 
     /// Waits until the record of a process is as wanted.

@@ -1,0 +1,558 @@
+//! Reading the log of a run forwards, file after file, and going on where it grows.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::cri::{self, Line, Stream};
+use crate::files::{self, CURRENT, LogFile, Position};
+
+/// Bytes read at a time: a merge holds so much of each source.
+const BLOCK: usize = 32 << 10;
+
+/// A physical line longer than this is handed out in pieces. Our own writer's lines are a quarter
+/// of it, so that only a stranger's file or a damaged one meets the bound.
+const MAX_LINE: usize = 64 << 10;
+
+/// So many bytes tell a file from one that took its place: they hold the first line's stamp.
+const HEAD: usize = 40;
+
+/// Reads the lines of a run's log in the order in which they were written.
+///
+/// At the end of what is written [`Reader::next_line`] answers `None`; asked again later it goes
+/// on with what came since. A file that was set aside is read to its end before the next is begun.
+#[derive(Debug)]
+pub struct Reader {
+    dir: PathBuf,
+    open: Option<Open>,
+    /// Bytes of the open file that end at its offset; from `from` on they were not handed out.
+    buffer: Vec<u8>,
+    from: usize,
+    /// Where in the buffer no newline needs to be looked for again.
+    searched: usize,
+    /// What to take the rest of an overlong line for: its stream and tag.
+    overlong: Option<(Stream, bool, bool)>,
+    last_stamp: i64,
+    stop: Option<Position>,
+    garbage: u64,
+    truncations: u64,
+    lost: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    inode: u64,
+    /// Where the next read begins.
+    offset: u64,
+    head: Vec<u8>,
+    /// Stamp of its first line, as its name or its head tells it.
+    first: Option<i64>,
+    /// Its end was met; it may have been truncated since.
+    met_end: bool,
+}
+
+impl Reader {
+    /// From the oldest line on.
+    pub fn new(dir: impl Into<PathBuf>) -> Reader {
+        Reader {
+            dir: dir.into(),
+            open: None,
+            buffer: Vec::new(),
+            from: 0,
+            searched: 0,
+            overlong: None,
+            last_stamp: i64::MIN,
+            stop: None,
+            garbage: 0,
+            truncations: 0,
+            lost: false,
+        }
+    }
+
+    /// From a place on; from the oldest line where its file is gone by now.
+    ///
+    /// # Errors
+    /// The folder or the file cannot be read.
+    pub fn at(dir: impl Into<PathBuf>, place: Position) -> io::Result<Reader> {
+        let mut reader = Reader::new(dir);
+        if let Some(file) = files::open(&reader.dir, place.inode)? {
+            reader.open = Some(Open::new(file, place.inode, place.offset, None)?);
+        } else {
+            reader.lost = true;
+        }
+        Ok(reader)
+    }
+
+    /// Ends at this place, as if nothing were written behind it.
+    #[must_use]
+    pub fn until(mut self, place: Position) -> Reader {
+        self.stop = Some(place);
+        self
+    }
+
+    /// The folder that it reads.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// How many lines were no log lines. They are handed out whole as lines of standard output,
+    /// with the stamp of the line before.
+    pub fn garbage(&self) -> u64 {
+        self.garbage
+    }
+
+    /// How often the file was found cut short, or another in its place; it is read anew from the
+    /// start then.
+    pub fn truncations(&self) -> u64 {
+        self.truncations
+    }
+
+    /// Whether files were removed before they were read.
+    pub fn lost_files(&self) -> bool {
+        self.lost
+    }
+
+    /// The next line, `None` where nothing more is written yet.
+    ///
+    /// # Errors
+    /// A file or the folder cannot be read.
+    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
+        let (start, end, whole) = loop {
+            if self.stopped() {
+                return Ok(None);
+            }
+            if let Some(found) = self.in_buffer() {
+                break found;
+            }
+            match self.fill()? {
+                Filled::More => {}
+                Filled::End => {
+                    self.let_go();
+                    return Ok(None);
+                }
+                // The next file is open, but the last line of this one has no newline.
+                Filled::Next(next) => {
+                    let rest = (self.from < self.buffer.len()).then(|| self.take_rest());
+                    self.open = Some(next);
+                    if let Some(rest) = rest {
+                        break rest;
+                    }
+                }
+            }
+        };
+        Ok(Some(self.interpret(start, end, whole)))
+    }
+
+    /// What is written of a last line without a newline, for who will not come back: a torn
+    /// line, or one being written at this moment. It counts as partial; a torn head, in which
+    /// the process has no part, as nothing.
+    pub fn unfinished(&mut self) -> Option<Line<'_>> {
+        if self.from >= self.buffer.len() || self.stopped() {
+            return None;
+        }
+        let (start, end, whole) = self.take_rest();
+        if self.overlong.is_none() && is_torn_head(&self.buffer[start..end]) {
+            return None;
+        }
+        Some(Line { partial: true, ..self.interpret(start, end, whole) })
+    }
+
+    fn stopped(&self) -> bool {
+        let (Some(stop), Some(open)) = (self.stop, &self.open) else { return false };
+        let unread = (self.buffer.len() - self.from) as u64;
+        open.inode == stop.inode && open.offset - unread >= stop.offset
+    }
+
+    /// A line in the buffer: where it begins, where it ends, and whether a newline ends it.
+    fn in_buffer(&mut self) -> Option<(usize, usize, bool)> {
+        let start = self.from;
+        if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
+            let end = self.searched + at;
+            self.from = end + 1;
+            self.searched = self.from;
+            return Some((start, end, true));
+        }
+        self.searched = self.buffer.len();
+        if self.buffer.len() - start < MAX_LINE {
+            return None;
+        }
+        self.from = self.buffer.len();
+        Some((start, self.from, false))
+    }
+
+    fn take_rest(&mut self) -> (usize, usize, bool) {
+        let start = self.from;
+        self.from = self.buffer.len();
+        self.searched = self.from;
+        (start, self.from, true)
+    }
+
+    fn interpret(&mut self, start: usize, end: usize, whole: bool) -> Line<'_> {
+        let text = &self.buffer[start..end];
+        let rest = self.overlong.take();
+        let mut line = match rest {
+            Some((stream, partial, notice)) => {
+                Line { stamp_nanos: self.last_stamp, stream, partial, notice, text }
+            }
+            None => cri::parse(text).unwrap_or_else(|| {
+                self.garbage += 1;
+                Line {
+                    stamp_nanos: self.last_stamp.max(0),
+                    stream: Stream::Stdout,
+                    partial: false,
+                    notice: false,
+                    text,
+                }
+            }),
+        };
+        self.last_stamp = line.stamp_nanos;
+        if !whole {
+            self.overlong = Some((line.stream, line.partial, line.notice));
+            line.partial = true;
+        }
+        line
+    }
+
+    /// Reads on, or finds what comes behind the end of the file.
+    fn fill(&mut self) -> io::Result<Filled> {
+        let Some(open) = &mut self.open else { return self.begin() };
+        if open.met_end && open.was_replaced()? {
+            self.truncations += 1;
+            open.offset = 0;
+            open.head.clear();
+            (self.from, self.searched) = (0, 0);
+            self.buffer.clear();
+            self.overlong = None;
+        }
+        if self.read_block()? {
+            return Ok(Filled::More);
+        }
+        if self.is_current()? {
+            return Ok(Filled::End);
+        }
+        // Renamed, so that nothing is written to it any more: what came before that is its end.
+        if self.read_block()? {
+            return Ok(Filled::More);
+        }
+        Ok(self.successor()?.map_or(Filled::End, Filled::Next))
+    }
+
+    /// Opens the first file.
+    fn begin(&mut self) -> io::Result<Filled> {
+        for file in files::list(&self.dir)? {
+            if let Some(open) = files::open_listed(&file)? {
+                self.open = Some(Open::new(open, file.inode, 0, file.first)?);
+                return Ok(Filled::More);
+            }
+        }
+        Ok(Filled::End)
+    }
+
+    fn read_block(&mut self) -> io::Result<bool> {
+        let Some(open) = &mut self.open else { return Ok(false) };
+        self.buffer.drain(..self.from);
+        self.searched -= self.from;
+        self.from = 0;
+        let held = self.buffer.len();
+        self.buffer.resize(held + BLOCK, 0);
+        let count = files::read_at(&open.file, &mut self.buffer[held..], open.offset);
+        self.buffer.truncate(held + *count.as_ref().unwrap_or(&0));
+        let count = count?;
+        open.offset += count as u64;
+        open.met_end = count < BLOCK;
+        if open.met_end {
+            self.buffer.shrink_to_fit();
+        }
+        Ok(count > 0)
+    }
+
+    /// Whether our file is the one being written, as far as the folder tells.
+    fn is_current(&self) -> io::Result<bool> {
+        let Some(open) = &self.open else { return Ok(false) };
+        match std::fs::metadata(self.dir.join(CURRENT)) {
+            Ok(meta) => Ok(meta.ino() == open.inode),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Opens the file that was begun after ours.
+    fn successor(&mut self) -> io::Result<Option<Open>> {
+        let Some(open) = &self.open else { return Ok(None) };
+        let (inode, first) = (open.inode, open.first_stamp());
+        let mut missed = None;
+        // Once more for each file that is renamed under us; the next call tries again.
+        for _ in 0..4 {
+            let files = files::list(&self.dir)?;
+            let (next, gap) = after(&files, inode, first);
+            let Some(next) = next else { return Ok(None) };
+            if let Some(file) = files::open_listed(next)? {
+                // While ours is there, so is all that is younger, and none was left out.
+                let ours = files.iter().find(|f| f.inode == inode);
+                let gap = gap || ours.is_some_and(|ours| !ours.is_there());
+                self.lost |= gap || missed.is_some_and(|missed| missed != next.inode);
+                return Open::new(file, next.inode, 0, next.first).map(Some);
+            }
+            missed = Some(next.inode);
+        }
+        Ok(None)
+    }
+
+    /// Gives back memory while there is nothing to read: a follower may have a thousand readers.
+    fn let_go(&mut self) {
+        if self.from == self.buffer.len() {
+            self.buffer = Vec::new();
+            (self.from, self.searched) = (0, 0);
+        }
+    }
+}
+
+/// Whether this may be the beginning of a line that ends before its text does begin.
+fn is_torn_head(line: &[u8]) -> bool {
+    let blanks = line.iter().filter(|&&b| b == b' ').count();
+    line.len() < 64 && blanks < 3 && line.first().is_some_and(u8::is_ascii_digit)
+}
+
+enum Filled {
+    More,
+    End,
+    Next(Open),
+}
+
+/// The file that follows the one with this inode and first stamp, and whether some between the
+/// two may have been removed.
+fn after(files: &[LogFile], inode: u64, first: Option<i64>) -> (Option<&LogFile>, bool) {
+    if let Some(at) = files.iter().position(|f| f.inode == inode) {
+        return (files.get(at + 1), false);
+    }
+    // Ours was removed already. Names tell what is younger; the file being written always is.
+    let younger = |f: &&LogFile| match (f.first, first) {
+        (Some(theirs), Some(ours)) => theirs > ours,
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    let next = files.iter().find(younger);
+    (next, next.is_some_and(|f| f.first.is_some()) || next.is_none())
+}
+
+impl Open {
+    fn new(file: File, inode: u64, offset: u64, first: Option<i64>) -> io::Result<Open> {
+        let mut open = Open { file, inode, offset, head: Vec::new(), first, met_end: false };
+        open.head = open.read_head()?;
+        Ok(open)
+    }
+
+    fn read_head(&self) -> io::Result<Vec<u8>> {
+        let mut head = vec![0; HEAD];
+        let count = files::read_at(&self.file, &mut head, 0)?;
+        head.truncate(count);
+        Ok(head)
+    }
+
+    /// Whether the file was cut short, or cut and filled anew. Its first line has a stamp of its
+    /// own, so that its first bytes tell even where it is as long as before.
+    fn was_replaced(&mut self) -> io::Result<bool> {
+        let short = self.file.metadata()?.len() < self.offset;
+        let head = self.read_head()?;
+        let other = !head.starts_with(&self.head);
+        self.head = head;
+        Ok(short || other)
+    }
+
+    fn first_stamp(&self) -> Option<i64> {
+        self.first.or_else(|| {
+            let end = memchr::memchr(b' ', &self.head)?;
+            cri::parse_stamp(&self.head[..end])
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Log, texts};
+
+    #[test]
+    fn files_are_read_in_order_and_read_on() {
+        let log = Log::new();
+        let mut reader = Reader::new(log.dir());
+        assert!(reader.next_line().unwrap().is_none());
+        log.write(1, "stdout F", "a");
+        assert_eq!(texts(&mut reader), ["a"]);
+        log.write(2, "stdout F", "b");
+        log.rotate(1);
+        log.write(3, "stdout F", "c");
+        log.rotate(3);
+        log.write(4, "stderr F", "d");
+        assert_eq!(texts(&mut reader), ["b", "c", "d"]);
+        assert_eq!(texts(&mut reader), [""; 0]);
+        log.write(5, "stdout F", "e");
+        assert_eq!(texts(&mut reader), ["e"]);
+    }
+
+    #[test]
+    fn a_writer_that_rotates_all_the_time_is_read_exactly() {
+        const LINES: i64 = 2500;
+        let log = Log::new();
+        let mut reader = Reader::new(log.dir());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0..LINES {
+                    log.write(n, "stdout F", &n.to_string());
+                    if n % 7 == 6 {
+                        log.rotate(n - 6);
+                    }
+                }
+            });
+            let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+            let mut wanted = 0;
+            while wanted < LINES {
+                assert!(std::time::Instant::now() < end, "stuck before line {wanted}");
+                for text in texts(&mut reader) {
+                    assert_eq!(text, wanted.to_string());
+                    wanted += 1;
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn what_was_removed_unread_is_said_and_the_rest_comes_once_and_in_order() {
+        const LINES: i64 = 2000;
+        let log = Log::new();
+        let mut reader = Reader::new(log.dir());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0..LINES {
+                    log.write(n, "stdout F", &n.to_string());
+                    if n % 5 == 4 && n + 1 < LINES {
+                        log.rotate(n - 4);
+                        if n > 15 {
+                            log.remove(n - 19);
+                        }
+                    }
+                }
+            });
+            let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+            let mut wanted = 0;
+            while wanted < LINES {
+                assert!(std::time::Instant::now() < end, "stuck before line {wanted}");
+                for text in texts(&mut reader) {
+                    let number: i64 = text.parse().unwrap();
+                    // What was removed before the first look is nobody's loss.
+                    let said = reader.lost_files() || wanted == 0;
+                    assert!(number == wanted || number > wanted && said, "{number}");
+                    wanted = number + 1;
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_torn_line_waits_for_its_end() {
+        let log = Log::new();
+        log.append(b"1970-01-01T00:00:01Z stdout F he");
+        let mut reader = Reader::new(log.dir());
+        assert_eq!(texts(&mut reader), [""; 0]);
+        log.append(b"llo\n");
+        assert_eq!(texts(&mut reader), ["hello"]);
+        log.append(b"1970-01-01T00:00:02Z stdout F torn");
+        assert_eq!(texts(&mut reader), [""; 0]);
+        log.rotate(1);
+        log.write(3, "stdout F", "next");
+        assert_eq!(texts(&mut reader), ["torn", "next"]);
+        log.append(b"1970-01-01T00:00:04Z stdout F end");
+        assert_eq!(texts(&mut reader), [""; 0]);
+        let end = reader.unfinished().unwrap();
+        assert_eq!((end.text, end.partial), (b"end".as_slice(), true));
+        assert!(reader.unfinished().is_none());
+        log.append(b"\n1970-01-01T00:00:05Z stdo");
+        assert_eq!(texts(&mut reader), [""]);
+        assert!(reader.unfinished().is_none());
+    }
+
+    #[test]
+    fn a_truncated_file_is_read_anew_even_when_it_grew_past_its_old_length() {
+        let log = Log::new();
+        log.write(1, "stdout F", "old");
+        let mut reader = Reader::new(log.dir());
+        assert_eq!(texts(&mut reader), ["old"]);
+        log.truncate();
+        log.write(2, "stdout F", "new and longer");
+        assert_eq!(texts(&mut reader), ["new and longer"]);
+        log.truncate();
+        assert_eq!(texts(&mut reader), [""; 0]);
+        log.write(3, "stdout F", "x");
+        assert_eq!(texts(&mut reader), ["x"]);
+        assert_eq!(reader.truncations(), 2);
+    }
+
+    #[test]
+    fn removed_files_are_passed_over_and_the_folder_may_vanish() {
+        let log = Log::new();
+        for (stamp, text) in [(1, "a"), (2, "b"), (3, "c")] {
+            log.write(stamp, "stdout F", text);
+            log.rotate(stamp);
+        }
+        log.write(4, "stdout F", "d");
+        let mut reader = Reader::new(log.dir());
+        assert_eq!(reader.next_line().unwrap().unwrap().text, b"a");
+        log.remove(1);
+        log.remove(2);
+        assert_eq!(texts(&mut reader), ["c", "d"]);
+        assert!(reader.lost_files());
+        std::fs::remove_dir_all(log.dir()).unwrap();
+        assert_eq!(texts(&mut reader), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_no_log_line_is_shown_and_counted() {
+        let log = Log::new();
+        log.write(7, "stderr F", "good");
+        log.append(b"\xffgarbage\n\n");
+        let mut reader = Reader::new(log.dir());
+        reader.next_line().unwrap();
+        let bad = reader.next_line().unwrap().unwrap();
+        assert_eq!((bad.stamp_nanos, bad.stream), (7_000_000_000, Stream::Stdout));
+        assert_eq!(bad.text, b"\xffgarbage");
+        assert_eq!(texts(&mut reader), [""]);
+        assert_eq!(reader.garbage(), 2);
+    }
+
+    #[test]
+    fn a_line_without_end_comes_in_pieces() {
+        let log = Log::new();
+        let long = "x".repeat(3 * MAX_LINE);
+        log.write(1, "stderr F", &long);
+        log.write(2, "stdout F", "next");
+        let mut reader = Reader::new(log.dir());
+        let mut joined = Vec::new();
+        loop {
+            let line = reader.next_line().unwrap().unwrap();
+            assert_eq!(line.stream, Stream::Stderr);
+            joined.extend_from_slice(line.text);
+            if !line.partial {
+                break;
+            }
+        }
+        assert_eq!(joined, long.as_bytes());
+        assert_eq!(texts(&mut reader), ["next"]);
+        assert_eq!(reader.garbage(), 0);
+    }
+
+    #[test]
+    fn reading_may_begin_and_end_at_a_place() {
+        let log = Log::new();
+        for stamp in 1..=4 {
+            log.write(stamp, "stdout F", &stamp.to_string());
+        }
+        let inode = std::fs::metadata(log.dir().join(CURRENT)).unwrap().ino();
+        let line = std::fs::metadata(log.dir().join(CURRENT)).unwrap().len() / 4;
+        let place = |lines| Position { inode, offset: lines * line };
+        let mut reader = Reader::at(log.dir(), place(1)).unwrap().until(place(3));
+        log.rotate(1);
+        assert_eq!(texts(&mut reader), ["2", "3"]);
+    }
+}

@@ -1,0 +1,153 @@
+//! Waiting until a folder changes: inotify(7), one instance for any number of folders.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+
+/// Watched folders, each under a number of the caller's choice.
+///
+/// An event is a hint to look, no more: events can be lost (the queue has a bound), so whoever
+/// waits also looks now and then without one.
+pub struct Watch {
+    inotify: Option<Inotify>,
+    tokens: HashMap<WatchDescriptor, u64>,
+}
+
+/// What ended a wait.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Woken {
+    /// Folders in which something changed, with the name of what did.
+    pub changed: Vec<(u64, OsString)>,
+    /// Events were lost: look at everything.
+    pub overflow: bool,
+    /// The reader of the output that was watched, too, has left.
+    pub reader_left: bool,
+}
+
+impl Watch {
+    /// A watch over nothing. Where the system has no instance to spare (128 for each user) it
+    /// wakes by time alone.
+    pub fn new() -> Watch {
+        let flags = InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC;
+        Watch { inotify: Inotify::init(flags).ok(), tokens: HashMap::new() }
+    }
+
+    /// Whether changes wake it at all.
+    pub fn works(&self) -> bool {
+        self.inotify.is_some()
+    }
+
+    /// Watches a folder: files that are written, made, renamed in it.
+    ///
+    /// # Errors
+    /// The folder is not there, or the system watches as many as it can.
+    pub fn add(&mut self, dir: &Path, token: u64) -> io::Result<()> {
+        let Some(inotify) = &self.inotify else { return Err(Errno::EMFILE.into()) };
+        let what = AddWatchFlags::IN_MODIFY
+            | AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_ONLYDIR;
+        self.tokens.insert(inotify.add_watch(dir, what)?, token);
+        Ok(())
+    }
+
+    /// Ends watching the folder of this number.
+    pub fn remove(&mut self, token: u64) {
+        let Some(inotify) = &self.inotify else { return };
+        self.tokens.retain(|&watched, &mut of| {
+            if of == token {
+                // The kernel forgot it already where the folder was removed.
+                let _ = inotify.rm_watch(watched);
+            }
+            of != token
+        });
+    }
+
+    /// Sleeps until something changes, the reader of `output` leaves, or the time is over.
+    ///
+    /// # Errors
+    /// The kernel refuses to wait.
+    pub fn wait(&mut self, most: Duration, output: Option<BorrowedFd<'_>>) -> io::Result<Woken> {
+        let most = PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX);
+        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(2);
+        // Nothing is asked of it: what is reported all the same is an error or a hang-up.
+        fds.extend(output.map(|fd| PollFd::new(fd, PollFlags::empty())));
+        fds.extend(self.inotify.as_ref().map(|i| PollFd::new(i.as_fd(), PollFlags::POLLIN)));
+        match poll(&mut fds, most) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let left = |fd: &PollFd<'_>| fd.revents().is_some_and(|r| !r.is_empty());
+        let reader_left = output.is_some() && fds.first().is_some_and(left);
+        drop(fds);
+        let mut woken = self.take()?;
+        woken.reader_left = reader_left;
+        Ok(woken)
+    }
+
+    fn take(&mut self) -> io::Result<Woken> {
+        let mut woken = Woken::default();
+        let Some(inotify) = &self.inotify else { return Ok(woken) };
+        loop {
+            let events = match inotify.read_events() {
+                Ok(events) => events,
+                Err(Errno::EAGAIN) => break,
+                Err(Errno::EINTR) => continue,
+                Err(e) => return Err(e.into()),
+            };
+            for event in events {
+                woken.overflow |= event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW);
+                let token = self.tokens.get(&event.wd).copied();
+                if event.mask.contains(AddWatchFlags::IN_IGNORED) {
+                    self.tokens.remove(&event.wd);
+                }
+                woken.changed.extend(token.map(|t| (t, event.name.unwrap_or_default())));
+            }
+        }
+        woken.changed.sort_unstable();
+        woken.changed.dedup();
+        Ok(woken)
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Watch {
+        Watch::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_change_wakes_and_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut watch = Watch::new();
+        assert!(watch.add(&dir.path().join("none"), 6).is_err());
+        watch.add(dir.path(), 7).unwrap();
+        std::fs::write(dir.path().join("x"), "y").unwrap();
+        assert_eq!(watch.wait(LONG, None).unwrap().changed, [(7, "x".into())]);
+        watch.remove(7);
+        std::fs::write(dir.path().join("x"), "z").unwrap();
+        assert!(watch.wait(Duration::ZERO, None).unwrap().changed.is_empty());
+    }
+
+    #[test]
+    fn a_reader_that_leaves_wakes() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut watch = Watch::new();
+        assert!(!watch.wait(Duration::ZERO, Some(writer.as_fd())).unwrap().reader_left);
+        drop(reader);
+        assert!(watch.wait(LONG, Some(writer.as_fd())).unwrap().reader_left);
+    }
+}

@@ -1,0 +1,208 @@
+//! `fleet-logs`: what the processes of a fleet print, now and as it comes.
+//!
+//! # Theory of operation
+//!
+//! Each selected run is a source (`run`): a reader of its log folder, begun at the place where
+//! what is wanted begins, whose pieces are joined to lines, each with its attempt. A merge by time
+//! of all sources goes to one printer (`print`): text, records or raw bytes.
+//!
+//! Following (`follow`) asks the same sources again whenever inotify(7), or now and then a timer,
+//! says that there may be more. A source never forgets its place, so that what is shown first and
+//! what follows neither overlap nor leave a gap. The registry is watched in the same way, for new
+//! runs and for ends.
+
+mod args;
+mod choose;
+mod clean;
+mod follow;
+mod print;
+mod run;
+mod wire;
+
+use std::collections::HashMap;
+
+use fleet_census::Seen;
+use fleet_cli::{Exit, Failure, Format, Records, talk};
+use fleet_core::Id;
+use fleet_logfile::{Merge, Stream};
+use fleet_registry::Home;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+pub use args::{Args, Lines, StreamName, Timestamps};
+
+use choose::{Choice, runs_of_each};
+use follow::Follower;
+use print::{Printer, Text};
+use run::{Filter, Run};
+
+/// Lines of each process when following begins.
+const LINES_BEFORE: usize = 10;
+
+/// Lines of each process on a terminal.
+const LINES_SEEN: usize = 100;
+
+/// More sources than this are more files than a process may have open by default.
+const MANY: usize = 500;
+
+/// Shows what was asked for.
+///
+/// # Errors
+/// A selector is none or matches nothing, the registry cannot be read, or the output not written.
+pub fn show(args: Args) -> anyhow::Result<Exit> {
+    let mut printer = printer(&args)?;
+    let choice = Choice::read(&args.select)?;
+    let home = args.home.locate()?;
+    let follow = args.follow || args.until_ended;
+    // Before the first look, so that no change falls between the two.
+    let watched = follow.then(|| follow::watch(&home));
+    let (seen, mut exit) = choice.first(fleet_census::take(&home)?)?;
+    if let Some(attempt) = args.attempt.filter(|_| !follow) {
+        exit = exit.max(not_begun(attempt, &seen));
+    }
+    let plan = Plan::new(&args, &printer);
+    let runs = plan.open(&home, &seen, &mut exit);
+    for run in &runs {
+        printer.line_up(&run.face);
+    }
+    let Some(watch) = watched else {
+        return once(runs, printer, exit);
+    };
+    let ended = args.until_ended;
+    Follower::new(home, choice, plan, printer, watch, ended, exit).run(runs, &seen)
+}
+
+/// Says which runs have not come so far.
+fn not_begun(attempt: u32, seen: &[Seen]) -> Exit {
+    let mut exit = Exit::Yes;
+    for one in seen.iter().filter(|s| s.record.attempt < attempt) {
+        let (key, last) = (one.record.key(), one.record.attempt);
+        talk(format_args!("'{key}' has no attempt {attempt}, its last is {last}"));
+        exit = Exit::No;
+    }
+    exit
+}
+
+/// Shows what is there now.
+fn once(mut runs: Vec<Run>, mut printer: Printer, exit: Exit) -> anyhow::Result<Exit> {
+    if runs.is_empty() && exit == Exit::Yes {
+        talk("nothing to show: no process lives or ended within a day");
+    }
+    runs.iter_mut().for_each(Run::close);
+    let shown = print(runs.iter_mut(), usize::MAX, &mut printer)?;
+    printer.finish()?;
+    Ok(exit.max(shown))
+}
+
+/// Prints what the sources have, up to `most` lines of each, in order of time, and says what is
+/// wrong with them.
+fn print<'a>(
+    runs: impl Iterator<Item = &'a mut Run>,
+    most: usize,
+    printer: &mut Printer,
+) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Yes;
+    let mut runs: Vec<&mut Run> = runs.collect();
+    for (_, entry) in Merge::new(runs.iter_mut().map(|run| run.entries(most))) {
+        match entry {
+            Ok(entry) => printer.write(&entry)?,
+            Err(error) => {
+                talk(format_args!("cannot read a log: {error}"));
+                exit = Exit::CouldNot;
+            }
+        }
+    }
+    runs.iter_mut().flat_map(|run| run.complaints()).for_each(talk);
+    Ok(exit)
+}
+
+/// What is wanted of each run.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    filter: Filter,
+    lines: Option<usize>,
+}
+
+impl Plan {
+    fn new(args: &Args, printer: &Printer) -> Plan {
+        let raw = matches!(printer, Printer::Raw(_));
+        let filter = Filter {
+            stream: args.stream.map(|stream| match stream {
+                StreamName::Stdout => Stream::Stdout,
+                StreamName::Stderr => Stream::Stderr,
+            }),
+            since: args.since.map(|t| t.nanos()),
+            until: args.until.map(|t| t.nanos()),
+            attempt: args.attempt,
+            notices: !raw,
+        };
+        Plan { filter, lines: lines(args, printer) }
+    }
+
+    /// Opens the logs of these runs; one that cannot be read is said and left out.
+    fn open(&self, home: &Home, seen: &[Seen], exit: &mut Exit) -> Vec<Run> {
+        if seen.len() > MANY {
+            allow_many_files();
+        }
+        let runs: HashMap<Id, usize> = runs_of_each(seen);
+        let numbered = |id: &Id| runs.get(id).is_some_and(|count| *count > 1);
+        let mut opened = Vec::with_capacity(seen.len());
+        for one in seen {
+            let numbered = numbered(&one.record.id);
+            match Run::open(home, &one.record, self.filter, self.lines, numbered) {
+                Ok(run) => opened.push(run),
+                Err(error) => {
+                    talk(format_args!("cannot read the log of '{}': {error}", one.record.key()));
+                    *exit = Exit::CouldNot;
+                }
+            }
+        }
+        opened
+    }
+}
+
+/// How many lines of each run, `None` for all. A pipe gets all: `| grep` must not miss a line for
+/// a bound that nobody sees.
+fn lines(args: &Args, printer: &Printer) -> Option<usize> {
+    let bounded = args.since.is_some() || args.until.is_some() || args.attempt.is_some();
+    let terminal = matches!(printer, Printer::Text(text) if text.out.is_terminal());
+    match args.lines {
+        Some(Lines::All) => None,
+        Some(Lines::Last(count)) => Some(count),
+        None if bounded => None,
+        None if args.follow || args.until_ended => Some(LINES_BEFORE),
+        None if terminal => Some(LINES_SEEN),
+        None => None,
+    }
+}
+
+fn printer(args: &Args) -> anyhow::Result<Printer> {
+    // Following flushes at the end of each batch instead: nothing waits, and catching up is quick.
+    let open = || args.output.open(false);
+    if args.raw {
+        return Ok(Printer::Raw(args.output.open(false)?));
+    }
+    let format = args.output.format(&[Format::Table, Format::Jsonl, Format::Json])?;
+    let endless = args.follow && !args.until_ended;
+    Ok(match format {
+        Format::Json if endless => {
+            let message = "'-o json' is an array, which has no end while following";
+            return Err(Failure::new(Exit::CouldNot, message).hint("use -o jsonl").into());
+        }
+        Format::Json => Printer::Array(Records::array(open()?)),
+        Format::Jsonl => Printer::Lines(open()?),
+        _ => Printer::Text(Text {
+            out: open()?,
+            ids: !args.no_id,
+            timestamps: args.timestamps,
+            pad: 0,
+        }),
+    })
+}
+
+/// Each source holds a file open; the soft limit is 1024 for the sake of select(2) alone.
+fn allow_many_files() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // What cannot be raised shows itself when a log cannot be opened.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}

@@ -1,0 +1,306 @@
+//! The log of one run as a source of lines.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use fleet_core::{Labels, ProcessRecord, RunKey, Timestamp};
+use fleet_logfile::{Attempts, Joiner, Line, Message, Position, Reader, Skip, Start, Stream};
+use fleet_logfile::{seek, tail};
+use fleet_registry::{Home, RunDir};
+
+/// Which lines are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filter {
+    pub(crate) stream: Option<Stream>,
+    pub(crate) since: Option<i64>,
+    pub(crate) until: Option<i64>,
+    pub(crate) attempt: Option<u32>,
+    /// Also what fleet itself noted.
+    pub(crate) notices: bool,
+}
+
+impl Filter {
+    fn takes(&self, line: &Line<'_>, attempt: u32) -> bool {
+        let stream = match self.stream {
+            Some(wanted) => line.stream == wanted && !line.notice,
+            None => !line.notice || self.notices,
+        };
+        stream
+            && self.since.is_none_or(|since| line.stamp_nanos >= since)
+            && self.until.is_none_or(|until| line.stamp_nanos <= until)
+            && self.attempt.is_none_or(|wanted| attempt == wanted)
+    }
+}
+
+/// What is said of a run with each of its lines.
+#[derive(Debug)]
+pub(crate) struct Face {
+    pub(crate) key: RunKey,
+    pub(crate) labels: Labels,
+    pub(crate) spawned_at: Timestamp,
+    /// The run's number is shown, because another run of the process is, too.
+    pub(crate) numbered: bool,
+}
+
+/// One line, and whose it is.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) face: Rc<Face>,
+    pub(crate) attempt: u32,
+    pub(crate) message: Message,
+}
+
+/// The log of one run, read as far as it was shown.
+pub(crate) struct Run {
+    pub(crate) face: Rc<Face>,
+    pub(crate) log: PathBuf,
+    reader: Reader,
+    lines: Lines,
+    /// Nothing more will come: what has no end yet is handed out, too.
+    closing: bool,
+    /// It could not be read on.
+    pub(crate) failed: bool,
+    behind: bool,
+    told: (u64, u64, bool),
+}
+
+/// From pieces to lines.
+struct Lines {
+    filter: Filter,
+    attempts: AttemptsFile,
+    /// The attempt of the newest line.
+    attempt: u32,
+    joiner: Joiner,
+    skip: Skip,
+    ready: VecDeque<(u32, Message)>,
+}
+
+impl Run {
+    /// From the last `lines` on, or from the first; without `lines`, all.
+    pub(crate) fn open(
+        home: &Home,
+        record: &ProcessRecord,
+        filter: Filter,
+        lines: Option<usize>,
+        numbered: bool,
+    ) -> io::Result<Run> {
+        let dir = home.run_of(&record.key());
+        let attempts = AttemptsFile::open(&dir)?;
+        let (reader, skip) = begin(dir.log(), &filter, &attempts.attempts, lines)?;
+        let face = Face {
+            key: record.key(),
+            labels: record.labels.clone(),
+            spawned_at: record.spawned_at,
+            numbered,
+        };
+        Ok(Run {
+            face: Rc::new(face),
+            log: dir.log(),
+            reader,
+            lines: Lines {
+                filter,
+                attempts,
+                attempt: 1,
+                joiner: Joiner::default(),
+                skip,
+                ready: VecDeque::new(),
+            },
+            closing: false,
+            failed: false,
+            behind: false,
+            told: (0, 0, false),
+        })
+    }
+
+    /// Says that nothing more will come.
+    pub(crate) fn close(&mut self) {
+        self.closing = true;
+    }
+
+    /// Whether it holds the beginning of a line.
+    pub(crate) fn holds(&self) -> bool {
+        self.lines.joiner.holds()
+    }
+
+    /// Whether there is more to show, whatever is written from now on.
+    pub(crate) fn has_more(&self) -> bool {
+        self.behind || !self.lines.ready.is_empty()
+    }
+
+    /// Hands out the beginning of a line that it holds.
+    pub(crate) fn release(&mut self) {
+        let attempt = self.lines.attempt;
+        self.lines.give(attempt, Joiner::flush);
+    }
+
+    /// What was found wrong with the files since the last call.
+    pub(crate) fn complaints(&mut self) -> Vec<String> {
+        let now = (self.reader.garbage(), self.reader.truncations(), self.reader.lost_files());
+        let before = std::mem::replace(&mut self.told, now);
+        let log = self.log.display();
+        let mut said = Vec::new();
+        if now.0 > before.0 {
+            let count = now.0 - before.0;
+            said.push(format!("'{log}': lines that are no log lines, shown as they are: {count}"));
+        }
+        if now.1 > before.1 {
+            said.push(format!("'{log}': the file was truncated; reading it from its start"));
+        }
+        if now.2 && !before.2 {
+            said.push(format!(
+                "'{log}': files were removed before they were read; lines may be missing"
+            ));
+        }
+        said
+    }
+
+    /// What can be shown now, each with its stamp; no more than `most`, so that one who prints
+    /// without end does not keep the others waiting.
+    pub(crate) fn entries(
+        &mut self,
+        most: usize,
+    ) -> impl Iterator<Item = (i64, io::Result<Entry>)> {
+        let mut left = most;
+        self.behind = false;
+        // The clock may have been set back: one look for each batch, whatever the stamps say.
+        self.lines.attempts.known_to = i64::MIN;
+        std::iter::from_fn(move || {
+            if left == 0 {
+                self.behind = true;
+                return None;
+            }
+            left -= 1;
+            let entry = self.next().transpose()?;
+            self.failed |= entry.is_err();
+            Some((entry.as_ref().map_or(i64::MIN, |e| e.message.stamp_nanos), entry))
+        })
+    }
+
+    fn next(&mut self) -> io::Result<Option<Entry>> {
+        loop {
+            if let Some((attempt, message)) = self.lines.ready.pop_front() {
+                return Ok(Some(Entry { face: Rc::clone(&self.face), attempt, message }));
+            }
+            if self.failed {
+                return Ok(None);
+            }
+            if let Some(line) = self.reader.next_line()? {
+                self.lines.take(&line)?;
+            } else if !self.closing {
+                return Ok(None);
+            } else if let Some(line) = self.reader.unfinished() {
+                self.lines.take(&line)?;
+            } else if self.holds() {
+                let attempt = self.lines.attempt;
+                self.lines.give(attempt, Joiner::cut);
+            } else {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl Lines {
+    fn take(&mut self, line: &Line<'_>) -> io::Result<()> {
+        // Stamps can fall back when the clock is set; attempts cannot.
+        let attempt = self.attempts.of(line.stamp_nanos)?.max(self.attempt);
+        if attempt > self.attempt {
+            let ended = std::mem::replace(&mut self.attempt, attempt);
+            self.give(ended, Joiner::cut);
+        }
+        if self.filter.takes(line, attempt) {
+            let message = self.joiner.push(line);
+            self.give(attempt, |_| message);
+        }
+        Ok(())
+    }
+
+    fn give<I: IntoIterator<Item = Message>>(
+        &mut self,
+        attempt: u32,
+        from: impl FnOnce(&mut Joiner) -> I,
+    ) {
+        for message in from(&mut self.joiner) {
+            if !self.skip.passes_over(&message) {
+                self.ready.push_back((attempt, message));
+            }
+        }
+    }
+}
+
+/// Finds where to begin, without reading what is not wanted.
+fn begin(
+    log: PathBuf,
+    filter: &Filter,
+    attempts: &Attempts,
+    lines: Option<usize>,
+) -> io::Result<(Reader, Skip)> {
+    let (first, last) = filter.attempt.map_or((i64::MIN, i64::MAX), |a| attempts.span(a));
+    let since = filter.since.map_or(first, |since| since.max(first));
+    let until = filter.until.map_or(last, |until| until.min(last));
+    let from = if since > i64::MIN { seek(&log, since)? } else { None };
+    let to = if until < i64::MAX { seek(&log, until + 1)? } else { None };
+    let takes = |line: &Line<'_>| filter.takes(line, attempts.of(line.stamp_nanos));
+    // Where all is too old, only what comes from now on can be wanted.
+    let lines = if since > i64::MIN && from.is_none() { Some(0) } else { lines };
+    let start = match lines {
+        Some(count) => tail(&log, count, from, to, takes)?,
+        None => Start { place: from, skip: Skip::default() },
+    };
+    Ok((reader_at(log, start.place, to)?, start.skip))
+}
+
+fn reader_at(log: PathBuf, from: Option<Position>, to: Option<Position>) -> io::Result<Reader> {
+    let reader = match from {
+        Some(place) => Reader::at(log, place)?,
+        None => Reader::new(log),
+    };
+    Ok(match to {
+        Some(place) => reader.until(place),
+        None => reader,
+    })
+}
+
+/// The attempts of a run, read anew when there may be more of them.
+struct AttemptsFile {
+    path: PathBuf,
+    attempts: Attempts,
+    /// Up to this stamp what was read is complete.
+    known_to: i64,
+    seen: Option<(u64, SystemTime)>,
+}
+
+impl AttemptsFile {
+    fn open(dir: &RunDir) -> io::Result<AttemptsFile> {
+        let mut file = AttemptsFile {
+            path: dir.attempts(),
+            attempts: Attempts::default(),
+            known_to: i64::MIN,
+            seen: None,
+        };
+        file.look()?;
+        Ok(file)
+    }
+
+    fn of(&mut self, stamp: i64) -> io::Result<u32> {
+        if stamp > self.known_to {
+            self.look()?;
+        }
+        Ok(self.attempts.of(stamp))
+    }
+
+    fn look(&mut self) -> io::Result<()> {
+        // Before the file is looked at: an attempt that begins meanwhile has a later stamp.
+        self.known_to = Timestamp::now().nanos();
+        let seen = fs::metadata(&self.path).ok().and_then(|m| Some((m.len(), m.modified().ok()?)));
+        if seen != self.seen {
+            self.attempts = Attempts::read(&self.path)?;
+            self.seen = seen;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,52 @@
+//! The `log` record.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use fleet_core::{Labels, Timestamp};
+use serde::Serialize;
+
+use crate::run::Entry;
+
+/// One line of output as programs get it.
+///
+/// Unlike other records its `ts` has nine digits: a busy process prints several lines within a
+/// microsecond, and the stamp is part of what is stored.
+#[derive(Serialize)]
+pub(crate) struct LogRecord<'a> {
+    kind: &'static str,
+    ts: String,
+    id: &'a str,
+    run: u32,
+    attempt: u32,
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    labels: &'a Labels,
+    /// `stdout`, `stderr`, or `fleet` for what fleet itself notes in the log.
+    stream: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    /// Instead of `message` where the bytes are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_base64: Option<String>,
+    /// The line goes on in the next record of this stream, or was never ended by a newline.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
+}
+
+impl<'a> LogRecord<'a> {
+    pub(crate) fn new(entry: &'a Entry) -> LogRecord<'a> {
+        let (face, said) = (&entry.face, &entry.message);
+        let message = std::str::from_utf8(&said.text).ok();
+        LogRecord {
+            kind: "log",
+            ts: Timestamp::from_nanos(said.stamp_nanos).to_nanos_text(),
+            id: face.key.id.as_str(),
+            run: face.key.run,
+            attempt: entry.attempt,
+            labels: &face.labels,
+            stream: if said.notice { "fleet" } else { said.stream.word() },
+            message,
+            message_base64: message.is_none().then(|| BASE64_STANDARD.encode(&said.text)),
+            partial: said.partial,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Alert rules: load and check them, hold records against them, remember what fires.
+//!
+//! # Theory of operation
+//!
+//! A rules file is read once into a [`RuleSet`], or refused whole with the line and column of what
+//! is wrong ([`RulesError`]). An [`Engine`] then takes records one line at a time
+//! ([`Engine::feed`]) and the clock ([`Engine::tick`]), and says what came of each as
+//! [`Outcome`]s. It asks no clock itself: every call is told what time it is, so recorded lines
+//! can be tried with a virtual clock.
+//!
+//! **Reading.** All field names that any rule reads are known when the rules are; they get slots
+//! ([`fields`]). Of a line only those fields are taken, borrowed from its bytes; the rest is
+//! skipped without being built.
+//!
+//! **Conditions** are CEL. The parsed expression is first *settled* ([`expression`]): constants
+//! are folded, sizes (`bytes('1G')`) and durations (`seconds('5m')`) become numbers, `has(x)` of a
+//! plain name is made to work, and comparisons and arithmetic are replaced by ours, which mix
+//! whole and broken numbers and know `"NaN"`. Then the common shapes are compiled to a small tree
+//! over slots ([`compiled`]); whatever has another shape stays a leaf for CEL's own interpreter.
+//! A property test holds both ways equal.
+//!
+//! A condition answers yes, no or *unknown*: a field that the record lacks makes its comparison
+//! unknown, `&&` and `||` absorb that where the other side decides, and what is still unknown in
+//! the end counts as not met.
+//!
+//! **Which records count.** A rule looks at records of its kind. A top-level
+//! `subject == '...'` is taken as a selector: a record about another subject is not about this
+//! rule's instance at all, so a `custom` sample of a process does not end an alert on its memory.
+//!
+//! **The machine** ([`machine`]) is one pure function from phase, what was seen and when, to the
+//! next phase and what happened. Time is the record's own `ts`; a line that comes up to ten
+//! minutes late counts as the latest moment known, and a clock that was set back further keeps
+//! what was held so far. Between records the clock moves instances on: `keep_firing_for`,
+//! `repeat`, and — for kinds that report changes, not samples, since a sample says nothing of what
+//! comes after it — `for`.
+//!
+//! **Memory** is a file of JSON lines ([`store`]), the last line of an instance wins. What is to
+//! be delivered is written down as owed before the first delivery and struck out after each, so a
+//! crash repeats at most one delivery and loses none. An instance of which no record came for a
+//! day ([`FORGET_AFTER`]) is resolved, with that as the reason, and forgotten.
+
+pub mod alert;
+pub mod compare;
+pub mod compiled;
+pub mod engine;
+pub mod error;
+pub mod expression;
+pub mod fields;
+pub mod instance;
+pub mod interpreter;
+pub mod load;
+pub mod machine;
+mod raw;
+pub mod rule;
+pub mod store;
+pub mod template;
+mod visit;
+mod words;
+
+pub use alert::{AlertRecord, AlertState};
+pub use engine::{Engine, FORGET_AFTER, Fed, Handle, Outcome};
+pub use error::RulesError;
+pub use instance::Instance;
+pub use machine::What;
+pub use rule::{Channel, ChannelKind, Condition, Hold, Rule, RuleSet, Timing};
+pub use store::{Locked, Store, StoreError};

@@ -1,0 +1,244 @@
+//! From a rules file to rules, or to what is wrong with it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use fleet_core::parse_duration;
+use toml::Spanned;
+
+use crate::error::{Fault, RulesError, nearest};
+use crate::expression::Settled;
+use crate::raw::{RawChannel, RawFile, RawRule};
+use crate::rule::{Channel, ChannelKind, Condition, Hold, Rule, RuleSet, Timing};
+use crate::template::Template;
+
+/// How long a channel's command may take unless the file says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+impl RuleSet {
+    /// Reads a rules file.
+    ///
+    /// # Errors
+    /// It cannot be read, or anything in it is wrong.
+    pub fn load(path: &Path) -> Result<RuleSet, RulesError> {
+        let text = fs::read_to_string(path)
+            .map_err(|source| RulesError::Read { path: path.to_owned(), source })?;
+        RuleSet::parse(path, &text)
+    }
+
+    /// Reads the text of a rules file; the path is for messages.
+    ///
+    /// # Errors
+    /// Anything in it is wrong.
+    pub fn parse(path: &Path, text: &str) -> Result<RuleSet, RulesError> {
+        let file: Result<RawFile, _> = toml::from_str(text);
+        file.map_err(Fault::from)
+            .and_then(|file| Loader { text, names: BTreeSet::new() }.file(file))
+            .map_err(|fault| fault.locate(path, text))
+    }
+}
+
+struct Loader<'t> {
+    text: &'t str,
+    names: BTreeSet<String>,
+}
+
+impl Loader<'_> {
+    fn file(mut self, file: RawFile) -> Result<RuleSet, Fault> {
+        let rules = file.rule.into_iter().map(|raw| self.rule(raw)).collect::<Result<_, _>>()?;
+        let channels = file.channel.into_iter().map(|(name, raw)| channel(name, raw));
+        Ok(RuleSet { rules, channels: channels.collect::<Result<_, _>>()? })
+    }
+
+    fn rule(&mut self, raw: RawRule) -> Result<Rule, Fault> {
+        let name = self.name(&raw.name)?;
+        let timing = timing(&raw)?;
+        let clear = raw.clear.as_ref().map(|clear| self.condition(clear).map(Box::new));
+        let when = Box::new(self.condition(&raw.when)?);
+        let summary = match &raw.summary {
+            Some(summary) => self.template(summary)?,
+            None => Template::default(),
+        };
+        Ok(Rule {
+            name,
+            on: word("on", &raw.on)?,
+            condition: Condition::Expression { when, clear: clear.transpose()? },
+            timing,
+            by: raw.by.unwrap_or_else(|| vec!["id".to_owned()]),
+            severity: raw.severity.map_or(Ok("warning".to_owned()), |s| word("severity", &s))?,
+            summary,
+            labels: raw.labels,
+            enabled: raw.enabled.unwrap_or(true),
+        })
+    }
+
+    fn name(&mut self, name: &Spanned<String>) -> Result<String, Fault> {
+        let text = name.get_ref();
+        if text.is_empty() || text.chars().any(char::is_control) {
+            return Err(Fault::new(name.span().start, "a rule needs a name of one line"));
+        }
+        if !self.names.insert(text.clone()) {
+            let message = format!("there is already a rule named '{text}'");
+            let hint = "what a rule remembers is kept under its name: give each its own";
+            return Err(Fault::new(name.span().start, message).hint(hint));
+        }
+        Ok(text.clone())
+    }
+
+    fn condition(&self, text: &Spanned<String>) -> Result<Settled, Fault> {
+        Settled::parse(text.get_ref()).map_err(|bad| {
+            let mut fault = Fault::new(self.inside(text, bad.at), bad.message);
+            fault.hint = bad.hint;
+            fault
+        })
+    }
+
+    fn template(&self, text: &Spanned<String>) -> Result<Template, Fault> {
+        Template::parse(text.get_ref())
+            .map_err(|bad| Fault::new(self.inside(text, bad.at), bad.message))
+    }
+
+    /// The byte of the file at which this byte of a value stands. In a value with escapes only
+    /// its beginning can be told.
+    fn inside(&self, value: &Spanned<String>, at: usize) -> usize {
+        let written = self.text.get(value.span()).unwrap_or_default();
+        written
+            .find(value.get_ref())
+            .map_or(value.span().start, |from| value.span().start + from + at)
+    }
+}
+
+fn timing(raw: &RawRule) -> Result<Timing, Fault> {
+    let hold = match (&raw.hold, &raw.times) {
+        (None, None) => Hold::Now,
+        (Some(hold), None) => Hold::For(duration(hold)?),
+        (None, Some(times)) if *times.get_ref() > 0 => Hold::Times(*times.get_ref()),
+        (None, Some(times)) => {
+            return Err(Fault::new(times.span().start, "'times' counts from 1"));
+        }
+        (Some(_), Some(times)) => {
+            let message = "a rule has 'for' or 'times', not both";
+            return Err(Fault::new(times.span().start, message).hint("remove one of them"));
+        }
+    };
+    let keep_firing_for = raw.keep_firing_for.as_ref().map_or(Ok(Duration::ZERO), duration)?;
+    let repeat = raw.repeat.as_ref().map(duration).transpose()?;
+    if let (Some(repeat), Some(written)) = (repeat, &raw.repeat)
+        && repeat < Duration::from_secs(1)
+    {
+        return Err(Fault::new(written.span().start, "'repeat' is at least 1s"));
+    }
+    Ok(Timing { hold, keep_firing_for, repeat })
+}
+
+fn duration(text: &Spanned<String>) -> Result<Duration, Fault> {
+    parse_duration(text.get_ref()).map_err(|bad| Fault::new(text.span().start, bad.to_string()))
+}
+
+fn word(key: &str, text: &Spanned<String>) -> Result<String, Fault> {
+    let word = text.get_ref();
+    if word.is_empty() || word.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(Fault::new(text.span().start, format!("'{key}' is one word")));
+    }
+    Ok(word.clone())
+}
+
+fn channel(name: Spanned<String>, raw: Spanned<RawChannel>) -> Result<Channel, Fault> {
+    let at = name.span().start;
+    let raw = raw.into_inner();
+    let kind = raw.kind.get_ref().as_str();
+    if kind != "exec" {
+        let fault = Fault::new(raw.kind.span().start, format!("there is no channel type '{kind}'"));
+        let meant = nearest(kind, ["exec"].into_iter()).unwrap_or("exec");
+        return Err(fault.hint(format!("there is: {meant}")));
+    }
+    let command = raw.command.ok_or_else(|| {
+        Fault::new(at, "an exec channel needs a command")
+            .hint("write command = [\"prog\", \"arg\"]")
+    })?;
+    if command.get_ref().first().is_none_or(String::is_empty) {
+        return Err(Fault::new(command.span().start, "the command is empty"));
+    }
+    let timeout = raw.timeout.as_ref().map_or(Ok(TIMEOUT), duration)?;
+    let kind = ChannelKind::Exec { command: command.into_inner(), timeout };
+    Ok(Channel { name: name.into_inner(), kind, severity: raw.severity })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn refused(text: &str) -> String {
+        let error = RuleSet::parse("alerts.toml".as_ref(), text).unwrap_err();
+        let hint = error.hint().map_or(String::new(), |hint| format!(" ({hint})"));
+        format!("{error}{hint}")
+    }
+
+    const GOOD: &str = "[[rule]]\nname = \"a\"\non = \"sample\"\n";
+
+    #[test]
+    fn a_rule_has_defaults() {
+        let text = format!("{GOOD}when = 'x > 1'\nfor = '5m'\n");
+        let rules = RuleSet::parse("x".as_ref(), &text).unwrap().rules;
+        assert_eq!(
+            (rules[0].severity.as_str(), rules[0].by.as_slice()),
+            ("warning", &["id".to_owned()][..])
+        );
+        assert_eq!(rules[0].timing.hold, Hold::For(Duration::from_secs(300)));
+        assert!(rules[0].enabled);
+        assert!(RuleSet::parse("x".as_ref(), "").unwrap().rules.is_empty());
+    }
+
+    #[test]
+    fn a_broken_file_says_where_and_what_would_be_right() {
+        let second = format!("{GOOD}when = 'x > 1'\n{GOOD}when = 'y'\n");
+        for (text, said) in [
+            (format!("{GOOD}wen = 'x'\n"), "line 4 column 1: unknown field `wen`"),
+            (format!("{GOOD}wen = 'x'\n"), "did you mean 'when'?"),
+            (format!("{GOOD}when = 'x > 5 and y'\n"), "line 4 column 15: this is no CEL"),
+            (format!("{GOOD}when = 'x > 5 and y'\n"), "write && for and"),
+            (
+                format!("{GOOD}when = '''\nx > 5 &&\n  y > blob(1)'''\n"),
+                "line 6 column 11: there is no function",
+            ),
+            (
+                format!("{GOOD}when = 'x'\nfor = '5 apples'\n"),
+                "line 5 column 7: \"5 apples\" is no duration",
+            ),
+            (
+                format!("{GOOD}when = 'x'\nfor = '5m'\ntimes = 3\n"),
+                "line 6 column 9: a rule has 'for' or",
+            ),
+            (
+                format!("{GOOD}when = 'x'\nsummary = 'a {{{{id'\n"),
+                "line 5 column 14: this {{ is not closed",
+            ),
+            (second, "line 6 column 8: there is already a rule named 'a'"),
+            (GOOD.to_owned(), "line 1 column 1: missing field `when`"),
+            ("[[rule]\n".to_owned(), "line 1 column 8:"),
+            (
+                "[channel.p]\ntype = 'exce'\n".to_owned(),
+                "line 2 column 8: there is no channel type 'exce'",
+            ),
+            (
+                "[channel.p]\ntype = 'exec'\n".to_owned(),
+                "line 1 column 10: an exec channel needs a command",
+            ),
+        ] {
+            let refusal = refused(&text);
+            assert!(refusal.contains(said), "{said:?} not in {refusal:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "(\\[\\[rule\\]\\]|name|when|on|=|'|\"|\n|\\{|\\}|a| |\\[|\\]|é){0,30}") {
+            let _ = RuleSet::parse("x".as_ref(), &text);
+            let _ = RuleSet::parse("x".as_ref(), &format!("{GOOD}when = {text}"));
+            let _ = RuleSet::parse("x".as_ref(), &format!("{GOOD}when = 'x > 1 {text}'"));
+        }
+    }
+}

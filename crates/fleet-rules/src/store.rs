@@ -1,0 +1,362 @@
+//! The state file: what is remembered between runs, and that two tools at once do not tell twice.
+//!
+//! # Theory of operation
+//!
+//! `state.jsonl` holds one instance a line; the last line of an instance wins, and one without a
+//! phase and without debts ends it. Every change is appended with one `write(2)` while
+//! `state.lock` is held; past a bound the file is written anew beside itself, synced and renamed.
+//! Whoever takes the lock first sees whether the file is still as he left it and takes over what
+//! others wrote, so that the file, not a memory, is the truth whenever the lock is free.
+//!
+//! A line that cannot be read costs that line alone, and is dropped at the next rewriting; a line
+//! of a newer version, or of a rule that is not in this rules file, is kept as it is.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fleet_core::{RECORD_VERSION, Timestamp};
+use serde::Deserialize;
+
+use crate::engine::FORGET_AFTER;
+use crate::instance::Instance;
+use crate::machine::plus;
+
+/// Lines beyond twice the living ones after which the file is written anew.
+const SLACK: usize = 64;
+
+/// The state file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} the alerts' memory '{}'", path.display())]
+pub struct StoreError {
+    what: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The state file of a home.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    lock: Arc<File>,
+    left: Option<Stamp>,
+    /// Lines to be kept that are not ours, by instance.
+    foreign: BTreeMap<String, (Option<Timestamp>, String)>,
+    lines: usize,
+    torn: bool,
+}
+
+/// By what a file is known to be as it was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+/// What the file says, where others wrote it since.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// Instances of rules that are ours.
+    pub instances: Vec<Instance>,
+    /// Numbers of the lines that could not be read.
+    pub bad_lines: Vec<usize>,
+}
+
+/// Holds the lock.
+#[derive(Debug)]
+pub struct Locked(Arc<File>);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // The end of the process would do it too.
+        let _ = self.0.unlock();
+    }
+}
+
+/// The first look at a line.
+#[derive(Deserialize)]
+struct Head {
+    v: Option<u32>,
+    rule: Option<String>,
+    key: Option<serde_json::Value>,
+    phase: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    owed: Vec<String>,
+    seen: Option<Timestamp>,
+}
+
+impl Store {
+    /// The state file in a folder that is there.
+    ///
+    /// # Errors
+    /// The lock file cannot be made.
+    pub fn open(folder: &Path) -> Result<Store, StoreError> {
+        let path = folder.join("state.jsonl");
+        let lock = folder.join("state.lock");
+        let lock =
+            writable(&lock).map_err(|source| StoreError { what: "lock", path: lock, source })?;
+        let foreign = BTreeMap::new();
+        Ok(Store { path, lock: Arc::new(lock), left: None, foreign, lines: 0, torn: false })
+    }
+
+    /// Waits for its turn.
+    ///
+    /// # Errors
+    /// The file system knows no locks.
+    pub fn lock(&self) -> Result<Locked, StoreError> {
+        self.lock.lock().map_err(|source| self.error("lock", source))?;
+        Ok(Locked(Arc::clone(&self.lock)))
+    }
+
+    /// What others wrote since this store was last used; nothing if nobody did.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn reload(
+        &mut self,
+        _locked: &Locked,
+        mine: impl Fn(&str) -> bool,
+    ) -> Result<Option<Remembered>, StoreError> {
+        let stamp = self.stamp()?;
+        if stamp.is_some() && stamp == self.left {
+            return Ok(None);
+        }
+        let bytes = match fs::read(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(|source| self.error("read", source))?,
+        };
+        self.left = stamp;
+        self.torn = bytes.last().is_some_and(|byte| *byte != b'\n');
+        Ok(Some(self.replay(&bytes, mine)))
+    }
+
+    /// Appends the newest of these instances.
+    ///
+    /// # Errors
+    /// The file does not take it.
+    pub fn append(&mut self, _locked: &Locked, instances: &[Instance]) -> Result<(), StoreError> {
+        if instances.is_empty() {
+            return Ok(());
+        }
+        let mut text = if self.torn { vec![b'\n'] } else { Vec::new() };
+        text.extend(lines(instances.iter()));
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
+        file.and_then(|mut file| file.write_all(&text))
+            .map_err(|source| self.error("write", source))?;
+        self.torn = false;
+        self.lines += instances.len();
+        self.left = self.stamp()?;
+        Ok(())
+    }
+
+    /// Whether the file is worth being written anew for so many living instances.
+    pub fn is_long(&self, living: usize) -> bool {
+        self.lines > 2 * (living + self.foreign.len()) + SLACK
+    }
+
+    /// Whether any line of the file is superfluous.
+    pub fn has_slack(&self, living: usize) -> bool {
+        self.torn || self.lines > living + self.foreign.len()
+    }
+
+    /// Writes the file anew with these instances, and with what is not ours.
+    ///
+    /// # Errors
+    /// The file cannot be written or renamed.
+    pub fn rewrite<'i>(
+        &mut self,
+        _locked: &Locked,
+        living: impl Iterator<Item = &'i Instance>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.foreign.retain(|_, (seen, _)| seen.is_none_or(|at| plus(at, FORGET_AFTER) > now));
+        let mut text = lines(living);
+        for (_, line) in self.foreign.values() {
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
+        }
+        self.replace(&text).map_err(|source| self.error("write", source))?;
+        self.lines = text.iter().filter(|byte| **byte == b'\n').count();
+        self.torn = false;
+        self.left = self.stamp()?;
+        Ok(())
+    }
+
+    fn replace(&self, text: &[u8]) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or_else(|| ".".as_ref());
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text)?;
+        file.as_file().sync_data()?;
+        file.persist(&self.path).map(drop).map_err(|error| error.error)
+    }
+
+    fn replay(&mut self, bytes: &[u8], mine: impl Fn(&str) -> bool) -> Remembered {
+        let mut remembered = Remembered::default();
+        let mut newest: BTreeMap<String, Instance> = BTreeMap::new();
+        self.foreign.clear();
+        self.lines = 0;
+        for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            if line.is_empty() {
+                continue;
+            }
+            self.lines += 1;
+            if self.line(line, &mine, &mut newest).is_none() {
+                remembered.bad_lines.push(at + 1);
+            }
+        }
+        remembered.instances = newest.into_values().filter(|i| !i.is_over()).collect();
+        remembered
+    }
+
+    /// Takes one line in; nothing if it cannot be read.
+    fn line(
+        &mut self,
+        line: &[u8],
+        mine: impl Fn(&str) -> bool,
+        newest: &mut BTreeMap<String, Instance>,
+    ) -> Option<()> {
+        let text = str::from_utf8(line).ok()?;
+        let head: Head = serde_json::from_str(text).ok()?;
+        let name = format!("{}\u{1f}{}", head.rule.as_deref()?, head.key?);
+        if head.v.is_some_and(|v| v > RECORD_VERSION) {
+            // Never given up: what a newer fleet-alert wrote is not ours to judge.
+            self.foreign.insert(format!("{name}\u{1f}newer"), (None, text.to_owned()));
+        } else if mine(head.rule.as_deref()?) {
+            newest.insert(name, serde_json::from_str(text).ok()?);
+        } else if head.phase.is_some() || !head.owed.is_empty() {
+            self.foreign.insert(name, (head.seen, text.to_owned()));
+        } else {
+            self.foreign.remove(&name);
+        }
+        Some(())
+    }
+
+    fn stamp(&self) -> Result<Option<Stamp>, StoreError> {
+        match fs::metadata(&self.path) {
+            Ok(data) => Ok(Some(Stamp {
+                inode: data.ino(),
+                length: data.len(),
+                modified: (data.mtime(), data.mtime_nsec()),
+            })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(self.error("read", source)),
+        }
+    }
+
+    fn error(&self, what: &'static str, source: io::Error) -> StoreError {
+        StoreError { what, path: self.path.clone(), source }
+    }
+}
+
+fn writable(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn lines<'i>(instances: impl Iterator<Item = &'i Instance>) -> Vec<u8> {
+    let mut text = Vec::new();
+    for instance in instances {
+        // Texts, numbers and times: nothing that JSON could refuse.
+        if let Ok(json) = serde_json::to_vec(instance) {
+            text.extend(json);
+            text.push(b'\n');
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Phase;
+    use proptest::prelude::*;
+
+    fn pending(rule: &str, id: &str) -> Instance {
+        let now = Timestamp::now();
+        let key = BTreeMap::from([("id".to_owned(), id.to_owned())]);
+        let mut instance = Instance::new(rule, key, now);
+        instance.phase = Some(Phase::Pending { since: now, streak: 1 });
+        instance
+    }
+
+    fn ids(remembered: &Remembered) -> Vec<String> {
+        remembered.instances.iter().map(Instance::name).collect()
+    }
+
+    fn fresh(dir: &Path) -> Remembered {
+        let mut store = Store::open(dir).unwrap();
+        let locked = store.lock().unwrap();
+        store.reload(&locked, |rule| rule == "r").unwrap().unwrap_or_default()
+    }
+
+    #[test]
+    fn the_last_line_of_an_instance_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let locked = store.lock().unwrap();
+        let (a, mut b) = (pending("r", "a"), pending("r", "b"));
+        store.append(&locked, &[a.clone(), b.clone()]).unwrap();
+        b.phase = None;
+        store.append(&locked, &[b]).unwrap();
+        drop(locked);
+        assert_eq!(ids(&fresh(dir.path())), ["a"]);
+    }
+
+    #[test]
+    fn only_what_others_wrote_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ours = Store::open(dir.path()).unwrap();
+        {
+            let locked = ours.lock().unwrap();
+            ours.append(&locked, &[pending("r", "a")]).unwrap();
+            assert!(ours.reload(&locked, |_| true).unwrap().is_none());
+        }
+        let mut theirs = Store::open(dir.path()).unwrap();
+        {
+            let locked = theirs.lock().unwrap();
+            theirs.append(&locked, &[pending("r", "b")]).unwrap();
+        }
+        let locked = ours.lock().unwrap();
+        let remembered = ours.reload(&locked, |_| true).unwrap().unwrap();
+        assert_eq!(ids(&remembered), ["a", "b"]);
+    }
+
+    #[test]
+    fn bad_foreign_and_newer_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.jsonl");
+        let newer = r#"{"kind":"alert_state","v":9,"rule":"r","key":{"id":"n"},"shape":"new"}"#;
+        let theirs = serde_json::to_string(&pending("other", "x")).unwrap();
+        let ours = serde_json::to_string(&pending("r", "a")).unwrap();
+        fs::write(&path, format!("nonsense\n{newer}\n{theirs}\n{ours}\n{{\"kind\":\"al")).unwrap();
+        let mut store = Store::open(dir.path()).unwrap();
+        let locked = store.lock().unwrap();
+        let remembered = store.reload(&locked, |rule| rule == "r").unwrap().unwrap();
+        assert_eq!((ids(&remembered), remembered.bad_lines), (vec!["a".to_owned()], vec![1, 5]));
+        // Appending mends the torn line; rewriting drops what cannot be read and keeps the rest.
+        store.append(&locked, &[pending("r", "b")]).unwrap();
+        assert_eq!(ids(&fresh_unlocked(dir.path())), ["a", "b"]);
+        store.rewrite(&locked, [pending("r", "b")].iter(), Timestamp::now()).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(newer) && text.contains(&theirs), "{text}");
+        assert!(!text.contains("nonsense"), "{text}");
+    }
+
+    fn fresh_unlocked(dir: &Path) -> Remembered {
+        let mut store = Store::open(dir).unwrap();
+        let bytes = fs::read(dir.join("state.jsonl")).unwrap();
+        store.replay(&bytes, |rule| rule == "r")
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join("state.jsonl"), &bytes).unwrap();
+            fresh(dir.path());
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Rules held against records with a virtual clock.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::path::Path;
+
+use fleet_core::Timestamp;
+use fleet_rules::{AlertState, Engine, FORGET_AFTER, Fed, Outcome, RuleSet};
+use proptest::prelude::*;
+
+/// An engine and a clock that stands still unless it is moved.
+struct Bench {
+    engine: Engine,
+    now: Timestamp,
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_nanos((1_800_000_000 + seconds) * 1_000_000_000)
+}
+
+impl Bench {
+    fn new(rules: &str) -> Bench {
+        let rules = RuleSet::parse(Path::new("test.toml"), rules).unwrap();
+        Bench { engine: Engine::new(rules, false), now: at(0) }
+    }
+
+    fn rule(rest: &str) -> Bench {
+        Bench::new(&format!(
+            "[[rule]]\nname = 'r'\non = 'sample'\nsummary = '{{{{id}}}} {{{{x}}}}'\n{rest}"
+        ))
+    }
+
+    /// Feeds fields of a sample of this second; returns the states that are told.
+    fn sample(&mut self, second: i64, fields: &str) -> Vec<AlertState> {
+        self.record(&format!(r#"{{"kind":"sample","ts":"{}",{fields}}}"#, at(second)))
+    }
+
+    fn record(&mut self, line: &str) -> Vec<AlertState> {
+        states(&self.outcomes(line))
+    }
+
+    fn outcomes(&mut self, line: &str) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        let fed = self.engine.feed(line.as_bytes(), self.now, &mut outcomes);
+        assert!(matches!(fed, Fed::Held), "{line}: {fed:?}");
+        self.engine.take_changed();
+        outcomes
+    }
+
+    fn clock(&mut self, second: i64) -> Vec<AlertState> {
+        self.now = at(second);
+        let mut outcomes = Vec::new();
+        self.engine.tick(self.now, &mut outcomes);
+        self.engine.take_changed();
+        states(&outcomes)
+    }
+}
+
+fn states(outcomes: &[Outcome]) -> Vec<AlertState> {
+    outcomes.iter().filter_map(|o| o.alert.as_ref()).map(|a| a.state).collect()
+}
+
+use AlertState::{Firing, Resolved};
+
+#[test]
+fn recorded_lines_are_judged_by_their_own_times() {
+    let mut bench = Bench::rule("when = 'x > 1'\nfor = '60s'");
+    assert_eq!(bench.sample(0, r#""id":"a","x":2"#), []);
+    assert_eq!(bench.sample(59, r#""id":"a","x":2"#), []);
+    assert_eq!(bench.sample(60, r#""id":"a","x":2"#), [Firing]);
+    assert_eq!(bench.sample(61, r#""id":"a","x":1"#), [Resolved]);
+}
+
+#[test]
+fn each_process_has_its_own_alert() {
+    let mut bench = Bench::rule("when = 'x > 1'");
+    assert_eq!(bench.sample(0, r#""id":"a","x":2"#), [Firing]);
+    assert_eq!(bench.sample(0, r#""id":"b","x":2"#), [Firing]);
+    assert_eq!(bench.sample(1, r#""id":"a","x":1"#), [Resolved]);
+    assert_eq!(bench.engine.firing().len(), 1);
+}
+
+#[test]
+fn a_record_without_the_key_is_an_instance_too() {
+    let mut bench = Bench::rule("when = 'x > 1'");
+    let outcomes = bench.outcomes(r#"{"kind":"sample","subject":"host","x":2}"#);
+    let alert = outcomes[0].alert.as_ref().unwrap();
+    assert_eq!((alert.id.as_deref(), alert.state), (None, Firing));
+}
+
+#[test]
+fn an_alert_says_all_of_it() {
+    let mut bench = Bench::rule("when = 'x > 1'\nby = ['id', 'gpu']\nlabels = { team = 'ml' }");
+    let line = r#"{"kind":"sample","ts":"2027-01-15T08:00:00Z","id":"a","run":3,"gpu":0,"x":2.5,
+        "labels":{"job":"train","team":"x"}}"#;
+    let outcomes = bench.outcomes(line);
+    let alert = serde_json::to_value(outcomes[0].alert.as_ref().unwrap()).unwrap();
+    let expected = serde_json::json!({
+        "kind": "alert", "ts": "2027-01-15T08:00:00.000000Z", "alert": "r", "state": "firing",
+        "severity": "warning", "id": "a", "run": 3, "since": "2027-01-15T08:00:00.000000Z",
+        "labels": {"gpu": "0", "job": "train", "team": "ml"}, "value": 2.5,
+        "summary": "a 2.5", "reason": "x is 2.5", "fingerprint": alert["fingerprint"],
+    });
+    assert_eq!(alert, expected);
+    assert_eq!(alert["fingerprint"].as_str().map(str::len), Some(16));
+}
+
+#[test]
+fn a_record_about_another_subject_changes_nothing() {
+    let mut bench = Bench::rule("when = \"subject == 'process' && x > 1\"");
+    assert_eq!(bench.sample(0, r#""id":"a","subject":"process","x":2"#), [Firing]);
+    assert_eq!(bench.sample(1, r#""id":"a","subject":"custom","loss":2"#), []);
+    assert_eq!(bench.sample(2, r#""id":"a","subject":"process","x":1"#), [Resolved]);
+}
+
+#[test]
+fn a_value_that_is_gone_ends_the_alert_even_with_another_bound() {
+    let mut bench = Bench::rule("when = 'x > 90'\nclear = 'x < 80'");
+    assert_eq!(bench.sample(0, r#""id":"a","x":95"#), [Firing]);
+    assert_eq!(bench.sample(1, r#""id":"a","x":85"#), []);
+    assert_eq!(bench.sample(2, r#""id":"a","state":"failed""#), [Resolved]);
+}
+
+#[test]
+fn a_late_line_and_a_clock_that_was_set_break_nothing() {
+    let mut bench = Bench::rule("when = 'x > 1'\nfor = '60s'");
+    assert_eq!(bench.sample(0, r#""id":"a","x":2"#), []);
+    assert_eq!(bench.sample(-300, r#""id":"a","x":2"#), [], "late");
+    assert_eq!(bench.sample(59, r#""id":"a","x":2"#), []);
+    assert_eq!(bench.sample(-86_400, r#""id":"a","x":2"#), [], "set back by a day");
+    assert_eq!(bench.sample(-86_399, r#""id":"a","x":2"#), [Firing], "what was held stays held");
+}
+
+#[test]
+fn the_clock_resolves_what_keeps_firing() {
+    let mut bench = Bench::rule("when = 'x > 1'\nkeep_firing_for = '60s'");
+    assert_eq!(bench.sample(0, r#""id":"a","x":2"#), [Firing]);
+    assert_eq!(bench.sample(1, r#""id":"a","x":0"#), []);
+    assert_eq!(bench.engine.next_tick(at(10)).map(|d| d.as_secs()), Some(50));
+    assert_eq!(bench.clock(59), []);
+    assert_eq!(bench.clock(60), [Resolved]);
+    assert_eq!(bench.engine.next_tick(at(60)), None);
+}
+
+#[test]
+fn the_clock_fires_for_kinds_that_report_changes_but_not_for_samples() {
+    let mut bench = Bench::rule("when = 'x > 1'\nfor = '60s'");
+    bench.sample(0, r#""id":"a","x":2"#);
+    assert_eq!(bench.clock(100), []);
+    let rules = "[[rule]]\nname = 'r'\non = 'process'\nwhen = \"state == 'backoff'\"\nfor = '60s'";
+    let mut bench = Bench::new(rules);
+    let line = format!(r#"{{"kind":"process","ts":"{}","id":"a","state":"backoff"}}"#, at(0));
+    assert_eq!(bench.record(&line), []);
+    assert_eq!(bench.clock(59), []);
+    assert_eq!(bench.clock(60), [Firing]);
+}
+
+#[test]
+fn what_is_not_seen_for_a_day_is_resolved_and_forgotten() {
+    let mut bench = Bench::rule("when = 'x > 1'");
+    assert_eq!(bench.sample(0, r#""id":"a","x":2"#), [Firing]);
+    let day = i64::try_from(FORGET_AFTER.as_secs()).unwrap();
+    assert_eq!(bench.clock(day - 1), []);
+    assert_eq!(bench.clock(day), [Resolved]);
+    assert_eq!(bench.engine.firing().len(), 0);
+}
+
+#[test]
+fn memory_survives_in_its_written_form() {
+    let mut bench = Bench::rule("when = 'x > 1'\nfor = '60s'");
+    bench.sample(0, r#""id":"a","x":2"#);
+    let written: Vec<String> =
+        bench.engine.instances().map(|i| serde_json::to_string(i).unwrap()).collect();
+    let mut next = Bench::rule("when = 'x > 1'\nfor = '60s'");
+    next.engine.restore(written.iter().map(|l| serde_json::from_str(l).unwrap()).collect());
+    assert_eq!(next.sample(60, r#""id":"a","x":2"#), [Firing]);
+}
+
+#[test]
+fn what_is_no_record_is_said_and_other_kinds_are_passed_over() {
+    let mut bench = Bench::rule("when = 'x > 1'");
+    let mut feed = |line: &str| bench.engine.feed(line.as_bytes(), at(0), &mut Vec::new());
+    for line in ["nonsense", "[1]", "{\"x\":1}", "{\"kind\":5}", "{\"kind\":\"sample\",\"x\":"] {
+        assert!(matches!(feed(line), Fed::Bad(_)), "{line}");
+    }
+    for line in [r#"{"kind":"log","x":5}"#, r#"{"x":5,"kind":"novel"}"#] {
+        assert!(matches!(feed(line), Fed::Passed), "{line}");
+    }
+}
+
+/// The rules that we ship, each with a record that fires it and one that does not. Rules that
+/// must be held get the first record again after an hour.
+const SHIPPED: [(&str, &str, &str); 11] = [
+    (
+        "process_failed",
+        r#""kind":"sample","subject":"process","id":"a","run":1,"state":"failed","exit":{"cause":"exited","code":1,"reason":"exit code 1"}"#,
+        r#""kind":"sample","subject":"process","id":"a","run":1,"state":"completed","exit":{"cause":"exited","code":0,"reason":"exit code 0"}"#,
+    ),
+    (
+        "process_failed_in_list",
+        r#""kind":"process","id":"a","run":1,"state":"failed","exit":{"cause":"exited","reason":"exit code 1"}"#,
+        r#""kind":"process","id":"a","run":1,"state":"running""#,
+    ),
+    (
+        "crash_loop",
+        r#""kind":"sample","subject":"process","id":"a","state":"failed","restarts":5,"exit":{"cause":"crash_loop","reason":"crash loop"}"#,
+        r#""kind":"sample","subject":"process","id":"a","state":"failed","restarts":5,"exit":{"cause":"exited","reason":"exit code 1"}"#,
+    ),
+    (
+        "process_restarts",
+        r#""kind":"sample","subject":"process","id":"a","run":1,"state":"running","restarts":4"#,
+        r#""kind":"sample","subject":"process","id":"a","run":1,"state":"running","restarts":3"#,
+    ),
+    (
+        "process_lost",
+        r#""kind":"sample","subject":"process","id":"a","state":"lost""#,
+        r#""kind":"sample","subject":"process","id":"a","state":"running""#,
+    ),
+    (
+        "memory_usage_high",
+        r#""kind":"sample","subject":"process","id":"a","state":"running","memory_percent":90.1"#,
+        r#""kind":"sample","subject":"process","id":"a","state":"running","memory_percent":90"#,
+    ),
+    (
+        "process_memory_large",
+        r#""kind":"sample","subject":"process","id":"a","state":"running","memory_bytes":1048576001"#,
+        r#""kind":"sample","subject":"process","id":"a","state":"running","memory_bytes":1048576000"#,
+    ),
+    (
+        "cpu_usage_high",
+        r#""kind":"sample","subject":"process","id":"a","state":"running","cpu_percent":399.5"#,
+        r#""kind":"sample","subject":"process","id":"a","state":"running","cpu_percent":12"#,
+    ),
+    (
+        "long_running_process",
+        r#""kind":"sample","subject":"process","id":"a","state":"running","uptime_seconds":86401.5"#,
+        r#""kind":"sample","subject":"process","id":"a","state":"running","uptime_seconds":86399"#,
+    ),
+    (
+        "host_memory_high",
+        r#""kind":"sample","subject":"host","memory_percent":97.5"#,
+        r#""kind":"sample","subject":"process","id":"a","memory_percent":12.5"#,
+    ),
+    (
+        "log_error",
+        r#""kind":"log","id":"a","stream":"stderr","message":"2026 ERROR out of cheese""#,
+        r#""kind":"log","id":"a","stream":"stderr","message":"2026 INFO all is well""#,
+    ),
+];
+
+fn fired(lines: &[(i64, &str)]) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/alerts.toml");
+    let mut engine = Engine::new(RuleSet::load(&path).unwrap(), false);
+    let mut outcomes = Vec::new();
+    for (second, fields) in lines {
+        let line = format!(r#"{{"ts":"{}",{fields}}}"#, at(*second));
+        engine.feed(line.as_bytes(), at(*second), &mut outcomes);
+    }
+    let alerts = outcomes.into_iter().filter_map(|o| o.alert);
+    alerts.filter(|a| a.state == Firing).map(|a| a.alert).collect()
+}
+
+#[test]
+fn every_rule_that_we_ship_fires_when_it_should_and_not_otherwise() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/alerts.toml");
+    let names: Vec<String> =
+        RuleSet::load(&path).unwrap().rules.into_iter().map(|r| r.name).collect();
+    assert_eq!(names, SHIPPED.map(|(name, _, _)| name));
+    for (name, bad, good) in SHIPPED {
+        let rule = name.to_owned();
+        assert!(fired(&[(0, bad), (3600, bad)]).contains(&rule), "{name} must fire");
+        assert!(!fired(&[(0, good), (3600, good)]).contains(&rule), "{name} must not fire");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_line_panics(
+        bytes in proptest::collection::vec(any::<u8>(), 0..100),
+        value in "[-0-9.eE+a-z\"\\[\\]{}:]{0,12}",
+    ) {
+        let mut bench = Bench::rule("when = 'x > 1 || x.contains(\"a\")'");
+        let mut outcomes = Vec::new();
+        bench.engine.feed(&bytes, at(0), &mut outcomes);
+        let line = format!(r#"{{"kind":"sample","ts":{value},"id":{value},"x":{value}}}"#);
+        bench.engine.feed(line.as_bytes(), at(0), &mut outcomes);
+    }
+}
