@@ -91,13 +91,15 @@ impl Shim<'_> {
         }
     }
 
-    fn runs(&mut self) {
+    pub(crate) fn runs(&mut self) {
         let pid = self.post.board.get(Word::ChildPid) as i32;
         self.post.board.set_phase(Phase::Alive);
         self.post.board.set(Word::OomKills, oom::kills());
-        // A process that ended already is a zombie until we reap it, so this cannot miss.
-        self.main = PidFd::open(pid).ok();
-        self.record.set_main(incarnation(pid).ok());
+        // A process that ended already is a zombie until it is reaped, so this cannot miss; the
+        // keeper may have reaped one whose shim died, and then the pid may be a stranger's.
+        let reaped = self.post.board.outcome().is_some();
+        self.main = PidFd::open(pid).ok().filter(|_| !reaped);
+        self.record.set_main(incarnation(pid).ok().filter(|_| !reaped));
         self.record.started_at = Some(Timestamp::now());
         self.record.retry_at = None;
         self.happened(Happening::Executed);
@@ -230,7 +232,10 @@ impl Shim<'_> {
         self.record.stop = None;
         self.record.health = None;
         self.record.status = None;
+        self.record.set_main(None);
         self.note_attempt();
+        // A successor must know which attempt it is, should this shim die before it is started.
+        self.publish();
         self.start_attempt();
     }
 

@@ -100,6 +100,7 @@ fn during_a_pause_the_record_tells_when_and_why() {
 fn hup_to_the_shim_restarts_without_a_policy() {
     let fleet = TestFleet::new();
     fleet.spawn("web", "echo attempt $FLEET_ATTEMPT; exec sleep 600");
+    fleet.until_log("web", |log| log.text() == "attempt 1\n");
     let first = fleet.pid("web");
     kill(fleet.supervisors("web").0, Signal::from_number(1).unwrap());
     let record = fleet.until("web", |r| r.state == State::Running && r.attempt == 2);
