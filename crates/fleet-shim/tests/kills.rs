@@ -176,6 +176,30 @@ fn a_shim_killed_during_a_pause_is_replaced_and_the_pause_goes_on() {
 }
 
 #[test]
+fn kills_between_attempts_neither_repeat_nor_skip_one() {
+    let fleet = TestFleet::new();
+    let options = ["--restart", "always", "--backoff", "1ms-2ms", "--crash-limit", "32/1ms"];
+    fleet.spawn_with("job", &options, "echo $FLEET_ATTEMPT");
+    for round in 0..40_u64 {
+        let before = fleet.record("job");
+        kill(before.shim.unwrap().who.pid, Signal::KILL);
+        fleet.until("job", |r| r.shim != before.shim && r.attempt > before.attempt);
+        thread::sleep(Duration::from_micros(round * 7919 % 9_000));
+    }
+    fleet.run("fleet-stop").arg("job").succeeds();
+    let record = fleet.record("job");
+    assert_eq!((record.state, record.restarts + 1), (State::Stopped, record.attempt));
+    let text = fleet.log("job").text();
+    // The last one may have been stopped before it said anything.
+    let attempts: Vec<u32> = text.lines().map(|line| line.parse().unwrap()).collect();
+    assert!(attempts.windows(2).all(|pair| pair[1] == pair[0] + 1), "{attempts:?}");
+    assert!(record.attempt - attempts.last().unwrap() <= 1, "{attempts:?}");
+    let refused: Vec<_> =
+        fleet.events().into_iter().filter(|event| event["type"] == "refused").collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+#[test]
 fn the_exit_code_is_true_when_the_shim_dies_with_the_process() {
     for round in 0..10 {
         let fleet = TestFleet::new();
