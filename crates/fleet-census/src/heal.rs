@@ -1,6 +1,5 @@
 //! Mending what dead shims left behind.
 
-use std::fs::OpenOptions;
 use std::io;
 
 use fleet_core::{Cause, End, Happening, Observed, ProcessRecord, Restart, Timestamp};
@@ -53,9 +52,7 @@ fn adopt(home: &Home, seen: &mut Seen) -> Mended {
     let key = seen.record.key();
     let lock = open_shim_lock(&home.run_of(&key))?;
     if lock.try_lock().is_ok() {
-        let null = OpenOptions::new().write(true).open("/dev/null")?;
-        let report = std::os::fd::AsFd::as_fd(&null);
-        Supervisor::find()?.start("adopt", home, &key, &lock, report)?;
+        Supervisor::find()?.adopt(home, &key, &lock)?;
     }
     seen.observed = Observed::AsRecorded(seen.record.state);
     Ok(())

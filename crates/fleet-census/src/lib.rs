@@ -4,13 +4,13 @@
 //!
 //! [`take`] replays the registry and asks the kernel about every run that should live: its main
 //! process and its shim, by boot id, pid and start time. Where the shim does not live, it looks
-//! closer: the run's `shim.lock` is held as long as a shim or a keeper of it lives (a keeper may
+//! closer: the run's lock is held as long as a shim or a keeper of it lives (a keeper may
 //! be replacing the shim at this moment), and the run's own record may be newer than the
 //! registry's. What is left after that is *orphaned* (the process lives, unsupervised) or *lost*.
 //! Taking the census changes nothing.
 //!
 //! [`Census::heal`] mends: it starts a shim that adopts what is orphaned, and writes down the end
-//! of what is lost. [`Supervisor`] starts shims, for it and for fleet-spawn.
+//! of what is lost.
 
 mod heal;
 mod supervisor;

@@ -1,11 +1,10 @@
-//! Starting shims.
+//! Starting shims that adopt.
 
 use std::env;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use fleet_core::RunKey;
@@ -53,23 +52,14 @@ impl Supervisor {
             .ok_or(StartError::Missing)
     }
 
-    /// Starts a shim for a run (`verb` is `run` or `adopt`) in a session of its own, and gives it
-    /// the run's lock. It tells the fate of the first attempt on `report`.
+    /// Starts a shim that adopts a run, in a session of its own, and gives it the run's lock.
     ///
     /// # Errors
     /// It cannot be executed.
-    pub fn start(
-        &self,
-        verb: &str,
-        home: &Home,
-        run: &RunKey,
-        lock: &File,
-        report: BorrowedFd<'_>,
-    ) -> Result<(), StartError> {
+    pub fn adopt(&self, home: &Home, run: &RunKey, lock: &File) -> Result<(), StartError> {
         let failed = |source| StartError::Exec { program: self.program.clone(), source };
         let command: Vec<OsString> = vec![
             self.program.clone().into(),
-            verb.into(),
             home.path().into(),
             run.id.as_str().into(),
             run.run.to_string().into(),
@@ -80,7 +70,7 @@ impl Supervisor {
         let null = null.as_fd();
         let told = Shared::new(0).map_err(failed)?;
         let words = fleet_os::Report { pid: &told.words()[0], error: &told.words()[1] };
-        launch.start(&[null, null, null, report, lock.as_fd()], words).map_err(failed)?;
+        launch.start(&[null, null, null, lock.as_fd()], words).map_err(failed)?;
         match words.failure() {
             None => Ok(()),
             Some((_, source)) => Err(failed(source)),
@@ -88,18 +78,12 @@ impl Supervisor {
     }
 }
 
-/// Opens a run's `shim.lock`, made anew if it is not there; nothing is locked yet.
+/// Opens the lock of a run's supervisor; nothing is locked yet.
 ///
 /// # Errors
-/// The run's folder is gone or cannot be written.
+/// The run's folder is gone.
 pub fn open_shim_lock(dir: &RunDir) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(dir.shim_lock())
+    File::open(dir.shim_lock())
 }
 
 /// Whether a shim or a keeper of this run lives.

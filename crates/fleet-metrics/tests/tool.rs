@@ -37,7 +37,7 @@ impl Fleet {
         let start = Proc::default().stat(pid).unwrap().start;
         let dir = self.path(&format!("processes/{id}/1"));
         fs::create_dir_all(&dir).unwrap();
-        let lock = fs::File::create(dir.join("shim.lock")).unwrap();
+        let lock = fs::File::create(dir.join("spec.json")).unwrap();
         lock.lock().unwrap();
         self.locks.push(lock);
         self.record(id, json!({"state": "running", "pid": pid, "pid_start": start}));

@@ -217,6 +217,56 @@ pub fn inherited(fd: RawFd) -> Option<OwnedFd> {
     there.then(|| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Makes these descriptors 0, 1, 2 … of this process, and takes hold of the one that became
+/// `keep`, to be closed upon exec.
+///
+/// # Errors
+/// Out of descriptors.
+pub fn take_place(files: &[BorrowedFd<'_>], keep: RawFd) -> io::Result<OwnedFd> {
+    let copies: Vec<OwnedFd> =
+        files.iter().map(|fd| copy_above(*fd, files.len())).collect::<io::Result<_>>()?;
+    for (target, source) in copies.iter().enumerate() {
+        // SAFETY: both are descriptors; what was the target is closed by the kernel, as wanted.
+        Errno::result(unsafe { libc::dup2(source.as_raw_fd(), target as RawFd) })?;
+    }
+    inherited(keep).ok_or_else(|| io::Error::from(Errno::EBADF))
+}
+
+/// Takes a descriptor that came with a message (unix(7), `SCM_RIGHTS`).
+pub fn received(fd: RawFd) -> OwnedFd {
+    // SAFETY: the kernel has made it for us and nobody else knows its number.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Ends this process at once, without running exit handlers of the program it was forked from.
+pub fn leave_now(status: i32) -> ! {
+    // SAFETY: always allowed.
+    unsafe { libc::_exit(status) }
+}
+
+/// Gives this process a name of its own (`comm`, at most 15 bytes) and writes `name subject` over
+/// its arguments: a supervisor that was forked from another program must not be found, and
+/// killed, by who looks for what that one was told to run (`pkill -f train.py`).
+pub fn rename_self(name: &str, subject: &str) {
+    let _ = CString::new(name).map(|name| nix::sys::prctl::set_name(&name));
+    let Some((start, end)) = arguments() else { return };
+    // SAFETY: the kernel says that our arguments lie there; they are ours to write, and after the
+    // start of the program nothing reads them.
+    let room = unsafe { std::slice::from_raw_parts_mut(start as *mut u8, end - start) };
+    let title = format!("{name} {subject}");
+    let length = title.len().min(room.len().saturating_sub(1));
+    room.fill(0);
+    room[..length].copy_from_slice(&title.as_bytes()[..length]);
+}
+
+/// Where the arguments of this process lie: fields 48 and 49 of proc_pid_stat(5).
+fn arguments() -> Option<(usize, usize)> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace().skip(48 - 3);
+    let (start, end) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    (start != 0 && start < end).then_some((start, end))
+}
+
 /// Defines `main` without the start-up of the Rust runtime, whose pages a supervisor would carry
 /// for months: no handler for stack overflow, no thread name. Signal dispositions stay as they
 /// were inherited.

@@ -35,12 +35,14 @@ pub use clock::{boot_clock, page_bytes, ticks_per_second};
 pub use fifo::{open_fifo, output_end, resize_pipe};
 pub use files::{ProcessFiles, Reader, has_gone};
 pub use host::{Cpu, HostMemory, Load};
-pub use launch::{Launch, Report, Step, close_from, fork, inherited};
+pub use launch::{
+    Launch, Report, Step, close_from, fork, inherited, leave_now, received, rename_self, take_place,
+};
 pub use pidfd::{PidFd, incarnation, living};
 pub use proc::{Proc, Stat};
 pub use reader::sleep_unless_left;
 pub use shared::{Pages, Shared};
 pub use signals::{Received, Signals};
-pub use tree::{descendants, marked};
+pub use tree::{descendants, marked, unsupervised};
 pub use usage::{Io, Rollup};
 pub use wait::{Change, Usage, look, take};

@@ -20,6 +20,21 @@ pub fn descendants(proc: &Proc, root: i32) -> Vec<i32> {
     }
 }
 
+/// Those of `found` that no other supervisor looks after: a process of the fleet may itself spawn
+/// processes of the fleet, whose keepers then descend from it, but they are runs of their own.
+pub fn unsupervised(proc: &Proc, mut found: Vec<i32>) -> Vec<i32> {
+    let is_keeper =
+        |pid: i32| fs::read(proc.path(pid, "comm")).is_ok_and(|comm| comm == b"fleet-keeper\n");
+    let keepers: Vec<i32> = found.iter().copied().filter(|&pid| is_keeper(pid)).collect();
+    let theirs: HashSet<i32> = keepers
+        .iter()
+        .flat_map(|&keeper| descendants(proc, keeper))
+        .chain(keepers.clone())
+        .collect();
+    found.retain(|pid| !theirs.contains(pid));
+    found
+}
+
 /// All processes whose environment at their start held all of these `KEY=value`.
 ///
 /// Reads all of /proc: only for trees that are nobody's children any more. Another user's

@@ -168,9 +168,10 @@ impl RunDir {
         self.0.join("notify.sock")
     }
 
-    /// Locked as long as a shim or a keeper of the run lives.
+    /// Locked as long as a shim or a keeper of the run lives. It is the spec itself, which is
+    /// written once and never replaced.
     pub fn shim_lock(&self) -> PathBuf {
-        self.0.join("shim.lock")
+        self.spec()
     }
 
     /// How a stop is to go, for the shim to read when it is asked.

@@ -39,7 +39,12 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> io::Result<()> {
 pub fn write_record(dir: &RunDir, record: &ProcessRecord) -> io::Result<()> {
     let mut json = serde_json::to_vec(record)?;
     json.push(b'\n');
-    replace_file(&dir.record(), &json)
+    // The first record has nothing to take the place of; who reads it half written finds no record
+    // there yet, as before.
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.record()) {
+        Ok(mut file) => file.write_all(&json),
+        Err(_) => replace_file(&dir.record(), &json),
+    }
 }
 
 /// The newest record of a run.

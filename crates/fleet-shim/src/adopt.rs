@@ -3,6 +3,7 @@
 use std::io;
 
 use fleet_core::State;
+use fleet_logfile::LogFile;
 use fleet_os::{Proc, boot_clock, marked, monotonic_nanos, ticks_per_second};
 use fleet_registry::read_record;
 
@@ -15,6 +16,8 @@ use crate::post::Post;
 /// the kernel tells strangers, or unknown.
 pub(crate) fn put_on_board(post: &mut Post) -> io::Result<()> {
     let record = read_record(&post.dir)?;
+    // Without the board of the dead, what they had in flight is unknown; a line may be torn.
+    LogFile::open(&post.dir.log(), post.spec.log)?.end_torn_line()?;
     let board = &post.board;
     board.set(Word::Replaced, 1);
     board.set(Word::Stranger, 1);

@@ -30,10 +30,8 @@ impl Capture {
     /// Opens the log, and finishes what a predecessor had in flight.
     pub(crate) fn open(post: &mut Post) -> io::Result<Capture> {
         let mut capture = Capture { log: None, buffer: Pages::new(BUFFER)?, trouble: None };
-        match post.board.in_flight() {
-            Some(stream) => capture.recover(post, stream),
-            // Only a shim that adopts, without the board of its predecessors, can find a torn line.
-            None => LogFile::open(&post.dir.log(), post.spec.log)?.end_torn_line()?,
+        if let Some(stream) = post.board.in_flight() {
+            capture.recover(post, stream);
         }
         Ok(capture)
     }

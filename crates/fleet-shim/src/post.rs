@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 
-use fleet_core::{Id, Spec};
+use fleet_core::{RunKey, Spec};
 use fleet_logfile::Stream;
 use fleet_os::{Proc, open_fifo, resize_pipe};
 use fleet_registry::{Home, RunDir};
@@ -38,8 +38,8 @@ pub(crate) struct Post {
 
 impl Post {
     /// Takes up the post of a run.
-    pub(crate) fn open(home: Home, id: &Id, run: u32, lock: OwnedFd) -> io::Result<Post> {
-        let dir = home.run(id, run);
+    pub(crate) fn open(home: Home, run: &RunKey, lock: OwnedFd) -> io::Result<Post> {
+        let dir = home.run_of(run);
         let spec: Spec = serde_json::from_slice(&fs::read(dir.spec())?)?;
         let stdout = open_fifo(&dir.stdout_fifo())?;
         let stderr = open_fifo(&dir.stderr_fifo())?;

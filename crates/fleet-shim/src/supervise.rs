@@ -177,13 +177,14 @@ impl Shim<'_> {
     /// The predecessor died between fork and exec: waits until the child is either gone on to the
     /// command or gone. It takes microseconds; without a child, the start is made again.
     fn settle_launch(&mut self) {
-        let ours = fs::read_link("/proc/self/exe").ok();
         for _ in 0..2000 {
             let pid = self.post.board.get(Word::ChildPid) as i32;
             let failed = self.post.board.report().failure().is_some();
             let told = self.post.board.outcome().is_some();
-            let theirs = fs::read_link(self.post.proc.path(pid, "exe")).ok();
-            if pid != 0 && (failed || told || theirs.is_some_and(|exe| Some(exe) != ours)) {
+            // Until it is another program, it has the name of the shim that it was forked from.
+            let name = fs::read(self.post.proc.path(pid, "comm"));
+            let executed = name.is_ok_and(|name| name != b"fleet-shim\n");
+            if pid != 0 && (failed || told || executed) {
                 return self.launched(Ok(()));
             }
             if pid == 0 && self.members().is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use fleet_core::Signal;
-use fleet_os::{PidFd, descendants, look, marked};
+use fleet_os::{PidFd, descendants, look, marked, unsupervised};
 
 use crate::board::Word;
 use crate::supervise::Shim;
@@ -19,6 +19,7 @@ impl Shim<'_> {
         if self.post.board.get(Word::Stranger) != 0 {
             found.extend(self.strangers());
         }
+        let mut found = unsupervised(&self.post.proc, found);
         let mut seen = HashSet::new();
         found.retain(|&pid| seen.insert(pid) && self.is_living(pid));
         found

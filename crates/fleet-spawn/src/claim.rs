@@ -1,14 +1,14 @@
 //! Claiming a name: everything that happens under the registry's lock.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use anyhow::Context;
-use fleet_census::{Census, is_living, open_shim_lock};
+use fleet_census::{Census, is_living};
 use fleet_cli::{Exit, Failure};
 use fleet_core::{Id, ProcessRecord, Spec};
-use fleet_registry::{Home, RegistryLock, make_dir};
+use fleet_registry::{Home, RegistryLock, RunDir, make_dir};
 
 use crate::args::Args;
 use crate::ports;
@@ -97,22 +97,27 @@ fn free_name(home: &Home, base: &Id) -> Id {
     base.numbered(above)
 }
 
-/// Makes the folders of the run and puts the spec into them; the shim's lock is held on return.
+/// Makes the folders of the run and puts the spec into them; the spec, which is the shim's lock,
+/// is locked on return.
 fn make_run(home: &Home, spec: &Spec) -> anyhow::Result<File> {
     let dir = home.run(&spec.id, spec.run);
     let failed = || format!("cannot make the folder '{}'", dir.path().display());
     make_dir(dir.path()).with_context(failed)?;
     make_dir(&home.data(&spec.id)).with_context(failed)?;
-    let written = serde_json::to_vec(spec)
-        .map_err(Into::into)
-        .and_then(|json| fleet_registry::replace_file(&dir.spec(), &json))
-        .and_then(|()| open_shim_lock(&dir))
-        .and_then(|lock| lock.try_lock().map(|()| lock).map_err(Into::into));
+    let written = write_locked(&dir, spec);
     if written.is_err() {
         // Nothing of a run that never was is to be left, so that the next one may have its number.
         let _ = fs::remove_dir_all(dir.path());
     }
     written.with_context(|| format!("cannot write to '{}'", dir.path().display()))
+}
+
+fn write_locked(dir: &RunDir, spec: &Spec) -> io::Result<File> {
+    let json = serde_json::to_vec(spec)?;
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(dir.spec())?;
+    file.try_lock()?;
+    file.write_all(&json)?;
+    Ok(file)
 }
 
 /// Whether this home has many processes. Most file systems count subfolders as links.

@@ -4,9 +4,9 @@
 //!
 //! What was typed becomes a [`fleet_core::Spec`], checked before anything starts. Under the
 //! registry's lock the name is claimed, ports are chosen, the run's folder is made and its first
-//! record is appended (`claim`). Then a shim is started that holds the run's lock from the first
-//! moment, and this program waits on a pipe until the shim says that the command was executed,
-//! or why not. From then on nothing here matters to the process any more.
+//! record is appended (`claim`). Then the supervisor that was forked at the very beginning is
+//! given its order and the run's lock, and this program waits until it says that the command was
+//! executed, or why not. From then on nothing here matters to the process any more.
 
 mod args;
 mod claim;
@@ -14,14 +14,13 @@ mod ports;
 mod wait;
 mod wanted;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 use anyhow::Context;
-use fleet_census::Supervisor;
 use fleet_cli::{Exit, Failure, Out, Paint, talk};
 use fleet_core::{Id, RunKey, Timestamp};
 use fleet_registry::{Home, Keep};
+use fleet_shim::Nursery;
 
 pub use args::{Args, Wait};
 use claim::{Claim, claim};
@@ -30,9 +29,8 @@ use claim::{Claim, claim};
 ///
 /// # Errors
 /// It cannot be started; the error carries the exit status.
-pub fn spawn(args: Args) -> anyhow::Result<Exit> {
+pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     let home = args.home.locate()?;
-    let supervisor = Supervisor::find()?;
     let spec = wanted::spec(&args, Id::near("new"))?;
     home.create()?;
     if fleet_registry::is_large(&home) {
@@ -46,10 +44,10 @@ pub fn spawn(args: Args) -> anyhow::Result<Exit> {
         }
         Claim::New(spec, lock) => {
             let run = RunKey { id: spec.id.clone(), run: spec.run };
-            let (report, teller) = std::io::pipe().context("cannot make a pipe")?;
-            supervisor.start("run", &home, &run, &lock, teller.as_fd())?;
-            drop((teller, lock));
-            started(&home, &run, report)?;
+            let nursery = nursery.context("cannot make a supervisor")?;
+            nursery.order(&home, &run, &lock).context("the supervisor was killed")?;
+            drop(lock);
+            started(&home, &run, nursery.answer())?;
             print_id(&run.id)?;
             wait::until(&home, &run, args.wait, args.wait_timeout)
         }

@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    fleet_cli::run("fleet-spawn", fleet_spawn::spawn)
+    // First of all, while this process is small: see `Nursery`.
+    let nursery = fleet_shim::Nursery::open();
+    fleet_cli::run("fleet-spawn", |args| fleet_spawn::spawn(args, nursery))
 }

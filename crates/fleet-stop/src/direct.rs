@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fleet_census::open_shim_lock;
 use fleet_core::{Cause, End, Happening, Outcome, ProcessRecord, Signal, StopAsked, Timestamp};
-use fleet_os::{PidFd, Proc, descendants, marked};
+use fleet_os::{PidFd, Proc, descendants, marked, unsupervised};
 use fleet_registry::{Home, RegistryLock, write_record};
 
 use crate::asked::How;
@@ -84,6 +84,8 @@ impl Tree<'_> {
         found.extend(marked(&proc, &marks));
         let below: Vec<i32> = found.iter().flat_map(|&pid| descendants(&proc, pid)).collect();
         found.extend(below);
+        let mut found: BTreeSet<i32> =
+            unsupervised(&proc, found.into_iter().collect()).into_iter().collect();
         found.retain(|&pid| proc.stat(pid).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X')));
         found
     }

@@ -294,7 +294,9 @@ impl TestFleet {
     pub fn workload(&self) -> Vec<i32> {
         let mark = format!("FLEET_HOME={}", self.home().display());
         let mut found = marked(&Proc::default(), &[mark]);
-        found.retain(|&pid| is_living(pid) && pid != std::process::id() as i32);
+        let me = std::process::id() as i32;
+        // A supervisor may still have the environment of the tool that started it.
+        found.retain(|&pid| is_living(pid) && pid != me && !is_supervisor(pid));
         found
     }
 
@@ -302,7 +304,6 @@ impl TestFleet {
     pub fn living(&self) -> Vec<i32> {
         let mut found = self.workload();
         found.extend(supervisors(&self.home()).into_iter().filter(|&pid| is_living(pid)));
-        // A shim that is just being started still has the environment of the tool that starts it.
         found.sort_unstable();
         found.dedup();
         found
@@ -349,18 +350,26 @@ impl TestFleet {
     }
 }
 
-/// Shims and keepers of a home, which have no environment.
+/// Shims and keepers of a home: by the files of it that they hold open, or, where a mount hides
+/// those from us, by what is left of the environment of the tool that started them.
 fn supervisors(home: &Path) -> Vec<i32> {
+    let mark = format!("FLEET_HOME={}\0", home.display()).into_bytes();
     let of_home = |pid: &i32| {
-        let args = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let mut args = args.split(|&b| b == 0);
-        let program = args.next().unwrap_or_default();
-        program.ends_with(b"fleet-shim")
-            && args.any(|arg| arg == home.as_os_str().as_encoded_bytes())
+        let opened = || fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let holds =
+            || opened().any(|fd| fs::read_link(fd.path()).is_ok_and(|f| f.starts_with(home)));
+        let environment = || fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let is_marked = || environment().windows(mark.len()).any(|part| part == mark);
+        is_supervisor(*pid) && (holds() || is_marked())
     };
     let folders = fs::read_dir("/proc").unwrap().flatten();
     let pids = folders.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(of_home).collect()
+}
+
+fn is_supervisor(pid: i32) -> bool {
+    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    matches!(name.as_slice(), b"fleet-shim\n" | b"fleet-keeper\n")
 }
 
 impl Drop for TestFleet {
