@@ -119,7 +119,7 @@ impl Shim<'_> {
         };
         let missing = step == Step::Exec && error.kind() == io::ErrorKind::NotFound;
         let code = if missing { 127 } else { 126 };
-        self.tell_spawner(format!("err {code} {words}"));
+        let answer = format!("err {code} {words}");
         let mut end = End::new(Cause::ExecFailed, words);
         end.code = Some(code);
         self.post.board.set_phase(Phase::MainGone);
@@ -131,6 +131,8 @@ impl Shim<'_> {
             self.happened(Happening::Executed);
             self.decide(end, false);
         }
+        // Told last: who hears it may at once try again with the same name.
+        self.tell_spawner(answer);
     }
 
     /// The main process ended. What is left of its tree is ended too when it failed, so that it

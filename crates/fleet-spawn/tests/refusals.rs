@@ -21,6 +21,15 @@ fn a_missing_command_is_127() {
 }
 
 #[test]
+fn after_a_failure_the_name_is_free_at_once() {
+    let fleet = TestFleet::new();
+    for _ in 0..20 {
+        fleet.run("fleet-spawn").args(["--name", "web", "--", "/no/such/command"]).fails_with(127);
+    }
+    assert_eq!(fleet.record("web").run, 20);
+}
+
+#[test]
 fn what_may_not_be_executed_is_126() {
     let fleet = TestFleet::new();
     let file = fleet.scratch().join("plain");
