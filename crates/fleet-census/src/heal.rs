@@ -1,7 +1,9 @@
 //! Mending what dead shims left behind.
 
+use std::io;
+
 use fleet_core::{Cause, End, Happening, Observed, ProcessRecord, Restart, Timestamp};
-use fleet_registry::{RegistryLock, read_record, write_record};
+use fleet_registry::{Home, RegistryLock, read_record, write_record};
 
 use crate::supervisor::{Supervisor, open_shim_lock};
 use crate::truth::{Census, Seen};
@@ -19,7 +21,7 @@ impl Census {
                 Observed::Orphaned(_) => adopt(&home, seen).map(|()| {
                     format!("'{key}' (pid {}) had lost its shim; a new one took over", pid(seen))
                 }),
-                Observed::Lost { reboot: false } if wants_restart(&seen.record) => {
+                Observed::Lost { reboot: false } if can_restart(&home, &seen.record) => {
                     adopt(&home, seen)
                         .map(|()| format!("'{key}' had died with its shim; it is started again"))
                 }
@@ -36,15 +38,17 @@ fn pid(seen: &Seen) -> i32 {
     seen.record.pid.unwrap_or_default()
 }
 
-fn wants_restart(record: &ProcessRecord) -> bool {
+/// Whether it is wanted, and what is needed for it is still there.
+fn can_restart(home: &Home, record: &ProcessRecord) -> bool {
     let policy = record.restart.as_deref().and_then(|text| text.parse::<Restart>().ok());
-    policy.unwrap_or_default().wants(false) && record.stop.is_none()
+    let wanted = policy.unwrap_or_default().wants(false) && record.stop.is_none();
+    wanted && home.run_of(&record.key()).spec().exists()
 }
 
 type Mended = Result<(), Box<dyn std::error::Error>>;
 
 /// Starts a shim that adopts the run, unless somebody else is doing so.
-fn adopt(home: &fleet_registry::Home, seen: &mut Seen) -> Mended {
+fn adopt(home: &Home, seen: &mut Seen) -> Mended {
     let key = seen.record.key();
     let lock = open_shim_lock(&home.run_of(&key))?;
     if lock.try_lock().is_ok() {
@@ -55,7 +59,7 @@ fn adopt(home: &fleet_registry::Home, seen: &mut Seen) -> Mended {
 }
 
 /// Records that nobody knows how the run ended.
-fn lose(home: &fleet_registry::Home, seen: &mut Seen, reboot: bool) -> Mended {
+fn lose(home: &Home, seen: &mut Seen, reboot: bool) -> Mended {
     let dir = home.run_of(&seen.record.key());
     let lock = RegistryLock::take(home)?;
     // Somebody else may have written the end while we waited for the lock.
@@ -70,7 +74,11 @@ fn lose(home: &fleet_registry::Home, seen: &mut Seen, reboot: bool) -> Mended {
         record.ended_at = Some(record.ts);
         let cause = if reboot { Cause::Reboot } else { Cause::Lost };
         record.exit = Some(End::new(cause, reason(reboot)));
-        write_record(&dir, record)?;
+        match write_record(&dir, record) {
+            // Somebody removed its folder: then the registry alone can tell.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            written => written?,
+        }
     }
     lock.append(&seen.record)?;
     seen.observed = Observed::AsRecorded(seen.record.state);

@@ -170,11 +170,14 @@ unsafe fn fail(report: Report<'_>, step: u64) -> ! {
 /// # Safety
 /// Only in a fresh child.
 unsafe fn clean_signals() {
+    // The kernel's own sigaction: handler, flags, restorer and a mask of 64 bits. The C library
+    // refuses to change signals 32 and 33, which somebody may have ignored all the same.
+    let default = [0_u64; 4];
     // SAFETY: zero is SIG_DFL without flags; a signal that cannot be changed is refused, no more.
     unsafe {
-        let default: libc::sigaction = std::mem::zeroed();
         for signal in 1..=64 {
-            libc::sigaction(signal, &raw const default, ptr::null_mut());
+            let old: *mut u64 = ptr::null_mut();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), old, 8_usize);
         }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);

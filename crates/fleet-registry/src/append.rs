@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use fleet_core::ProcessRecord;
 
+use crate::compact::restore;
 use crate::home::Home;
 
 /// Why the registry cannot be used.
@@ -85,13 +86,17 @@ impl RegistryLock {
         }
     }
 
-    /// Appends one record.
+    /// Appends one record. A registry that was lost is first made anew from the runs' folders.
     ///
     /// # Errors
     /// The file cannot be written; what was written of the line is taken back.
     pub fn append(&self, record: &ProcessRecord) -> Result<(), RegistryError> {
         let path = self.home.registry();
-        append_line(&path, record).map_err(|source| RegistryError::Write { path, source })
+        // Lest the first line of a new file hide that all the others are missing.
+        let there = if path.exists() { Ok(()) } else { restore(self) };
+        there
+            .and_then(|()| append_line(&path, record))
+            .map_err(|source| RegistryError::Write { path, source })
     }
 }
 

@@ -10,7 +10,7 @@ use fleet_core::{RunKey, Timestamp};
 
 use crate::append::{RegistryError, RegistryLock};
 use crate::home::Home;
-use crate::replay::{Entry, Replay, replay};
+use crate::replay::{Replay, from_folders, replay};
 
 /// A registry smaller than this is never compacted.
 const SMALL_BYTES: u64 = 1 << 20;
@@ -59,8 +59,7 @@ pub fn compact(home: &Home, keep: Keep, now: Timestamp) -> Result<Pruned, Regist
     let replay = replay(home)?;
     let forget = beyond(&replay, keep, now);
     let path = home.registry();
-    rewrite(&lock, &replay.entries, &forget)
-        .map_err(|source| RegistryError::Write { path, source })?;
+    rewrite(&lock, &replay, &forget).map_err(|source| RegistryError::Write { path, source })?;
     drop(lock);
     let mut pruned = Pruned::default();
     for run in forget {
@@ -91,12 +90,19 @@ fn beyond(replay: &Replay, keep: Keep, now: Timestamp) -> HashSet<RunKey> {
         .collect()
 }
 
-fn rewrite(lock: &RegistryLock, entries: &[Entry], forget: &HashSet<RunKey>) -> io::Result<()> {
+/// Makes a registry that was lost anew from the runs' folders, if there are any.
+pub(crate) fn restore(lock: &RegistryLock) -> io::Result<()> {
+    let replay = from_folders(&lock.home);
+    if replay.entries.is_empty() { Ok(()) } else { rewrite(lock, &replay, &HashSet::new()) }
+}
+
+fn rewrite(lock: &RegistryLock, replay: &Replay, forget: &HashSet<RunKey>) -> io::Result<()> {
     let path = lock.home.registry();
     let temporary = path.with_extension("jsonl.new");
+    let kept = replay.entries.iter().filter(|e| !forget.contains(&e.record.key()));
     let mut text = Vec::new();
-    for entry in entries.iter().filter(|e| !forget.contains(&e.record.key())) {
-        text.extend_from_slice(&entry.json);
+    for line in kept.map(|e| &e.json).chain(&replay.newer) {
+        text.extend_from_slice(line);
         text.push(b'\n');
     }
     let mut file = private_file(&temporary)?;

@@ -29,6 +29,8 @@ pub struct Replay {
     pub entries: Vec<Entry>,
     /// What could not be read, each a sentence that names file and line.
     pub problems: Vec<String>,
+    /// Lines of a newer version that this build cannot read: whoever rewrites the file keeps them.
+    pub newer: Vec<Vec<u8>>,
     /// Whether the file was missing and the entries come from the runs' folders.
     pub rebuilt: bool,
 }
@@ -76,7 +78,9 @@ fn parse(text: &[u8], path: &str) -> Replay {
                     lines.push(Lines { last: (number, place), older: Vec::new() });
                 }
             },
-            Err(why) => replay.problems.push(bad_line(path, number, &why)),
+            Err(why) => {
+                replay.refused(&text[place], path, number, &why);
+            }
         }
     }
     for run in lines {
@@ -94,18 +98,41 @@ fn newest(text: &[u8], path: &str, run: Lines, replay: &mut Replay) {
                 replay.entries.push(Entry { record, json: text[place].to_vec() });
                 return;
             }
+            // What a newer build knows of this run is not to be judged by what was known before.
             Err(why) => {
-                replay.problems.push(bad_line(path, number, &why));
+                if replay.refused(&text[place], path, number, &why) {
+                    return;
+                }
             }
         }
     }
 }
 
-fn bad_line(path: &str, number: usize, why: &serde_json::Error) -> String {
-    // serde_json counts lines within the record; beside our number its "line 1" would mislead.
-    let why = why.to_string();
-    let why = why.split(" at line ").next().unwrap_or_default();
-    format!("'{path}' line {number} is not a registry record: {why}")
+impl Replay {
+    /// Says that a line cannot be read. A line of a newer version is kept, and true returned.
+    fn refused(&mut self, line: &[u8], path: &str, number: usize, why: &serde_json::Error) -> bool {
+        // serde_json counts lines within the record; beside our number its "line 1" would mislead.
+        let why = why.to_string();
+        let why = why.split(" at line ").next().unwrap_or_default();
+        let version = version(line).filter(|&v| v > fleet_core::RECORD_VERSION);
+        self.problems.push(match version {
+            Some(v) => format!(
+                "'{path}' line {number} is of version {v}, which this build cannot read; it is left as it is"
+            ),
+            None => format!("'{path}' line {number} is not a registry record: {why}"),
+        });
+        self.newer.extend(version.map(|_| line.to_vec()));
+        version.is_some()
+    }
+}
+
+/// The version that a line says it has.
+fn version(line: &[u8]) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Version {
+        v: Option<u32>,
+    }
+    serde_json::from_slice::<Version>(line).ok()?.v
 }
 
 /// The lines that are not empty: number from 1, place without the newline, whether it has one.
@@ -156,7 +183,7 @@ fn quick_key(line: &[u8]) -> Option<(&str, u32)> {
 }
 
 /// The newest record of every run that has a folder, oldest spawn first.
-fn from_folders(home: &Home) -> Replay {
+pub(crate) fn from_folders(home: &Home) -> Replay {
     let mut replay = Replay { rebuilt: true, ..Replay::default() };
     let Ok(folders) = fs::read_dir(home.processes()) else { return replay };
     let ids = folders.flatten().filter_map(|f| f.file_name().to_str()?.parse::<Id>().ok());
@@ -245,6 +272,20 @@ pub(crate) mod tests {
         let replay = parse(text.as_bytes(), "r");
         assert_eq!(replay.entries[0].record.state, State::Running);
         assert!(replay.problems[0].contains("line 2"), "{:?}", replay.problems);
+    }
+
+    #[test]
+    fn a_newer_line_that_cannot_be_read_is_kept_and_speaks_for_its_run() {
+        let odd = line("a", 1, State::Stopping)
+            .replace("\"attempt\":1", "\"attempt\":1,\"v\":2")
+            .replace("\"stopping\"", "{\"is\":\"melting\"}");
+        let keyless = "{\"v\":3,\"name\":\"a\"}\n";
+        let text = line("a", 1, State::Running) + &odd + keyless;
+        let replay = parse(text.as_bytes(), "r");
+        assert!(replay.entries.is_empty(), "{:?}", replay.entries);
+        let kept: Vec<&[u8]> = replay.newer.iter().map(Vec::as_slice).collect();
+        assert_eq!(kept, [keyless.trim_end().as_bytes(), odd.trim_end().as_bytes()]);
+        assert!(replay.problems[1].contains("line 2 is of version 2"), "{:?}", replay.problems);
     }
 
     #[test]

@@ -91,13 +91,15 @@ impl Shim<'_> {
         }
     }
 
-    fn runs(&mut self) {
+    pub(crate) fn runs(&mut self) {
         let pid = self.post.board.get(Word::ChildPid) as i32;
         self.post.board.set_phase(Phase::Alive);
         self.post.board.set(Word::OomKills, oom::kills());
-        // A process that ended already is a zombie until we reap it, so this cannot miss.
-        self.main = PidFd::open(pid).ok();
-        self.record.set_main(incarnation(pid).ok());
+        // A process that ended already is a zombie until it is reaped, so this cannot miss; the
+        // keeper may have reaped one whose shim died, and then the pid may be a stranger's.
+        let reaped = self.post.board.outcome().is_some();
+        self.main = PidFd::open(pid).ok().filter(|_| !reaped);
+        self.record.set_main(incarnation(pid).ok().filter(|_| !reaped));
         self.record.started_at = Some(Timestamp::now());
         self.record.retry_at = None;
         self.happened(Happening::Executed);
@@ -117,7 +119,7 @@ impl Shim<'_> {
         };
         let missing = step == Step::Exec && error.kind() == io::ErrorKind::NotFound;
         let code = if missing { 127 } else { 126 };
-        self.tell_spawner(format!("err {code} {words}"));
+        let answer = format!("err {code} {words}");
         let mut end = End::new(Cause::ExecFailed, words);
         end.code = Some(code);
         self.post.board.set_phase(Phase::MainGone);
@@ -129,6 +131,8 @@ impl Shim<'_> {
             self.happened(Happening::Executed);
             self.decide(end, false);
         }
+        // Told last: who hears it may at once try again with the same name.
+        self.tell_spawner(answer);
     }
 
     /// The main process ended. What is left of its tree is ended too when it failed, so that it
@@ -230,7 +234,10 @@ impl Shim<'_> {
         self.record.stop = None;
         self.record.health = None;
         self.record.status = None;
+        self.record.set_main(None);
         self.note_attempt();
+        // A successor must know which attempt it is, should this shim die before it is started.
+        self.publish();
         self.start_attempt();
     }
 

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
-use fleet_core::{Happening, Health, Outcome, ProcessRecord, Shim as ShimRecord};
+use fleet_core::{Happening, Health, Outcome, ProcessRecord, Shim as ShimRecord, State};
 use fleet_logfile::Stream;
 use fleet_os::{PidFd, Signals, host_name, incarnation, look, monotonic_nanos};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -127,8 +127,7 @@ impl Shim<'_> {
                 return self.start_attempt();
             }
             Phase::Launching => self.settle_launch(),
-            Phase::Alive => self.main = self.hold_main(),
-            Phase::MainGone | Phase::Pausing => {}
+            phase => self.catch_up(phase),
         }
         if self.leaving {
             return;
@@ -143,6 +142,32 @@ impl Shim<'_> {
             self.event("adopted", "keeper and shim had died; a new shim took over", json!({}));
         } else if replaces {
             self.event("shim_replaced", "the shim had died; a new one goes on", json!({}));
+        }
+    }
+
+    /// The predecessor may have died after it had told the board where the run is and before it
+    /// told the record, or in the middle of beginning the next attempt.
+    fn catch_up(&mut self, phase: Phase) {
+        let board = &self.post.board;
+        let unrecorded = self.record.state == State::Starting;
+        let has_child = board.get(Word::ChildPid) != 0;
+        match phase {
+            Phase::Alive if unrecorded && has_child => self.runs(),
+            Phase::MainGone if unrecorded && board.report().failure().is_some() => {
+                self.launched(Ok(()));
+            }
+            Phase::Alive | Phase::MainGone | Phase::Pausing if unrecorded => self.start_attempt(),
+            Phase::Alive => self.main = self.hold_main(),
+            Phase::Pausing => {
+                if board.get(Word::RetryAt) == 0 {
+                    board.set(Word::RetryAt, monotonic_nanos());
+                }
+                if self.record.state != State::Backoff {
+                    self.happened(Happening::DiedWillRetry);
+                    self.record.set_main(None);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -399,8 +424,8 @@ impl Shim<'_> {
         }
         let suspended = self.post.board.get(Word::MainSuspended) != 0;
         let happening = match self.record.state {
-            fleet_core::State::Running if suspended => Happening::Suspended,
-            fleet_core::State::Paused if !suspended => Happening::Continued,
+            State::Running if suspended => Happening::Suspended,
+            State::Paused if !suspended => Happening::Continued,
             _ => return,
         };
         self.happened(happening);

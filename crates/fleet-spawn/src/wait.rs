@@ -43,13 +43,17 @@ pub(crate) fn until(
 /// Waits for the record to tell what the pipe did not.
 pub(crate) fn until_started(home: &Home, run: &RunKey) -> anyhow::Result<()> {
     let decided = |record: &ProcessRecord| record.state != State::Starting;
-    let failed = |words: String| Err(Failure::new(Exit::CouldNot, words).into());
-    match watch(home, run, Some(TAKE_OVER), decided) {
-        None => failed(format!("the supervisor of '{}' died before it could start it", run.id)),
-        Some(record) => match record.exit {
-            Some(exit) if exit.cause == Cause::ExecFailed => failed(exit.reason),
-            _ => Ok(()),
-        },
+    let failed = |exit, words: String| Err(Failure::new(exit, words).into());
+    let Some(record) = watch(home, run, Some(TAKE_OVER), decided) else {
+        let words = format!("the supervisor of '{}' died before it could start it", run.id);
+        return failed(Exit::CouldNot, words);
+    };
+    match record.exit {
+        Some(end) if end.cause == Cause::ExecFailed => {
+            let missing = end.code == Some(Exit::NotFound as i32);
+            failed(if missing { Exit::NotFound } else { Exit::NotExecutable }, end.reason)
+        }
+        _ => Ok(()),
     }
 }
 
