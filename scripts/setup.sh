@@ -37,13 +37,10 @@ packages() {
     done
 }
 
-# apt installs packages, one caller at a time, however many checkouts run their tests.
+# apt runs apt-get, one caller at a time, however many checkouts run their tests.
 apt() {
-    export DEBIAN_FRONTEND=noninteractive
-    exec 9>/run/lock/fleet-setup.lock
-    flock -w 600 9
-    apt-get -o DPkg::Lock::Timeout=300 -qq update &&
-        apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "$@"
+    flock -w 600 /run/lock/fleet-setup.lock \
+        env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq "$@"
 }
 
 gaps=$(missing)
@@ -56,8 +53,9 @@ elif [ "$(id -u)" -ne 0 ]; then
     echo "setup: to run everything: sudo apt-get install ${wanted[*]}" >&2
 else
     echo "setup: installing ${wanted[*]}"
+    apt update >/dev/null || true
     for package in "${wanted[@]}"; do
-        (apt "$package" >/dev/null 2>&1) || true
+        apt install -y --no-install-recommends "$package" >/dev/null 2>&1 || true
     done
 fi
 

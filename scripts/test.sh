@@ -21,4 +21,9 @@ else
     $full && skip=()
     cargo test --workspace -- "${skip[@]}"
 fi
-scripts/check-readme.sh
+
+FLEET_BIN=$PWD/target/debug scripts/check-readme.sh
+story=$(mktemp)
+trap 'rm -f "$story"' EXIT
+FLEET_BIN=$PWD/target/debug scripts/demo.sh >"$story" 2>&1 || { cat "$story" && exit 1; }
+echo "demo: 1 passed, 0 failed"
