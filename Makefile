@@ -11,7 +11,8 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # Static programs start three times as fast and a static shim stays smaller in memory. That needs
 # the static C library; crt-static needs an explicit --target, or procedural macros fail.
 LIBC_A := $(wildcard $(shell $(CC) -print-file-name=libc.a 2>/dev/null))
-STATIC_FLAGS := -C target-feature=+crt-static -C relocation-model=static
+STATIC_FLAGS := -C target-feature=+crt-static -C relocation-model=static \
+	-C link-arg=-Wl,-T,$(CURDIR)/scripts/no-unwind.ld
 
 # The daily targets use what was built here, else what is installed.
 export PATH := $(CURDIR)/target/release:$(CURDIR)/target/debug:$(PATH)

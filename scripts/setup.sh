@@ -43,6 +43,13 @@ apt() {
         env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq "$@"
 }
 
+# psutil gets a virtual environment of its own, for the benchmarks alone.
+venv=$(cd "$(dirname "$0")/.." && pwd)/target/bench-venv
+if [ "${1:-}" = --bench ] && ! "$venv/bin/python" -c 'import psutil' 2>/dev/null; then
+    { python3 -m venv "$venv" && "$venv/bin/pip" install -q psutil; } >/dev/null 2>&1 ||
+        echo "setup: no psutil; left out: samples taken by it" >&2
+fi
+
 gaps=$(missing)
 [ -n "$gaps" ] || exit 0
 
