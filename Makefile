@@ -12,7 +12,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # the static C library; crt-static needs an explicit --target, or procedural macros fail.
 LIBC_A := $(wildcard $(shell $(CC) -print-file-name=libc.a 2>/dev/null))
 STATIC_FLAGS := -C target-feature=+crt-static -C relocation-model=static \
-	-C link-arg=-Wl,-T,$(CURDIR)/scripts/no-unwind.ld
+	-C link-arg=-Wl,-T,$(CURDIR)/scripts/no-unwind.ld,-z,noseparate-code
 
 # The daily targets use what was built here, else what is installed.
 export PATH := $(CURDIR)/target/release:$(CURDIR)/target/debug:$(PATH)
@@ -32,10 +32,10 @@ demo: ## The whole story in under a minute, in a temporary home
 build: ## Release programs in target/release: small, quick to start
 ifneq ($(LIBC_A),)
 	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --release --workspace --bins --target $(HOST)
-	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --profile shim -p fleet-shim --target $(HOST)
+	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --profile small -p fleet-shim --target $(HOST)
 	mkdir -p target/release
 	cd target/$(HOST)/release && install -t $(CURDIR)/target/release $(PROGRAMS)
-	install -t target/release target/$(HOST)/shim/fleet-shim
+	install -t target/release target/$(HOST)/small/fleet-shim
 else
 	@echo "make build: no static C library here (Debian, Ubuntu: apt-get install libc6-dev;" \
 		"Fedora: dnf install glibc-static); building dynamic programs, which start slower" >&2

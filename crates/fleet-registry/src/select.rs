@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use fleet_core::{Id, Label, ProcessRecord};
-use globset::{Glob, GlobMatcher};
+use glob::{MatchOptions, Pattern};
 
 /// One selector: `mission-a`, `mission-a#2`, `mission-*`, `:9555` or `pid:1234`.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub enum Selector {
     /// One run of it.
     Run(Id, u32),
     /// All processes whose name fits the pattern.
-    Glob(Box<GlobMatcher>),
+    Glob(Pattern),
     /// The process that reserved this port.
     Port(u16),
     /// The process with this main pid.
@@ -33,7 +33,7 @@ pub enum BadSelector {
         /// What was typed.
         text: String,
         /// What is wrong with it.
-        source: globset::Error,
+        source: glob::PatternError,
     },
     /// Not a number where one belongs.
     #[error("{0:?} needs a number: a port is written :9555, a pid pid:1234, a run name#2")]
@@ -51,10 +51,10 @@ impl FromStr for Selector {
         if let Some(pid) = text.strip_prefix("pid:") {
             return pid.parse().map(Selector::Pid).map_err(|_| number());
         }
-        if text.contains(['*', '?', '[', '{']) {
-            let glob = Glob::new(text)
+        if text.contains(['*', '?', '[']) {
+            let pattern = Pattern::new(text)
                 .map_err(|source| BadSelector::Glob { text: text.to_owned(), source })?;
-            return Ok(Selector::Glob(Box::new(glob.compile_matcher())));
+            return Ok(Selector::Glob(pattern));
         }
         match text.split_once('#') {
             Some((id, run)) => Ok(Selector::Run(id.parse()?, run.parse().map_err(|_| number())?)),
@@ -71,7 +71,7 @@ impl Selector {
             Selector::Run(id, run) => record.id == *id && record.run == *run,
             _ if !newest => false,
             Selector::Id(id) => record.id == *id,
-            Selector::Glob(glob) => glob.is_match(record.id.as_str()),
+            Selector::Glob(glob) => glob.matches_with(record.id.as_str(), MatchOptions::new()),
             Selector::Port(port) => record.ports.contains(port),
             Selector::Pid(pid) => record.pid == Some(*pid),
         }
@@ -83,7 +83,7 @@ impl fmt::Display for Selector {
         match self {
             Selector::Id(id) => write!(f, "{id}"),
             Selector::Run(id, run) => write!(f, "{id}#{run}"),
-            Selector::Glob(glob) => write!(f, "{}", glob.glob()),
+            Selector::Glob(glob) => write!(f, "{}", glob.as_str()),
             Selector::Port(port) => write!(f, ":{port}"),
             Selector::Pid(pid) => write!(f, "pid:{pid}"),
         }
