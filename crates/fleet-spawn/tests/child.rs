@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use fleet_testkit::{TestFleet, status_field};
+use fleet_testkit::{TestFleet, status_field, until};
 
 fn environment(pid: i32) -> HashMap<String, String> {
     let text = fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
@@ -105,11 +104,7 @@ fn it_has_a_session_of_its_own_and_no_stray_descriptor() {
     fleet.shell(script).succeeds();
     let pid = fleet.pid("web");
     // While it starts, the program may have files of its own open for a moment.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while open_files(pid) != ["0", "1", "2"] {
-        assert!(Instant::now() < deadline, "{:?}", open_files(pid));
-        std::thread::yield_now();
-    }
+    until("it has three open files", || open_files(pid) == ["0", "1", "2"]);
     assert_eq!(fs::read_link(format!("/proc/{pid}/fd/0")).unwrap(), Path::new("/dev/null"));
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let after: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
