@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::thread;
 
 use fleet_core::{Incarnation, Outcome, Signal};
 use nix::errno::Errno;
@@ -138,15 +139,33 @@ pub fn incarnation(pid: i32) -> io::Result<Incarnation> {
     Ok(Incarnation { pid, start, inode: fd.inode() })
 }
 
+/// Below this many processes, a second thread costs more than it saves.
+const WORTH_A_THREAD: usize = 400;
+
 /// Which of these processes live, as far as this kernel's pids go: dead is dead, reaped or not.
 ///
-/// Two system calls for each where the kernel has pidfs, and one poll(2) for every hundred.
+/// Three system calls for each where the kernel has pidfs, and one poll(2) for every hundred; two
+/// threads share the work when there is much of it.
 ///
 /// # Errors
 /// Out of descriptors, or /proc cannot be read.
 pub fn living(who: &[Incarnation]) -> io::Result<Vec<bool>> {
+    if who.len() < WORTH_A_THREAD {
+        return ask(who);
+    }
+    let (first, second) = who.split_at(who.len() / 2);
+    thread::scope(|scope| {
+        let other = scope.spawn(|| ask(second));
+        let mut alive = ask(first)?;
+        let rest = other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
+        alive.extend(rest);
+        Ok(alive)
+    })
+}
+
+fn ask(who: &[Incarnation]) -> io::Result<Vec<bool>> {
     let mut alive = Vec::with_capacity(who.len());
-    // A hundred descriptors at once stay far below the usual limit of 1,024.
+    // A hundred descriptors at once, in two threads, stay far below the usual limit of 1,024.
     for group in who.chunks(100) {
         let held: Vec<Option<PidFd>> =
             group.iter().map(|&one| PidFd::of(one)).collect::<io::Result<_>>()?;
@@ -192,6 +211,9 @@ mod tests {
         assert_eq!(Proc::default().stat(who.pid).unwrap().state, 'Z');
         child.wait().unwrap();
         assert_eq!(living(&[who]).unwrap(), [false]);
+        let many: Vec<Incarnation> = [me, who].into_iter().cycle().take(1001).collect();
+        let expected: Vec<bool> = [true, false].into_iter().cycle().take(1001).collect();
+        assert_eq!(living(&many).unwrap(), expected);
         // Kernels that tell strangers how a process ended tell it now, after the reap.
         let told = fd.outcome();
         assert!(told.is_none() || told == Some(Outcome::Signal { signal: 9, core: false }));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use fleet_census::Seen;
 use fleet_cli::{Align, Cell, Column, Out, Table};
-use fleet_core::{Health, Observed, ProcessRecord, RunKey, State, Timestamp, duration_text};
+use fleet_core::{Health, Id, Observed, ProcessRecord, RunKey, State, Timestamp, duration_text};
 use serde_json::{Value, json};
 
 use crate::needs_care;
@@ -47,10 +47,11 @@ pub(crate) fn table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
         right("PORT"),
         left("WHAT"),
     ];
+    let names = Names::of(chosen);
     let mut table = Table::new(columns.to_vec());
     for seen in chosen {
         table.row(vec![
-            Cell::new(name(chosen, &seen.record)),
+            names.cell(&seen.record),
             state(seen),
             pid(seen),
             uptime(seen, now),
@@ -106,6 +107,7 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
 pub(crate) fn health_table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
     let now = Timestamp::now();
     let columns = [left("ID"), left("STATE"), left("HEALTH"), right("UPTIME"), left("WHAT")];
+    let names = Names::of(chosen);
     let mut table = Table::new(columns.to_vec());
     for seen in chosen {
         let health = match (seen.record.health, is_well(seen)) {
@@ -114,7 +116,7 @@ pub(crate) fn health_table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
             (None, false) => "not well",
         };
         table.row(vec![
-            Cell::new(name(chosen, &seen.record)),
+            names.cell(&seen.record),
             state(seen),
             Cell::styled(health, style(is_well(seen), seen.observed.is_living())),
             uptime(seen, now),
@@ -190,10 +192,25 @@ pub(crate) fn json(seen: &Seen, now: Timestamp) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&value)
 }
 
-/// The id, with the run where several runs of it are shown.
-fn name(chosen: &[Seen], record: &ProcessRecord) -> String {
-    let runs = chosen.iter().filter(|other| other.record.id == record.id).take(2).count();
-    if runs > 1 { record.key().to_string() } else { record.id.to_string() }
+/// How to name runs: by id, with the run where several runs of an id are shown.
+struct Names<'a> {
+    repeated: HashSet<&'a Id>,
+}
+
+impl<'a> Names<'a> {
+    fn of(chosen: &'a [Seen]) -> Names<'a> {
+        let mut once = HashSet::with_capacity(chosen.len());
+        let repeated = chosen.iter().map(|seen| &seen.record.id).filter(|id| !once.insert(*id));
+        Names { repeated: repeated.collect() }
+    }
+
+    fn cell(&self, record: &ProcessRecord) -> Cell {
+        if self.repeated.contains(&record.id) {
+            Cell::new(record.key().to_string())
+        } else {
+            Cell::new(record.id.as_str())
+        }
+    }
 }
 
 fn state(seen: &Seen) -> Cell {
