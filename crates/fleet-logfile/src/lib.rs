@@ -14,10 +14,10 @@
 //! answer with a [`Position`] that holds across renames. [`Joiner`] makes lines of pieces, and
 //! [`Merge`] one stream of many, in order of time, without ever changing the order within one.
 //!
-//! *Writing* is [`format`], a pure function from bytes to lines, and [`LogFile`], which appends them
-//! and sets full files aside. Whoever writes keeps three promises that readers build on: files
-//! sort by name in the order of writing, a file ends with a whole line unless its writer died, and
-//! the run's last record is written after the last line.
+//! *Writing* is [`format()`], a pure function from bytes to lines, and [`LogFile`], which appends
+//! them and sets full files aside. Whoever writes keeps three promises that readers build on:
+//! files sort by name in the order of writing, a file ends with a whole line unless its writer
+//! died, and the run's last record is written after the last line.
 //!
 //! All are bounded in memory, whatever is in the files; nothing in them makes a reader fail. A
 //! line that is none is handed out as it is, and counted.

@@ -35,6 +35,14 @@ pub fn output_end(fifo: &File) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
 }
 
+/// How many bytes wait in a pipe; none if it cannot be asked.
+pub fn waiting(pipe: impl AsFd) -> usize {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes the integer that we own (ioctl_pipe(2), FIONREAD).
+    let asked = unsafe { libc::ioctl(pipe.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut bytes) };
+    if asked == 0 { usize::try_from(bytes).unwrap_or(0) } else { 0 }
+}
+
 /// Asks for a pipe of this size. Not getting it (pipe(7): `pipe-user-pages-soft`) is no error.
 pub fn resize_pipe(pipe: impl AsFd, bytes: i32) {
     let _ = fcntl(pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(bytes));
@@ -51,7 +59,9 @@ mod tests {
         let path = dir.path().join("fifo");
         let mut reader = open_fifo(&path).unwrap();
         let mut output = output_end(&reader).unwrap();
+        assert_eq!(waiting(&reader), 0);
         output.write_all(b"line\n").unwrap();
+        assert_eq!(waiting(&reader), 5);
         let mut again = open_fifo(&path).unwrap();
         let mut text = [0; 5];
         again.read_exact(&mut text).unwrap();

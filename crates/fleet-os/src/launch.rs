@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
 
+use crate::shared::Pages;
+
 /// Which step of a launch failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -85,46 +87,64 @@ impl Launch {
         let env = pointers(&self.env);
         let mut shell_argv = vec![c"/bin/sh".as_ptr(), ptr::null()];
         shell_argv.extend_from_slice(&argv[1..]);
-        let flags = libc::CLONE_VFORK | libc::SIGCHLD;
-        // SAFETY: without CLONE_VM this is fork(2), only that the parent waits for the exec. The
-        // child calls nothing but async-signal-safe functions and leaves by exec or _exit.
-        let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
-        if Errno::result(pid)? == 0 {
-            // SAFETY: we are the child; all pointers were made before and live in our copy.
-            unsafe { self.become_command(&files, &argv, &env, &mut shell_argv, report) }
-        }
-        Ok(pid as i32)
+        let mut child = Child { launch: self, files: &files, argv, env, shell_argv, report };
+        let mut stack = Pages::new(CHILD_STACK)?;
+        let top = stack.as_mut_slice().as_mut_ptr_range().end;
+        // The child borrows this memory until it is another program (CLONE_VM), which spares the
+        // copying of page tables, and we sleep meanwhile (CLONE_VFORK), as with posix_spawn(3).
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        // SAFETY: the child has a stack of its own, calls nothing but async-signal-safe functions,
+        // writes nothing of ours but `child` and the report, and leaves by exec or _exit; all it
+        // reads lives until then, since we sleep.
+        let pid = unsafe { libc::clone(become_child, top.cast(), flags, (&raw mut child).cast()) };
+        Ok(Errno::result(pid)?)
     }
+}
 
+/// Stack of a child until it is another program: it calls a few functions, not deep.
+const CHILD_STACK: usize = 32 << 10;
+
+/// What a child needs to know.
+struct Child<'a> {
+    launch: &'a Launch,
+    files: &'a [OwnedFd],
+    argv: Vec<*const libc::c_char>,
+    env: Vec<*const libc::c_char>,
+    shell_argv: Vec<*const libc::c_char>,
+    report: Report<'a>,
+}
+
+/// Where clone(2) lets the child begin.
+extern "C" fn become_child(child: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the pointer is to the `Child` of `Launch::start`, which sleeps until we are gone.
+    unsafe { (*child.cast::<Child<'_>>()).become_command() }
+}
+
+impl Child<'_> {
     /// # Safety
-    /// Only in a fresh child. `argv`, `env` and `shell_argv` end in null pointers.
-    unsafe fn become_command(
-        &self,
-        files: &[OwnedFd],
-        argv: &[*const libc::c_char],
-        env: &[*const libc::c_char],
-        shell_argv: &mut [*const libc::c_char],
-        report: Report<'_>,
-    ) -> ! {
+    /// Only in a fresh child. The vectors end in null pointers.
+    unsafe fn become_command(&mut self) -> ! {
+        let report = self.report;
         // SAFETY: system calls on descriptors and memory that were checked above.
         unsafe {
             report.pid.store(libc::getpid() as u64, Ordering::Release);
             libc::setsid();
             clean_signals();
-            for (target, source) in files.iter().enumerate() {
+            for (target, source) in self.files.iter().enumerate() {
                 libc::dup2(source.as_raw_fd(), target as RawFd);
             }
-            if libc::chdir(self.cwd.as_ptr()) != 0 {
+            if libc::chdir(self.launch.cwd.as_ptr()) != 0 {
                 fail(report, 1 << 32);
             }
             let mut worst = libc::ENOENT;
-            for path in &self.candidates {
-                libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr());
+            for path in &self.launch.candidates {
+                libc::execve(path.as_ptr(), self.argv.as_ptr(), self.env.as_ptr());
                 let errno = Errno::last_raw();
                 if errno == libc::ENOEXEC {
                     // A script without an interpreter line is one for the shell (execvp(3)).
-                    shell_argv[1] = path.as_ptr();
-                    libc::execve(shell_argv[0], shell_argv.as_ptr(), env.as_ptr());
+                    self.shell_argv[1] = path.as_ptr();
+                    let shell = self.shell_argv.as_ptr();
+                    libc::execve(*shell, shell, self.env.as_ptr());
                 }
                 if errno != libc::ENOENT && errno != libc::ENOTDIR {
                     worst = errno;

@@ -32,7 +32,7 @@ mod wait;
 
 pub use boot::{boot_id, host_name, monotonic_nanos, this_user};
 pub use clock::{boot_clock, page_bytes, ticks_per_second};
-pub use fifo::{open_fifo, output_end, resize_pipe};
+pub use fifo::{open_fifo, output_end, resize_pipe, waiting};
 pub use files::{ProcessFiles, Reader, has_gone};
 pub use host::{Cpu, HostMemory, Load};
 pub use launch::{

@@ -1,11 +1,13 @@
 //! CEL's own interpreter over a record: for the conditions that have no compiled form.
 
 use std::ops::{Add, Div, Mul, Sub};
+use std::sync::Arc;
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 use cel::common::types::{CelBool, CelDouble, CelInt, CelNull, CelString, CelUInt};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
+use cel::extractors::This;
 use cel::{Context, ExecutionError, Value};
 
 use crate::compare::{Number, Order, Side, Verdict, ordered};
@@ -46,6 +48,7 @@ impl Interpreter {
         let _ = root.add_function("@subtract", |a, b| mixed(a, b, Sub::sub, Sub::sub));
         let _ = root.add_function("@multiply", |a, b| mixed(a, b, Mul::mul, Mul::mul));
         let _ = root.add_function("@divide", |a, b| mixed(a, b, Div::div, Div::div));
+        let _ = root.add_function("matches", matches);
         Interpreter { root }
     }
 
@@ -79,6 +82,12 @@ impl Interpreter {
         let result = Value::resolve(&call, &self.root);
         !matches!(result, Err(ExecutionError::UndeclaredReference(_)))
     }
+}
+
+/// CEL's `matches`, with the same small regular expressions as the compiled form.
+fn matches(This(text): This<Arc<String>>, pattern: Arc<String>) -> Result<bool, ExecutionError> {
+    let failed = |e: regex::Error| ExecutionError::function_error("matches", e);
+    Ok(regex::Regex::new(&pattern).map_err(failed)?.is_match(&text))
 }
 
 fn compare(a: &Value, order: Order, b: &Value) -> Result<bool, ExecutionError> {

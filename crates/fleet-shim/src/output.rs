@@ -61,7 +61,7 @@ impl Capture {
     /// Takes everything that the pipes hold, and ends all open lines.
     pub(crate) fn drain(&mut self, post: &mut Post) {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            while self.take(post, stream) > 0 {}
+            while post.has_output(stream) && self.take(post, stream) > 0 {}
             self.flush(post, stream);
         }
     }

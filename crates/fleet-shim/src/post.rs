@@ -7,7 +7,7 @@ use std::os::unix::net::UnixDatagram;
 
 use fleet_core::{RunKey, Spec};
 use fleet_logfile::Stream;
-use fleet_os::{Proc, open_fifo, resize_pipe};
+use fleet_os::{Proc, open_fifo, resize_pipe, waiting};
 use fleet_registry::{Home, RunDir};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -63,6 +63,18 @@ impl Post {
             stderr,
             _lock: lock,
         })
+    }
+
+    fn pipe(&self, stream: Stream) -> &File {
+        match stream {
+            Stream::Stdout => &self.stdout,
+            Stream::Stderr => &self.stderr,
+        }
+    }
+
+    /// Whether anything waits in a stream's pipe.
+    pub(crate) fn has_output(&self, stream: Stream) -> bool {
+        waiting(self.pipe(stream)) > 0
     }
 
     /// Moves what waits in a stream's pipe into the shared memory, for the batch in flight.

@@ -60,6 +60,8 @@ pub(crate) struct Shim<'a> {
     outcome_until: Option<u64>,
     small_reads: u32,
     drop_said: bool,
+    /// Whether this is the first shim after keeper and shim had both died.
+    adopts: bool,
     leaving: bool,
 }
 
@@ -85,11 +87,12 @@ pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Resul
         signals,
         report,
         flush_at: [None; 2],
-        rest_at: Some(monotonic_nanos() + REST),
+        rest_at: None,
         status_at: None,
         outcome_until: None,
         small_reads: 0,
         drop_said: false,
+        adopts: post.board.get(Word::Replaced) == 1 && post.board.get(Word::Stranger) != 0,
         leaving: false,
         post,
     };
@@ -129,11 +132,13 @@ impl Shim<'_> {
         if self.leaving {
             return;
         }
+        self.look_for_parent();
         for stream in STREAMS {
             self.watch_open_line(stream);
         }
+        self.rest_at = Some(monotonic_nanos() + REST);
         self.publish();
-        if self.post.board.get(Word::Stranger) != 0 {
+        if self.adopts {
             self.event("adopted", "keeper and shim had died; a new shim took over", json!({}));
         } else if replaces {
             self.event("shim_replaced", "the shim had died; a new one goes on", json!({}));
@@ -171,6 +176,18 @@ impl Shim<'_> {
         match self.record.main() {
             Some(main) => PidFd::of(main).ok().flatten(),
             None => PidFd::open(self.post.board.get(Word::ChildPid) as i32).ok(),
+        }
+    }
+
+    /// When a keeper dies soon after a shim, the main process that had become the keeper's child is
+    /// nobody's here any more: its tree and its end must then be found as a stranger's are.
+    fn look_for_parent(&self) {
+        let main = self.post.board.get(Word::ChildPid) as i32;
+        let ours = [std::process::id() as i32, self.post.keeper];
+        if self.main.is_some()
+            && self.post.proc.stat(main).is_ok_and(|stat| !ours.contains(&stat.ppid))
+        {
+            self.post.board.set(Word::Stranger, 1);
         }
     }
 
@@ -258,7 +275,14 @@ impl Shim<'_> {
 
     fn due_times(&self) -> [Option<u64>; 9] {
         let word = |word| Some(self.post.board.get(word)).filter(|&at| at > 0);
-        let soon = self.outcome_until.map(|_| monotonic_nanos() + 5 * MILLI);
+        // Nobody tells of the end of strangers: look again soon.
+        let strangers = self.post.board.get(Word::Stranger) != 0;
+        let waits = match self.post.board.phase() {
+            Phase::Alive => self.outcome_until.map(|_| 5 * MILLI),
+            Phase::MainGone if strangers => Some(100 * MILLI),
+            _ => None,
+        };
+        let soon = waits.map(|pause| monotonic_nanos() + pause);
         [
             self.flush_at[0],
             self.flush_at[1],

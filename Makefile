@@ -1,0 +1,95 @@
+# What can be done here: `make help`.
+
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# Every crate with a main.rs is a program.
+PROGRAMS := $(patsubst crates/%/src/main.rs,%,$(wildcard crates/*/src/main.rs))
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
+# Static programs start three times as fast and a static shim stays smaller in memory. That needs
+# the static C library; crt-static needs an explicit --target, or procedural macros fail.
+LIBC_A := $(wildcard $(shell $(CC) -print-file-name=libc.a 2>/dev/null))
+STATIC_FLAGS := -C target-feature=+crt-static -C relocation-model=static \
+	-C link-arg=-Wl,-T,$(CURDIR)/scripts/no-unwind.ld,-z,noseparate-code
+
+# The daily targets use what was built here, else what is installed.
+export PATH := $(CURDIR)/target/release:$(CURDIR)/target/debug:$(PATH)
+CONFIG_DIR = $(if $(XDG_CONFIG_HOME),$(XDG_CONFIG_HOME),$(HOME)/.config)/fleet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build install uninstall test test-full bench lint clean setup \
+	init list health metrics logs stop-all cleanup
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## The whole story in under a minute, in a temporary home
+	cargo build --workspace --bins
+	FLEET_BIN=$(CURDIR)/target/debug scripts/demo.sh
+
+build: ## Release programs in target/release: small, quick to start
+ifneq ($(LIBC_A),)
+	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --release --workspace --bins --target $(HOST)
+	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --profile small -p fleet-shim --target $(HOST)
+	mkdir -p target/release
+	cd target/$(HOST)/release && install -t $(CURDIR)/target/release $(PROGRAMS)
+	install -t target/release target/$(HOST)/small/fleet-shim
+else
+	@echo "make build: no static C library here (Debian, Ubuntu: apt-get install libc6-dev;" \
+		"Fedora: dnf install glibc-static); building dynamic programs, which start slower" >&2
+	cargo build --release --workspace --bins
+endif
+
+install: build ## Install to $(DESTDIR)$(PREFIX)/bin; PREFIX=~/.local needs no root
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	cd target/release && install -t "$(DESTDIR)$(PREFIX)/bin" $(PROGRAMS)
+
+uninstall: ## Remove what install installed; no process is touched
+	cd "$(DESTDIR)$(PREFIX)/bin" && rm -f $(PROGRAMS)
+
+test: ## All tests but the slow ones, and every command of the README
+	@scripts/test.sh
+
+test-full: ## All tests
+	@scripts/test.sh --full
+
+bench: build ## Figures and ratios against what one would use instead (at most 10 minutes)
+	scripts/bench.py
+
+lint: ## Formatting, clippy, documentation and shell scripts, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
+	else echo "make lint: no shellcheck here, scripts are not checked (scripts/setup.sh)" >&2; fi
+
+clean: ## Remove everything that was built
+	cargo clean
+
+setup: ## Install what the tests need
+	scripts/setup.sh
+
+init: ## Put the example alert rules where fleet-alert looks, unless there are some
+	@mkdir -p "$(CONFIG_DIR)"
+	@if [ -e "$(CONFIG_DIR)/alerts.toml" ]; then echo "$(CONFIG_DIR)/alerts.toml is there already"; \
+	else cp configs/alerts.toml "$(CONFIG_DIR)/alerts.toml" && echo "$(CONFIG_DIR)/alerts.toml"; fi
+
+list: ## What lives, and what ended today
+	@fleet-ps -o table
+
+health: ## How each is; fails unless all are well
+	@fleet-ps --health -o table
+
+metrics: ## What each uses
+	@fleet-metrics -o table
+
+logs: ## Follow the output of all, or of ID=name
+	@fleet-logs -f -o table $(ID)
+
+stop-all: ## Stop all
+	@fleet-stop --all -o table
+
+cleanup: ## Forget ended runs beyond the last 200 and 30 days, with their logs
+	@fleet-ps --prune -o table

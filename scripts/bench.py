@@ -1,0 +1,592 @@
+#!/usr/bin/env python3
+"""Measures what fleet costs, side by side with what one would use instead, and prints one table.
+
+    scripts/bench.py                 everything, at most 10 minutes
+    scripts/bench.py --only capture  one group: sizes, spawn, idle, list, stop, metrics, capture
+
+Works on the programs in target/release (`make build`). Peers that are not installed are left out;
+`scripts/setup.sh --bench` installs them. Missing a bar is no error: the table says so.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent
+BIN = REPO / "target" / "release"
+SOURCES = REPO / "scripts" / "bench"
+ROWS = []
+
+
+# What all groups use.
+
+
+def row(what, figure, peer="", ratio=None, bar=None, unit="x"):
+    """Adds a line to the table; it is ok while `ratio` is at most `bar` (at least, if negative)."""
+    if bar is None or ratio is None:
+        verdict = ""
+    elif bar < 0:
+        verdict = "ok" if ratio >= -bar else "MISSED"
+    else:
+        verdict = "ok" if ratio <= bar else "MISSED"
+    sign = "" if bar is None else ("≥ " if bar < 0 else "≤ ") + f"{abs(bar):g}{unit}"
+    shown = "" if ratio is None else f"{ratio:.2f}{unit}" if unit == "x" else f"{ratio:g}{unit}"
+    ROWS.append((what, figure, peer, shown, sign, verdict))
+    print(f"  {what}: {figure} {peer} {shown} {sign} {verdict}", file=sys.stderr)
+
+
+def table():
+    """Prints all lines, aligned."""
+    rows = [("what", "figure", "peer", "ratio", "bar", "")] + ROWS
+    widths = [max(len(r[i]) for r in rows) for i in range(6)]
+    for r in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(r, widths)).rstrip())
+
+
+def ms(seconds):
+    return f"{seconds * 1000:.2f} ms"
+
+
+def cpu_seconds(pid):
+    """CPU of all threads of a process so far, to the nanosecond where the kernel counts so."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def switches(pid):
+    """How often a process woke up by itself: a voluntary switch is a sleep that ended."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("voluntary_ctxt_switches"):
+            return int(line.split()[1])
+    return 0
+
+
+def private_dirty_kb(pid):
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Private_Dirty"):
+            return int(line.split()[1])
+    return 0
+
+
+def wait_until(happened, seconds=20):
+    end = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > end:
+            raise RuntimeError("waited in vain")
+        time.sleep(0.005)
+
+
+class Bench:
+    """A temporary folder with the programs that are measured against, and homes within it."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.homes = []
+        for source in SOURCES.glob("*.c"):
+            self.compile(source)
+        os.sync()
+
+    def compile(self, source):
+        for flags in (["-static"], []):
+            command = ["cc", "-O2", *flags, "-o", self.folder / source.stem, source]
+            if subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0:
+                return
+        sys.exit(f"bench: cannot compile {source}")
+
+    def program(self, name):
+        return str(self.folder / name)
+
+    def home(self):
+        """A fresh home: folders that were deleted slow those that are made after."""
+        home = Home(self.folder / f"home{len(self.homes)}")
+        self.homes.append(home)
+        return home
+
+    def median_ms(self, times, *command, env=None):
+        """Median and least time of a command from start to end."""
+        run = [self.program("repeat"), str(times), *map(str, command)]
+        out = subprocess.run(run, capture_output=True, text=True, env=env)
+        if out.returncode != 0:
+            raise RuntimeError(f"failed: {command}: {out.stderr}")
+        return float(out.stdout.split()[0]) / 1000
+
+    def end(self):
+        for home in self.homes:
+            home.tool("fleet-stop", "--all", "--force", check=False)
+
+
+class Home:
+    """A fleet of its own."""
+
+    def __init__(self, path):
+        self.path = path
+        self.env = dict(os.environ, FLEET_HOME=str(path), PATH=f"{BIN}:{os.environ['PATH']}")
+
+    def tool(self, *words, check=True):
+        command = [str(BIN / words[0]), *map(str, words[1:])]
+        out = subprocess.run(command, env=self.env, capture_output=True, text=True)
+        if check and out.returncode != 0:
+            raise RuntimeError(f"{command} ended with {out.returncode}: {out.stderr}")
+        return out.stdout
+
+    def records(self):
+        return [json.loads(line) for line in self.tool("fleet-ps", "-o", "jsonl").splitlines()]
+
+    def spawn_many(self, count, command):
+        """Starts `count` processes in sequence, from one shell."""
+        loop = f'for i in $(seq {count}); do fleet-spawn --name p$i -- {command} >/dev/null; done'
+        subprocess.run(["sh", "-c", loop], env=self.env, check=True)
+
+    def shims(self):
+        return [r["shim"]["pid"] for r in self.records()]
+
+    def supervisors(self):
+        """Pids of all shims and keepers."""
+        return [pid for r in self.records() for pid in (r["shim"]["pid"], r["shim"]["keeper"])]
+
+
+# Size and start-up.
+
+
+def sizes(bench):
+    for program in sorted(BIN.glob("fleet-*")):
+        if not os.access(program, os.X_OK) or program.suffix:
+            continue
+        size, bar = program.stat().st_size, 1.0 if program.name == "fleet-shim" else 4.0
+        row(f"size of {program.name}", f"{size:,} B", "", round(size / 1e6, 2), bar, " MB")
+    tool = bench.median_ms(300, BIN / "fleet-ps", "--version")
+    least = bench.median_ms(300, bench.program("hello"))
+    row("start of fleet-ps --version", ms(tool), f"static C hello {ms(least)}", tool / least, 2)
+
+
+# Starting.
+
+
+def cost_of(command, env, left_behind):
+    """Wall and CPU seconds of a shell loop, with what its daemons have used so far."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begin = time.monotonic()
+    subprocess.run(["sh", "-c", command], env=env, check=True)
+    wall = time.monotonic() - begin
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return wall, cpu + sum(cpu_seconds(pid) for pid in left_behind())
+
+
+def pids_of(program):
+    """All processes that execute this file."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if os.readlink(entry / "exe") == program:
+                    found.append(int(entry.name))
+            except OSError:
+                pass
+    return found
+
+
+def end_all(program):
+    for pid in pids_of(program):
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not pids_of(program))
+
+
+def spawn_bare(bench, count):
+    idle = bench.program("idle")
+    loop = f"for i in $(seq {count}); do setsid -f {idle} </dev/null >/dev/null 2>&1; done"
+    cost = cost_of(loop, None, lambda: pids_of(idle))
+    end_all(idle)
+    return cost
+
+
+def spawn_fleet(bench, count):
+    home, idle = bench.home(), bench.program("idle")
+    loop = f"for i in $(seq {count}); do fleet-spawn --name p$i -- {idle} >/dev/null; done"
+    living = lambda: pids_of(idle) + home.supervisors()
+    cost = cost_of(loop, home.env, living)
+    home.tool("fleet-stop", "--all", "--force")
+    return cost
+
+
+def spawn_one(bench):
+    home, idle = bench.home(), bench.program("idle")
+    bare = bench.median_ms(100, "setsid", "-f", idle)
+    end_all(idle)
+    fleet = bench.median_ms(100, BIN / "fleet-spawn", "--", idle, env=home.env)
+    home.tool("fleet-stop", "--all", "--force")
+    row("spawn one, to running", ms(fleet), f"setsid -f {ms(bare)}", fleet / bare)
+
+
+def spawn_peers(bench, wall_of_100):
+    """Other supervisors that can be told to start a command, 100 in sequence."""
+    idle = bench.program("idle")
+    if shutil.which("tsp"):
+        env = dict(os.environ, TS_SOCKET=str(bench.folder / "tsp"), TS_SLOTS="200")
+        loop = f"for i in $(seq 100); do tsp {idle} >/dev/null; done"
+        begin = time.monotonic()
+        subprocess.run(["sh", "-c", loop], env=env, check=True)
+        wall = time.monotonic() - begin
+        subprocess.run(["tsp", "-K"], env=env, check=False)
+        end_all(idle)
+        row("spawn 100", f"{wall_of_100:.2f} s", f"task-spooler {wall:.2f} s", wall_of_100 / wall)
+    if shutil.which("pm2"):
+        env = dict(os.environ, PM2_HOME=str(bench.folder / "pm2"))
+        pm2 = lambda *w: subprocess.run(["pm2", *w], env=env, stdout=subprocess.DEVNULL)
+        pm2("ping")
+        begin = time.monotonic()
+        for i in range(3):
+            pm2("start", idle, "--name", f"p{i}")
+        wall = (time.monotonic() - begin) / 3 * 100
+        pm2("kill")
+        row("spawn 100", f"{wall_of_100:.2f} s", f"pm2 {wall:.1f} s", wall_of_100 / wall)
+
+
+def spawn(bench):
+    spawn_one(bench)
+    bare, fleet = [], []
+    for _ in range(3):
+        bare.append(spawn_bare(bench, 1000))
+        fleet.append(spawn_fleet(bench, 1000))
+    for part, name, bar in ((0, "wall", 2), (1, "CPU", 1.5)):
+        mine, theirs = min(c[part] for c in fleet), min(c[part] for c in bare)
+        figure, peer = f"{mine:.2f} s", f"setsid -f {theirs:.2f} s"
+        row(f"spawn 1,000 in sequence, {name}", figure, peer, mine / theirs, bar)
+    spawn_peers(bench, spawn_fleet(bench, 100)[0])
+
+
+# The supervisor at rest.
+
+
+def memory(bench):
+    home = bench.home()
+    home.spawn_many(20, bench.program("idle"))
+    os.sync()  # pages of a freshly written program count as private and dirty until then
+    time.sleep(1)
+    report_memory("idle", home.records())
+    done = bench.folder / "flooded"
+    flood = [bench.program("flood"), "200", "100", "4096", done]
+    home.tool("fleet-spawn", "--name", "flood", "--", *flood)
+    wait_until(done.exists, 60)
+    time.sleep(1)
+    report_memory("after a flood", [r for r in home.records() if r["id"] == "flood"])
+    home.tool("fleet-stop", "--all", "--force")
+
+
+def report_memory(when, records):
+    shim = statistics.median(private_dirty_kb(r["shim"]["pid"]) for r in records)
+    keeper = statistics.median(private_dirty_kb(r["shim"]["keeper"]) for r in records)
+    row(f"private memory of a shim, {when}", f"{shim:g} kB", "", shim, 100, " kB")
+    both = shim + keeper
+    row(f"  and its keeper, {when}", f"{keeper:g} kB", "together", both, 150, " kB")
+
+
+def idle(bench, count=1000, seconds=30):
+    memory(bench)
+    home = bench.home()
+    home.spawn_many(count, bench.program("idle"))
+    time.sleep(2)
+    pids = home.supervisors()
+    time.sleep(1)
+    woken, used = sum(map(switches, pids)), sum(map(cpu_seconds, pids))
+    time.sleep(seconds)
+    woken, used = sum(map(switches, pids)) - woken, sum(map(cpu_seconds, pids)) - used
+    row(f"wake-ups of {count:,} shims and keepers in {seconds} s", str(woken), "", woken, 0, "")
+    row(f"CPU of {count:,} shims and keepers in {seconds} s", f"{used:.4f} s")
+    home.tool("fleet-stop", "--all", "--force")
+
+
+# Listing.
+
+
+def listing(bench):
+    for count, bar in ((100, 3), (1000, 6)):
+        home = bench.home()
+        home.spawn_many(count, bench.program("idle"))
+        mine = bench.median_ms(50, BIN / "fleet-ps", env=home.env)
+        ps = bench.median_ms(20, "ps", "-eo", "pid,lstart,args")
+        peer = f"ps -e {ms(ps)}: {mine / ps:.2f}x"
+        row(f"fleet-ps of {count:,}", ms(mine), peer, round(mine * 1000, 2), bar, " ms")
+        home.tool("fleet-stop", "--all", "--force")
+    history(bench)
+
+
+def history(bench):
+    """A registry that 100,000 lines were written to, before and after it is compacted."""
+    home = bench.home()
+    home.tool("fleet-spawn", "--name", "old", "--wait", "ended", "--", "true")
+    home.tool("fleet-spawn", "--name", "living", "--", bench.program("idle"))
+    registry = home.path / "registry.jsonl"
+    lines = registry.read_text().splitlines()
+    ended = json.loads(next(line for line in lines if '"completed"' in line))
+    with registry.open("a") as file:
+        for i in range(100_000):
+            ended["id"], ended["run"] = f"old-{i % 1000}", i // 1000 + 1
+            file.write(json.dumps(ended, separators=(",", ":")) + "\n")
+    size = registry.stat().st_size / 1e6
+    begin = time.monotonic()
+    home.tool("fleet-ps", "--no-heal")
+    row("fleet-ps, 100,000 lines not compacted", ms(time.monotonic() - begin), f"{size:.0f} MB")
+    begin = time.monotonic()
+    home.tool("fleet-ps", "--prune")
+    row("  compacting them", ms(time.monotonic() - begin))
+    after = bench.median_ms(50, BIN / "fleet-ps", env=home.env)
+    row("  fleet-ps after that", ms(after), "", round(after * 1000, 2), 3, " ms")
+
+
+# Stopping.
+
+
+def stop(bench):
+    took = []
+    for _ in range(2):
+        home = bench.home()
+        home.spawn_many(1000, bench.program("idle"))
+        begin = time.monotonic()
+        home.tool("fleet-stop", "--all")
+        took.append(time.monotonic() - begin)
+    best = min(took)
+    row("fleet-stop --all of 1,000", f"{best:.2f} s", "", round(best, 2), 1, " s")
+
+
+# Measuring.
+
+PSUTIL = """
+import psutil, sys, time
+pids = [int(line) for line in open(sys.argv[1]) if int(line) > 0]
+begin = time.monotonic()
+psutil.virtual_memory(), psutil.cpu_times()
+for process in map(psutil.Process, pids):
+    with process.oneshot():
+        process.cpu_times(), process.memory_info(), process.io_counters(), process.num_fds()
+        process.num_threads(), process.status()
+print(time.monotonic() - begin)
+"""
+
+
+def metrics(bench, count=100):
+    home = bench.home()
+    home.spawn_many(count, bench.program("idle"))
+    pids = bench.folder / "pids"
+    with pids.open("w") as file:
+        for r in home.records():
+            file.write(f"{r['pid']}\n-{r['shim']['pid']}\n-{r['shim']['keeper']}\n")
+    mine = bench.median_ms(50, BIN / "fleet-metrics", env=home.env)
+    theirs = bench.median_ms(50, bench.program("sample"), pids)
+    row(f"fleet-metrics of {count}, once", ms(mine), f"C reader {ms(theirs)}", mine / theirs, 1.5)
+    python = python_with_psutil()
+    if python:
+        command = [python, "-c", PSUTIL, str(pids)]
+        runs = [subprocess.run(command, capture_output=True, text=True) for _ in range(5)]
+        theirs = min(float(r.stdout) for r in runs)
+        row(f"fleet-metrics of {count}, once", ms(mine), f"psutil, no trees {ms(theirs)}", mine / theirs)
+    home.tool("fleet-stop", "--all", "--force")
+
+
+def python_with_psutil():
+    for python in (REPO / "target" / "bench-venv" / "bin" / "python", sys.executable):
+        if Path(python).exists():
+            probe = [str(python), "-c", "import psutil"]
+            if subprocess.run(probe, stderr=subprocess.DEVNULL).returncode == 0:
+                return str(python)
+    return None
+
+
+# Capturing output: each returns the writer's seconds and the logger's CPU seconds.
+
+
+class Flood:
+    """A writer of so many megabytes, in lines and in writes of these sizes."""
+
+    def __init__(self, bench, megabytes, line, write):
+        self.bench, self.megabytes, self.done = bench, megabytes, None
+        self.words = [bench.program("flood"), str(megabytes), str(line), str(write)]
+        self.turn = 0
+
+    def command(self):
+        self.turn += 1
+        self.done = self.bench.folder / f"flood{id(self)}-{self.turn}"
+        return [*self.words, str(self.done)]
+
+    def finish(self, loggers):
+        """Waits for the writer's end and a moment for what is in the pipe."""
+        wait_until(self.done.exists, 120)
+        time.sleep(0.1)
+        return float(self.done.read_text()), sum(map(cpu_seconds, loggers))
+
+    def folder(self):
+        return Path(tempfile.mkdtemp(dir=self.bench.folder))
+
+
+def through_pipe(flood, logger):
+    """Measures a logger that reads its standard input."""
+    with subprocess.Popen(flood.command(), stdout=subprocess.PIPE) as writer:
+        reader = subprocess.Popen(logger, stdin=writer.stdout, stderr=subprocess.DEVNULL)
+        result = flood.finish([reader.pid])
+        writer.kill()
+    reader.wait()
+    return result
+
+
+def by_cat(flood):
+    folder = flood.folder()
+    result = through_pipe(flood, ["sh", "-c", f"exec cat >{folder}/log"])
+    shutil.rmtree(folder)
+    return result
+
+
+def by_s6(flood):
+    folder = flood.folder()
+    result = through_pipe(flood, ["s6-log", "T", "n3", "s10000000", str(folder)])
+    shutil.rmtree(folder)
+    return result
+
+
+def by_svlogd(flood):
+    folder = flood.folder()
+    (folder / "config").write_text("s10000000\nn3\n")
+    result = through_pipe(flood, ["svlogd", "-ttt", str(folder)])
+    shutil.rmtree(folder)
+    return result
+
+
+def by_conmon(flood):
+    """conmon wants a container runtime: a script that starts the writer and tells its pid."""
+    folder = flood.folder()
+    runtime, pidfile = folder / "runtime", folder / "pid"
+    command = " ".join(flood.command())
+    runtime.write_text(f"#!/bin/sh\n{command} &\nprintf %s $! >{pidfile}\n")
+    runtime.chmod(0o755)
+    options = ["-c", "x", "-u", "x", "-b", folder, "-r", runtime, "-p", pidfile, "--sync"]
+    options += ["-l", f"k8s-file:{folder}/log", "--log-size-max", "10000000"]
+    options += ["--socket-dir-path", folder, "--exit-dir", folder]
+    conmon = subprocess.Popen(["conmon", *map(str, options)], stderr=subprocess.DEVNULL)
+    wait_until(lambda: pidfile.exists() and pidfile.read_text())
+    result = flood.finish(pids_of(shutil.which("conmon")))
+    os.kill(int(pidfile.read_text()), signal.SIGKILL)
+    conmon.wait(10)
+    shutil.rmtree(folder)
+    return result
+
+
+def by_fleet(flood):
+    home = flood.bench.home()
+    home.tool("fleet-spawn", "--name", "flood", "--", *flood.command())
+    result = flood.finish(home.shims())
+    home.tool("fleet-stop", "--all", "--force")
+    shutil.rmtree(home.path)
+    return result
+
+
+LOGGERS = {
+    "cat > file": ("cat", by_cat),
+    "fleet": ("true", by_fleet),
+    "s6-log": ("s6-log", by_s6),
+    "svlogd": ("svlogd", by_svlogd),
+    "conmon": ("conmon", by_conmon),
+}
+
+
+def capture(bench):
+    kinds = (
+        ("100-byte lines, 64 KiB writes", 400, 100, 65536, 5),
+        ("100-byte lines, one write each", 20, 100, 100, 3),
+    )
+    for name, megabytes, line, write, times in kinds:
+        flood = Flood(bench, megabytes, line, write)
+        report_capture(name, megabytes, measure_capture(flood, times))
+
+
+def measure_capture(flood, times):
+    """The best of several runs of each logger, in turn, so that a bad moment meets all."""
+    results = {}
+    for _ in range(times):
+        for name, (program, run) in LOGGERS.items():
+            if not shutil.which(program):
+                continue
+            try:
+                results.setdefault(name, []).append(run(flood))
+            except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+                print(f"bench: {name}: {error}", file=sys.stderr)
+    return {name: (min(r[0] for r in runs), min(r[1] for r in runs))
+            for name, runs in results.items()}
+
+
+def report_capture(kind, megabytes, best):
+    rate = {name: megabytes / seconds for name, (seconds, _) in best.items()}
+    cost = {name: cpu / megabytes * 1000 for name, (_, cpu) in best.items()}
+    for peer in best:
+        if peer == "fleet":
+            continue
+        bars = (-0.6, 2) if peer == "cat > file" else (None, None)
+        figure, other = f"{rate['fleet']:.0f} MB/s", f"{peer} {rate[peer]:.0f} MB/s"
+        row(f"capture, {kind}", figure, other, rate["fleet"] / rate[peer], bars[0])
+        figure, other = f"{cost['fleet']:.2f} s/GB", f"{peer} {cost[peer]:.2f} s/GB"
+        ratio = cost["fleet"] / cost[peer] if cost[peer] else None
+        row("  CPU of the logger", figure, other, ratio, bars[1])
+
+
+GROUPS = {
+    "sizes": sizes, "spawn": spawn, "idle": idle, "list": listing, "stop": stop,
+    "metrics": metrics, "capture": capture,
+}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", action="append", choices=GROUPS, help="this group (repeatable)")
+    parser.add_argument("--limit", type=float, default=600, metavar="SECONDS",
+                        help="start no further group after so long (default: 600)")
+    return parser.parse_args()
+
+
+def machine():
+    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                if line.startswith("model name")), "unknown CPU")
+    release = os.uname().release.split("-")[0]
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} cores ({cpu}), Linux {release}, load {load:.1f} at the start"
+
+
+def main():
+    args = arguments()
+    if not (BIN / "fleet-shim").exists():
+        sys.exit("bench: nothing is built in target/release; run: make build")
+    begin, head = time.monotonic(), machine()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory(prefix="fleet-bench.") as folder:
+        bench = Bench(folder)
+        try:
+            for name in args.only or GROUPS:
+                if time.monotonic() - begin > args.limit:
+                    print(f"bench: out of time, {name} is left out", file=sys.stderr)
+                    continue
+                run_group(name, bench)
+        finally:
+            bench.end()
+    print(f"{head}; {time.monotonic() - begin:.0f} s\n")
+    table()
+
+
+def run_group(name, bench):
+    print(f"{name}:", file=sys.stderr)
+    try:
+        GROUPS[name](bench)
+    except (RuntimeError, OSError, subprocess.SubprocessError, StopIteration) as error:
+        print(f"bench: {name} broke off: {error}", file=sys.stderr)
+        ROWS.append((f"{name}: broke off", str(error)[:60], "", "", "", ""))
+
+
+if __name__ == "__main__":
+    main()

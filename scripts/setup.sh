@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Installs what the tests need, with --bench also what the benchmarks compare with. What cannot be
+# installed is named, with what it leaves out; that is no failure.
+set -euo pipefail
+
+# command | package | what is left out without it
+tests='
+jq         | jq         | the README blocks that read JSON lines with jq
+python3    | python3    | the demo and README blocks that serve a folder
+shellcheck | shellcheck | the check of the shell scripts
+'
+peers='
+chpst    | runit        | log capture by svlogd
+s6-log   | s6           | log capture by s6-log
+conmon   | conmon       | log capture by conmon
+tsp      | task-spooler | starts by task-spooler
+'
+
+lines=$tests
+[ "${1:-}" = --bench ] && lines=$tests$peers
+
+# missing prints the lines whose command is not here.
+missing() {
+    local name rest
+    while IFS='|' read -r name rest; do
+        name=${name// /}
+        [ -n "$name" ] || continue
+        command -v "$name" >/dev/null || echo "$name|$rest"
+    done <<<"$lines"
+}
+
+# packages prints the second column of what it reads.
+packages() {
+    local name package rest
+    while IFS='|' read -r name package rest; do
+        [ -n "$name" ] && echo "${package// /}"
+    done
+}
+
+# apt runs apt-get, one caller at a time, however many checkouts run their tests.
+apt() {
+    flock -w 600 /run/lock/fleet-setup.lock \
+        env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq "$@"
+}
+
+# psutil gets a virtual environment of its own, for the benchmarks alone.
+venv=$(cd "$(dirname "$0")/.." && pwd)/target/bench-venv
+if [ "${1:-}" = --bench ] && ! "$venv/bin/python" -c 'import psutil' 2>/dev/null; then
+    { python3 -m venv "$venv" && "$venv/bin/pip" install -q psutil; } >/dev/null 2>&1 ||
+        echo "setup: no psutil; left out: samples taken by it" >&2
+fi
+
+gaps=$(missing)
+[ -n "$gaps" ] || exit 0
+
+mapfile -t wanted < <(packages <<<"$gaps")
+if ! command -v apt-get >/dev/null; then
+    echo "setup: this is no Debian; install by hand: ${wanted[*]}" >&2
+elif [ "$(id -u)" -ne 0 ]; then
+    echo "setup: to run everything: sudo apt-get install ${wanted[*]}" >&2
+else
+    echo "setup: installing ${wanted[*]}"
+    apt update >/dev/null || true
+    for package in "${wanted[@]}"; do
+        apt install -y --no-install-recommends "$package" >/dev/null 2>&1 || true
+    done
+fi
+
+while IFS='|' read -r name package without; do
+    [ -n "$name" ] && echo "setup: no $name (package${package% }); left out:${without}" >&2
+done <<<"$(missing)"
+exit 0
