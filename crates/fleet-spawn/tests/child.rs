@@ -60,7 +60,7 @@ fn what_was_typed_wins_over_files_and_files_over_the_caller() {
 fn secrets_are_in_no_record_and_private_in_the_spec() {
     let fleet = TestFleet::new();
     let run = fleet.run("fleet-spawn").args(["--env", "TOKEN=hunter2", "--name", "web"]);
-    run.args(["--", "bash", "-c", "exit 3"]).succeeds();
+    run.args(["--", "bash", "-c", "echo out; exit 3"]).succeeds();
     fleet.until_event("web", "ended");
     fleet.run("fleet-ps").args(["-o", "json"]).succeeds();
     let dir = fleet.run_dir("web");
