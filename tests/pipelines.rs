@@ -56,9 +56,16 @@ fn one_process_can_start_another_and_their_names_are_their_own() {
     );
     fleet.until_log("outer", |log| log.text() == "inner\n");
     fleet.until_log("inner", |log| log.text() == "inner\n");
-    assert_eq!((fleet.record("outer").run, fleet.record("inner").run), (1, 1));
+    // What was spawned is a process of its own: it does not go with the one that asked for it.
+    fleet.run("fleet-stop").arg("outer").succeeds();
+    assert_eq!(fleet.record("outer").state, State::Stopped);
+    assert_eq!(fleet.ps("inner")["state"], "running");
+    assert_eq!(fleet.workload(), [fleet.pid("inner")]);
+    // And it is supervised as before.
+    fleet.kill_supervisors("inner");
+    fleet.run("fleet-ps").succeeds_and_says("a new one took over");
     fleet.run("fleet-stop").arg("inner").succeeds();
-    assert_eq!(fleet.ps("outer")["state"], "running");
+    assert!(fleet.workload().is_empty());
 }
 
 #[test]
