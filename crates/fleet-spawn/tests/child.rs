@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use fleet_testkit::{Log, TestFleet, status_field};
 
@@ -14,6 +15,14 @@ fn environment(pid: i32) -> HashMap<String, String> {
         .map(|entry| entry.split_once('=').unwrap())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
+}
+
+fn open_files(pid: i32) -> Vec<String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let mut numbers: Vec<String> =
+        entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    numbers.sort();
+    numbers
 }
 
 fn mode(path: &Path) -> u32 {
@@ -95,12 +104,12 @@ fn it_has_a_session_of_its_own_and_no_stray_descriptor() {
     let script = "exec 7</etc/passwd 9>\"$FLEET_HOME\"/stray; fleet-spawn --name web -- sleep 600";
     fleet.shell(script).succeeds();
     let pid = fleet.pid("web");
-    let mut numbers: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    numbers.sort();
-    assert_eq!(numbers, ["0", "1", "2"]);
+    // While it starts, the program may have files of its own open for a moment.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while open_files(pid) != ["0", "1", "2"] {
+        assert!(Instant::now() < deadline, "{:?}", open_files(pid));
+        std::thread::yield_now();
+    }
     assert_eq!(fs::read_link(format!("/proc/{pid}/fd/0")).unwrap(), Path::new("/dev/null"));
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let after: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
