@@ -82,3 +82,13 @@ fn two_homes_know_nothing_of_each_other() {
     let run = one.run("fleet-ps").args(["--home", home.to_str().unwrap(), "web"]);
     assert_eq!(run.succeeds().record()["state"], "running");
 }
+
+#[test]
+fn who_hears_of_an_end_finds_it_in_the_list_at_once() {
+    let fleet = TestFleet::new();
+    let script = "for i in $(seq 1 30); do \
+                  fleet-spawn --name job --wait ended -- true >/dev/null || exit 1; \
+                  fleet-ps job; done";
+    let states = fleet.shell(script).succeeds().records();
+    assert!(states.iter().all(|record| record["state"] == "completed"), "{states:?}");
+}
