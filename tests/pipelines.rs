@@ -56,9 +56,16 @@ fn one_process_can_start_another_and_their_names_are_their_own() {
     );
     fleet.until_log("outer", |log| log.text() == "inner\n");
     fleet.until_log("inner", |log| log.text() == "inner\n");
-    assert_eq!((fleet.record("outer").run, fleet.record("inner").run), (1, 1));
+    // What was spawned is a process of its own: it does not go with the one that asked for it.
+    fleet.run("fleet-stop").arg("outer").succeeds();
+    assert_eq!(fleet.record("outer").state, State::Stopped);
+    assert_eq!(fleet.ps("inner")["state"], "running");
+    assert_eq!(fleet.workload(), [fleet.pid("inner")]);
+    // And it is supervised as before.
+    fleet.kill_supervisors("inner");
+    fleet.run("fleet-ps").succeeds_and_says("a new one took over");
     fleet.run("fleet-stop").arg("inner").succeeds();
-    assert_eq!(fleet.ps("outer")["state"], "running");
+    assert!(fleet.workload().is_empty());
 }
 
 #[test]
@@ -74,4 +81,14 @@ fn two_homes_know_nothing_of_each_other() {
     let home = two.home();
     let run = one.run("fleet-ps").args(["--home", home.to_str().unwrap(), "web"]);
     assert_eq!(run.succeeds().record()["state"], "running");
+}
+
+#[test]
+fn who_hears_of_an_end_finds_it_in_the_list_at_once() {
+    let fleet = TestFleet::new();
+    let script = "for i in $(seq 1 30); do \
+                  fleet-spawn --name job --wait ended -- true >/dev/null || exit 1; \
+                  fleet-ps job; done";
+    let states = fleet.shell(script).succeeds().records();
+    assert!(states.iter().all(|record| record["state"] == "completed"), "{states:?}");
 }

@@ -19,7 +19,8 @@ impl Census {
             let outcome = match seen.observed {
                 Observed::AsRecorded(_) => continue,
                 Observed::Orphaned(_) => adopt(&home, seen).map(|()| {
-                    format!("'{key}' (pid {}) had lost its shim; a new one took over", pid(seen))
+                    let pid = seen.record.pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
+                    format!("'{key}'{pid} had lost its shim; a new one took over")
                 }),
                 Observed::Lost { reboot: false } if can_restart(&home, &seen.record) => {
                     adopt(&home, seen)
@@ -32,10 +33,6 @@ impl Census {
         }
         said
     }
-}
-
-fn pid(seen: &Seen) -> i32 {
-    seen.record.pid.unwrap_or_default()
 }
 
 /// Whether it is wanted, and what is needed for it is still there.

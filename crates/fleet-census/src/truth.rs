@@ -2,8 +2,8 @@
 
 use std::io;
 
-use fleet_core::{Id, Incarnation, Observed, ProcessRecord};
-use fleet_os::{boot_id, living};
+use fleet_core::{Id, Incarnation, Observed, ProcessRecord, State};
+use fleet_os::{Proc, boot_id, living, marked};
 use fleet_registry::{Entry, Home, RegistryError, read_record, replay};
 
 use crate::supervisor::holds_lock;
@@ -121,7 +121,9 @@ fn look_closer(home: &Home, entry: Entry, life: Life, boot: &str) -> Seen {
         state if state.has_ended() => Observed::AsRecorded(state),
         _ if record.boot != boot => Observed::Lost { reboot: true },
         state if holds_lock(&dir) => Observed::AsRecorded(state),
-        state if life.main || lives(&record) => Observed::Orphaned(state),
+        state if life.main || lives(&record) || lives_unrecorded(home, &record) => {
+            Observed::Orphaned(state)
+        }
         _ => Observed::Lost { reboot: false },
     };
     Seen { record, observed, json }
@@ -130,6 +132,19 @@ fn look_closer(home: &Home, entry: Entry, life: Life, boot: &str) -> Seen {
 /// Whether the recorded main process lives.
 fn lives(record: &ProcessRecord) -> bool {
     record.main().is_some_and(|main| living(&[main]).is_ok_and(|alive| alive == [true]))
+}
+
+/// Whether its command was executed, although its supervisors died before they wrote its pid down:
+/// then it is known by the marks in its environment.
+fn lives_unrecorded(home: &Home, record: &ProcessRecord) -> bool {
+    let marks = [
+        format!("FLEET_HOME={}", home.path().display()),
+        format!("FLEET_ID={}", record.id),
+        format!("FLEET_RUN={}", record.run),
+    ];
+    record.state == State::Starting
+        && record.pid.is_none()
+        && !marked(&Proc::default(), &marks).is_empty()
 }
 
 /// Whether a run of this id lives or is about to, by its newest folder alone: quick, however long

@@ -208,3 +208,20 @@ fn a_shim_that_adopted_sleeps_while_nothing_happens() {
     let spent = cpu_ticks(shim) + cpu_ticks(keeper) - before;
     assert!(spent <= 3, "{spent} ticks of CPU while there was nothing to do");
 }
+
+#[test]
+fn a_process_whose_supervisors_died_before_they_wrote_its_pid_is_not_lost() {
+    let fleet = TestFleet::new();
+    fleet.spawn("web", "exec sleep 600");
+    let pid = fleet.pid("web");
+    fleet.kill_supervisors("web");
+    // As if both had died between exec and the first record.
+    fleet.forge("web", |record| {
+        (record.pid, record.pid_start, record.pid_inode) = (None, None, None);
+        (record.state, record.started_at) = (State::Starting, None);
+    });
+    ps(&fleet, &["web"]).succeeds_and_says("web#1");
+    let record = fleet.until("web", |record| record.state == State::Running);
+    assert_eq!(record.pid, Some(pid));
+    assert_eq!(fleet.workload(), [pid]);
+}

@@ -234,6 +234,7 @@ impl Shim<'_> {
         self.record.stop = None;
         self.record.health = None;
         self.record.status = None;
+        self.record.exit = None;
         self.record.set_main(None);
         self.note_attempt();
         // A successor must know which attempt it is, should this shim die before it is started.

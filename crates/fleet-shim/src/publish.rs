@@ -24,8 +24,14 @@ impl Shim<'_> {
     }
 
     /// Writes the last record of the run. The process is gone, so that waiting hurts nobody now.
+    ///
+    /// The registry comes first: who learns of the end from the run's own record, as fleet-stop
+    /// and `fleet-spawn --wait ended` do, may at once ask a tool that reads the registry.
     pub(crate) fn publish_end(&mut self) {
-        self.publish();
+        self.record.ts = Timestamp::now();
+        self.record.log = Some(self.post.board.totals().log);
+        self.append_to_registry(Duration::from_millis(100));
+        store(&self.post.dir, &self.record);
         if self.registry_at.take().is_some() {
             self.append_to_registry(Duration::from_secs(10));
         }

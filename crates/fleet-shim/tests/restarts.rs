@@ -157,3 +157,12 @@ fn a_command_that_vanished_counts_as_a_death() {
     let exit = fleet.until_ended("job").exit.unwrap();
     assert_eq!((exit.cause, exit.code), (Cause::CrashLoop, Some(127)));
 }
+
+#[test]
+fn while_an_attempt_runs_the_end_of_the_one_before_is_no_end_of_it() {
+    let fleet = TestFleet::new();
+    let script = "[ $FLEET_ATTEMPT = 1 ] && exit 3; exec sleep 600";
+    fleet.spawn_with("job", &with(&["--restart", "on-failure"]), script);
+    let record = fleet.until("job", |r| r.attempt == 2 && r.state == State::Running);
+    assert_eq!((record.exit, record.retry_at, record.ended_at), (None, None, None));
+}

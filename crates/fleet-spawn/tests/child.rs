@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use fleet_testkit::{TestFleet, status_field, until};
+use fleet_testkit::{Log, TestFleet, status_field, until};
 
 fn environment(pid: i32) -> HashMap<String, String> {
     let text = fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
@@ -138,4 +138,25 @@ fn arguments_reach_it_byte_by_byte() {
     run.arg(odd).arg("").arg("-x").succeeds();
     fleet.until_ended("a");
     assert_eq!(fleet.log("a").stdout(), [odd.as_bytes(), b"-x"].concat());
+}
+
+#[test]
+fn a_home_too_deep_for_a_socket_works_without_one() {
+    let fleet = TestFleet::new();
+    let deep = fleet.home().join("d".repeat(100)).join("e".repeat(100));
+    let run = fleet.run("fleet-spawn").arg("--home").arg(&deep).args(["--name", "web"]);
+    run.args(["--wait", "ended", "--", "bash", "-c", "echo \"[$NOTIFY_SOCKET]\""]).succeeds();
+    let log = Log::read(&deep.join("processes/web/1/log"));
+    assert_eq!(log.text(), "[]\n");
+}
+
+#[test]
+fn a_home_with_blanks_and_quotes_in_its_name_works() {
+    let fleet = TestFleet::new();
+    let odd = fleet.home().join("a b'c\"d$e");
+    let run = fleet.run("fleet-spawn").arg("--home").arg(&odd).args(["--name", "web"]);
+    run.args(["--wait", "ended", "--", "bash", "-c", "echo \"$FLEET_HOME\""]).succeeds();
+    let log = Log::read(&odd.join("processes/web/1/log"));
+    assert_eq!(log.text(), format!("{}\n", odd.display()));
+    fleet.run("fleet-ps").arg("--home").arg(&odd).succeeds().stdout_has("completed");
 }

@@ -212,7 +212,8 @@ impl TestFleet {
     /// It does not become so in time.
     #[track_caller]
     pub fn until_log(&self, name: &str, wanted: impl Fn(&Log) -> bool) -> Log {
-        let look = || Some(self.log(name)).filter(&wanted);
+        let folder = self.run_dir(name).join("log");
+        let look = || Some(Log::read_growing(&folder)).filter(&wanted);
         find(&format!("the log of '{name}' is as wanted"), look, || self.story(name))
     }
 
@@ -323,7 +324,7 @@ impl TestFleet {
     fn story(&self, name: &str) -> String {
         let record = fs::read_to_string(self.run_dir(name).join("record.json"));
         let events: Vec<String> = self.events().iter().map(Value::to_string).collect();
-        let text = self.log(name).text();
+        let text = Log::read_growing(&self.run_dir(name).join("log")).text();
         let tail: String = text.lines().rev().take(5).collect::<Vec<_>>().join("\n");
         format!(
             "record: {}\nlast events: {:#?}\nend of stdout (backwards): {tail}",

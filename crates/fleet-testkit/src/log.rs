@@ -34,6 +34,19 @@ impl Log {
     /// # Panics
     /// A line is not a Kubernetes CRI line.
     pub fn read(folder: &Path) -> Log {
+        Log::read_files(folder, false)
+    }
+
+    /// The same while somebody writes: a last line without its end may be half written, or about
+    /// to be taken back from a full disk.
+    ///
+    /// # Panics
+    /// A whole line is not a Kubernetes CRI line.
+    pub fn read_growing(folder: &Path) -> Log {
+        Log::read_files(folder, true)
+    }
+
+    fn read_files(folder: &Path, grows: bool) -> Log {
         let mut names: Vec<String> = fs::read_dir(folder)
             .into_iter()
             .flatten()
@@ -45,7 +58,10 @@ impl Log {
         let mut log = Log::default();
         for name in &names {
             // A file that is set aside at this moment is met under its new name next time.
-            let Ok(bytes) = fs::read(folder.join(name)) else { continue };
+            let Ok(mut bytes) = fs::read(folder.join(name)) else { continue };
+            if grows && name == "current" {
+                bytes.truncate(bytes.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1));
+            }
             log.files += 1;
             log.lines.extend(parse(&bytes, name));
         }
