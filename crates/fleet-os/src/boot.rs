@@ -11,10 +11,10 @@ pub fn boot_id() -> io::Result<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim_end().to_owned())
 }
 
-/// The name of this host (proc_sys_kernel(5)); `localhost` when the kernel does not tell.
+/// The name of this host (uname(2)); `localhost` when the kernel does not tell.
 pub fn host_name() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "localhost".to_owned(), |name| name.trim_end().to_owned())
+    let names = nix::sys::utsname::uname();
+    names.map_or_else(|_| "localhost".to_owned(), |n| n.nodename().to_string_lossy().into_owned())
 }
 
 /// Nanoseconds on the monotonic clock, which no one can set back and which all processes of a

@@ -264,16 +264,19 @@ pub fn leave_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Gives this process a name of its own (`comm`, at most 15 bytes) and writes `name subject` over
-/// its arguments: a supervisor that was forked from another program must not be found, and
-/// killed, by who looks for what that one was told to run (`pkill -f train.py`).
-pub fn rename_self(name: &str, subject: &str) {
+/// Gives this process a name of its own (`comm`, at most 15 bytes).
+pub fn name_self(name: &str) {
     let _ = CString::new(name).map(|name| nix::sys::prctl::set_name(&name));
+}
+
+/// Writes `title` over the arguments of this process: a supervisor that was forked from another
+/// program must not be found, and killed, by who looks for what that one was told to run
+/// (`pkill -f train.py`).
+pub fn replace_arguments(title: &str) {
     let Some((start, end)) = arguments() else { return };
     // SAFETY: the kernel says that our arguments lie there; they are ours to write, and after the
     // start of the program nothing reads them.
     let room = unsafe { std::slice::from_raw_parts_mut(start as *mut u8, end - start) };
-    let title = format!("{name} {subject}");
     let length = title.len().min(room.len().saturating_sub(1));
     room.fill(0);
     room[..length].copy_from_slice(&title.as_bytes()[..length]);

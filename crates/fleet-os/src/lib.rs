@@ -36,7 +36,8 @@ pub use fifo::{open_fifo, output_end, resize_pipe, waiting};
 pub use files::{ProcessFiles, Reader, has_gone};
 pub use host::{Cpu, HostMemory, Load};
 pub use launch::{
-    Launch, Report, Step, close_from, fork, inherited, leave_now, received, rename_self, take_place,
+    Launch, Report, Step, close_from, fork, inherited, leave_now, name_self, received,
+    replace_arguments, take_place,
 };
 pub use pidfd::{PidFd, incarnation, living};
 pub use proc::{Proc, Stat};

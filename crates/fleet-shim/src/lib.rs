@@ -32,7 +32,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 
 use fleet_core::RunKey;
-use fleet_os::{Signals, fork, rename_self};
+use fleet_os::{Signals, fork, name_self, replace_arguments};
 use fleet_registry::Home;
 
 pub use nursery::Nursery;
@@ -48,6 +48,7 @@ use crate::supervise::{Leave, supervise};
 /// Must be called in a process of its own, with one thread.
 pub fn serve(home: Home, run: &RunKey, lock: OwnedFd, report: Option<File>, adopts: bool) -> i32 {
     let _ = env::set_current_dir("/");
+    replace_arguments(&format!("fleet-shim {run}"));
     let post = Post::open(home, run, lock).and_then(|mut post| {
         if adopts {
             adopt::put_on_board(&mut post)?;
@@ -75,7 +76,7 @@ fn hold(mut post: Post, mut report: Option<File>) -> i32 {
         match fork() {
             Ok(Some(shim)) => {
                 report = None;
-                rename_self("fleet-keeper", post.spec.id.as_str());
+                name_self("fleet-keeper");
                 match keep_watch(&post, shim) {
                     Watch::Over => return 0,
                     Watch::Replaced => {
@@ -87,7 +88,7 @@ fn hold(mut post: Post, mut report: Option<File>) -> i32 {
             // Without a second process the post is held by one: less safe, but held.
             Err(_) => {}
         }
-        rename_self("fleet-shim", post.spec.id.as_str());
+        name_self("fleet-shim");
         match supervise(&mut post, report.take()) {
             Ok(Leave::Over) => return 0,
             Ok(Leave::KeeperDied) => {

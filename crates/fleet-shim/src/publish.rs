@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
 use std::time::Duration;
 
 use fleet_core::{EventRecord, ProcessRecord, Timestamp};
@@ -43,8 +44,8 @@ impl Shim<'_> {
         self.registry_at = appended.is_err().then(|| monotonic_nanos() + 200 * MILLI);
     }
 
-    /// Writes one event. One that cannot be written is lost: nothing waits for it.
-    pub(crate) fn event(&self, event: &str, message: impl Into<String>, data: Value) {
+    /// Notes one event, to be written before the shim sleeps again.
+    pub(crate) fn event(&mut self, event: &str, message: impl Into<String>, data: Value) {
         let ts = Timestamp::now();
         let number = self.post.board.add(Word::EventNumber);
         let record = EventRecord {
@@ -62,23 +63,30 @@ impl Shim<'_> {
                 _ => Map::new(),
             },
         };
-        let _ = self.append_event(&record);
+        if serde_json::to_writer(&mut self.events, &record).is_ok() {
+            self.events.push(b'\n');
+        }
     }
 
-    fn append_event(&self, record: &EventRecord) -> io::Result<()> {
-        let path = self.post.home.events(record.ts);
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
-        let open = || OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
-        let mut file = match (open(), path.parent()) {
-            (Err(e), Some(folder)) if e.kind() == io::ErrorKind::NotFound => {
-                make_dir(folder)?;
-                open()?
-            }
-            (opened, _) => opened?,
-        };
-        file.write_all(&line)
+    /// Writes the events with one write(2). What cannot be written is lost: nothing waits for it.
+    pub(crate) fn write_events(&mut self) {
+        let lines = std::mem::take(&mut self.events);
+        if !lines.is_empty() {
+            let _ = append_events(&self.post.home.events(Timestamp::now()), &lines);
+        }
     }
+}
+
+fn append_events(path: &Path, lines: &[u8]) -> io::Result<()> {
+    let open = || OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    let mut file = match (open(), path.parent()) {
+        (Err(e), Some(folder)) if e.kind() == io::ErrorKind::NotFound => {
+            make_dir(folder)?;
+            open()?
+        }
+        (opened, _) => opened?,
+    };
+    file.write_all(lines)
 }
 
 /// Makes the record the newest one of its run. On a full disk, where no new file can be made, it

@@ -50,6 +50,8 @@ pub(crate) struct Shim<'a> {
     pub(crate) main: Option<PidFd>,
     /// When the registry is tried again (all times: monotonic nanoseconds).
     pub(crate) registry_at: Option<u64>,
+    /// Lines for the events file, not written yet.
+    pub(crate) events: Vec<u8>,
     keeper: Option<PidFd>,
     signals: Signals,
     report: Option<File>,
@@ -83,6 +85,7 @@ pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Resul
         capture,
         main: None,
         registry_at: None,
+        events: Vec::new(),
         keeper,
         signals,
         report,
@@ -97,11 +100,13 @@ pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Resul
         post,
     };
     shim.take_up();
+    shim.write_events();
     while !shim.leaving {
         if shim.keeper.is_none() {
             return Ok(Leave::KeeperDied);
         }
         shim.turn();
+        shim.write_events();
     }
     Ok(Leave::Over)
 }
