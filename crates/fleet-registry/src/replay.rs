@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::ops::Range;
+use std::thread;
 
 use fleet_core::{Id, ProcessRecord};
 use memchr::memchr_iter;
@@ -12,6 +13,9 @@ use serde::Deserialize;
 use crate::append::RegistryError;
 use crate::home::Home;
 use crate::record_file::read_record;
+
+/// Below this many runs, a second thread costs more than it saves.
+const WORTH_A_THREAD: usize = 400;
 
 /// What is known of one run.
 #[derive(Clone, Debug)]
@@ -83,24 +87,43 @@ fn parse(text: &[u8], path: &str) -> Replay {
             }
         }
     }
-    for run in lines {
-        newest(text, path, run, &mut replay);
-    }
+    newest_of_all(text, path, &lines, &mut replay);
     replay
 }
 
+/// Parses the newest good line of each run; two threads share the work when there is much of it.
+fn newest_of_all(text: &[u8], path: &str, lines: &[Lines], replay: &mut Replay) {
+    if lines.len() < WORTH_A_THREAD {
+        return lines.iter().for_each(|run| newest(text, path, run, replay));
+    }
+    let (first, second) = lines.split_at(lines.len() / 2);
+    let rest = thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut rest = Replay::default();
+            second.iter().for_each(|run| newest(text, path, run, &mut rest));
+            rest
+        });
+        first.iter().for_each(|run| newest(text, path, run, replay));
+        other.join().unwrap_or_default()
+    });
+    replay.entries.extend(rest.entries);
+    replay.problems.extend(rest.problems);
+    replay.newer.extend(rest.newer);
+}
+
 /// Parses the newest good line of a run.
-fn newest(text: &[u8], path: &str, run: Lines, replay: &mut Replay) {
-    let (number, place) = run.last;
-    for place in std::iter::once(place).chain(run.older.into_iter().rev()) {
+fn newest(text: &[u8], path: &str, run: &Lines, replay: &mut Replay) {
+    let (number, place) = &run.last;
+    for place in std::iter::once(place).chain(run.older.iter().rev()) {
         match serde_json::from_slice::<ProcessRecord>(&text[place.clone()]) {
             Ok(record) => {
-                replay.entries.push(Entry { record, json: text[place].to_vec() });
+                let json = text[place.clone()].to_vec();
+                replay.entries.push(Entry { record, json });
                 return;
             }
             // What a newer build knows of this run is not to be judged by what was known before.
             Err(why) => {
-                if replay.refused(&text[place], path, number, &why) {
+                if replay.refused(&text[place.clone()], path, *number, &why) {
                     return;
                 }
             }
