@@ -111,11 +111,19 @@ fn newest_of_all(text: &[u8], path: &str, lines: &[Lines], replay: &mut Replay) 
     replay.newer.extend(rest.newer);
 }
 
+/// Parses one line. Text that is checked as a whole need not be checked string by string.
+fn record(line: &[u8]) -> Result<ProcessRecord, serde_json::Error> {
+    match std::str::from_utf8(line) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(line),
+    }
+}
+
 /// Parses the newest good line of a run.
 fn newest(text: &[u8], path: &str, run: &Lines, replay: &mut Replay) {
     let (number, place) = &run.last;
     for place in std::iter::once(place).chain(run.older.iter().rev()) {
-        match serde_json::from_slice::<ProcessRecord>(&text[place.clone()]) {
+        match record(&text[place.clone()]) {
             Ok(record) => {
                 let json = text[place.clone()].to_vec();
                 replay.entries.push(Entry { record, json });

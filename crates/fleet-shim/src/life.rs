@@ -8,7 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-use fleet_core::{Cause, End, Happening, Outcome, State, Timestamp, duration_text, size_text};
+use fleet_core::{
+    Cause, End, Happening, Outcome, Signal, State, Timestamp, duration_text, size_text,
+};
 use fleet_logfile::stderr_tail;
 use fleet_os::{Launch, PidFd, Step, incarnation, monotonic_nanos, output_end};
 use serde_json::json;
@@ -161,6 +163,7 @@ impl Shim<'_> {
 
     /// Nothing of the tree lives any more.
     pub(crate) fn attempt_over(&mut self) {
+        self.record.status = None;
         self.capture.drain(self.post);
         let outcome = self.post.board.outcome().unwrap_or(Outcome::Unknown);
         let why = self.post.board.why();
@@ -308,7 +311,9 @@ impl Shim<'_> {
 
     fn stop_words(&self, words: &str) -> String {
         let by = self.record.stop.as_ref().map_or("somebody", |s| s.by.as_str());
-        let killed = self.post.board.get(Word::KilledAt) != 0;
+        let board = &self.post.board;
+        let at_once = board.get(Word::StopSignal) == Signal::KILL.number() as u64;
+        let killed = board.get(Word::KilledAt) != 0 && !at_once;
         let how = if killed { ", killed after its grace period" } else { "" };
         format!("stopped by {by}{how}; {words}")
     }

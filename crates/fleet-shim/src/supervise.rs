@@ -442,7 +442,10 @@ impl Shim<'_> {
     /// Whether the main process ended, and then whether anything of its tree is left.
     fn look_at_main(&mut self) {
         match self.post.board.phase() {
-            Phase::Alive if self.knows_outcome() => self.main_gone(),
+            Phase::Alive if self.knows_outcome() => {
+                self.outcome_until = None;
+                self.main_gone();
+            }
             Phase::MainGone if self.is_empty() => self.attempt_over(),
             _ => {}
         }
@@ -462,7 +465,15 @@ impl Shim<'_> {
             return true;
         }
         let now = monotonic_nanos();
-        now >= *self.outcome_until.get_or_insert(now + OUTCOME)
+        if self.outcome_until.is_none() {
+            self.outcome_until = Some(now + OUTCOME);
+            // A keeper tells within microseconds; init may take its time to reap a stranger.
+            if self.post.board.get(Word::Stranger) != 0 {
+                self.record.status = Some("it has ended; how is not told yet".to_owned());
+                self.publish();
+            }
+        }
+        self.outcome_until.is_some_and(|until| now >= until)
     }
 
     /// Applies the transition table. A change that it refuses shows a mistake of ours; the
