@@ -85,6 +85,7 @@ pub struct Counts {
 pub fn format(batch: Batch<'_>, next: &mut [u8], out: &mut impl Output) -> (Open, Counts) {
     let mut counts = Counts { bytes: batch.data.len() as u64, ..Counts::default() };
     let mut lines = Lines { stream: batch.stream, now: Stamp::new(batch.now), out };
+    let head = [lines.now.as_bytes(), lines.tag(true)].concat();
     let mut open = batch.open;
     let mut text = batch.text;
     let mut rest = batch.data;
@@ -95,7 +96,9 @@ pub fn format(batch: Batch<'_>, next: &mut [u8], out: &mut impl Output) -> (Open
     while let Some(end) = memchr(b'\n', rest) {
         let (line, after) = (&rest[..end], &rest[end + 1..]);
         if text.is_empty() && line.len() <= MAX_PIECE && open.bar != Bar::Yes {
-            lines.one(None, line, &[], true);
+            // The common case: head and text with its newline, two pieces in all.
+            lines.out.put(&head);
+            lines.out.put(&rest[..=end]);
         } else {
             let (text, line) = folded(open.bar, text, line, &mut counts.folded);
             lines.pieces(open.stamp, text, line, true);
@@ -139,18 +142,22 @@ struct Lines<'a, O> {
 }
 
 impl<O: Output> Lines<'_, O> {
+    fn tag(&self, whole: bool) -> &'static [u8] {
+        match (self.stream, whole) {
+            (Stream::Stdout, true) => b" stdout F ",
+            (Stream::Stdout, false) => b" stdout P ",
+            (Stream::Stderr, true) => b" stderr F ",
+            (Stream::Stderr, false) => b" stderr P ",
+        }
+    }
+
     /// One log line with the text `a` and `b`, stamped `stamp` or now.
     fn one(&mut self, stamp: Option<i64>, a: &[u8], b: &[u8], whole: bool) {
         match stamp.filter(|&s| s != self.now.nanos) {
             Some(earlier) => self.out.put(Stamp::new(earlier).as_bytes()),
             None => self.out.put(self.now.as_bytes()),
         }
-        self.out.put(match (self.stream, whole) {
-            (Stream::Stdout, true) => b" stdout F ",
-            (Stream::Stdout, false) => b" stdout P ",
-            (Stream::Stderr, true) => b" stderr F ",
-            (Stream::Stderr, false) => b" stderr P ",
-        });
+        self.out.put(self.tag(whole));
         self.out.put(a);
         self.out.put(b);
         self.out.put(b"\n");

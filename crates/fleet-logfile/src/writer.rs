@@ -155,21 +155,12 @@ impl<'a> LogOutput<'a> {
         self.error.map_or(Ok(()), Err)
     }
 
-    fn flush(&mut self) {
-        if self.error.is_none() {
-            self.error = (&self.log.file).write_all(&self.buffer[..self.filled]).err();
-        }
-        self.filled = 0;
-    }
-}
-
-impl Output for LogOutput<'_> {
-    fn put(&mut self, mut bytes: &[u8]) {
-        if self.skip > 0 {
-            let known = (bytes.len() as u64).min(self.skip);
-            self.skip -= known;
-            bytes = &bytes[known as usize..];
-        }
+    /// When the buffer is full, or a predecessor wrote these bytes already.
+    #[cold]
+    fn put_slowly(&mut self, bytes: &[u8]) {
+        let known = (bytes.len() as u64).min(self.skip);
+        self.skip -= known;
+        let bytes = &bytes[known as usize..];
         if bytes.len() > self.buffer.len() - self.filled {
             self.flush();
         }
@@ -180,6 +171,27 @@ impl Output for LogOutput<'_> {
         };
         room.copy_from_slice(bytes);
         self.filled += bytes.len();
+    }
+
+    fn flush(&mut self) {
+        if self.error.is_none() {
+            self.error = (&self.log.file).write_all(&self.buffer[..self.filled]).err();
+        }
+        self.filled = 0;
+    }
+}
+
+impl Output for LogOutput<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.filled + bytes.len();
+        match self.buffer.get_mut(self.filled..end) {
+            Some(room) if self.skip == 0 => {
+                room.copy_from_slice(bytes);
+                self.filled = end;
+            }
+            _ => self.put_slowly(bytes),
+        }
     }
 }
 

@@ -235,9 +235,11 @@ impl Shim<'_> {
         if ready.bell {
             let _ = self.post.bell.read();
         }
-        self.signals();
-        self.children();
-        self.look_at_main();
+        if ready.news || self.outcome_until.is_some() {
+            self.signals();
+            self.children();
+            self.look_at_main();
+        }
         if !self.leaving {
             self.timers();
         }
@@ -261,8 +263,9 @@ impl Shim<'_> {
         let _ = poll(&mut fds, self.timeout());
         let mut answers = fds.iter().map(|fd| fd.any().unwrap_or(true));
         let ready = watched.map(|fd| fd.is_some() && answers.next().unwrap_or(false));
-        let [stdout, stderr, bell, keeper, notify, ..] = ready;
-        Ready { output: [stdout, stderr], bell, keeper, notify }
+        let [stdout, stderr, bell, keeper, notify, signals, main] = ready;
+        let news = bell || signals || main || !(stdout || stderr);
+        Ready { output: [stdout, stderr], bell, keeper, notify, news }
     }
 
     /// Until the next timer, or without end.
@@ -505,6 +508,8 @@ struct Ready {
     bell: bool,
     keeper: bool,
     notify: bool,
+    /// Something besides output: under a flood of that, the rest need not be asked each time.
+    news: bool,
 }
 
 /// The signals that mean something to a shim.
