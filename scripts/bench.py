@@ -9,6 +9,7 @@ Works on the programs in target/release (`make build`). Peers that are not insta
 """
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -202,9 +203,15 @@ def pids_of(program):
 
 
 def end_all(program):
-    for pid in pids_of(program):
-        os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: not pids_of(program))
+    """Ends all of them; a queue may start more while it is being stopped."""
+
+    def none_left():
+        for pid in pids_of(program):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        return not pids_of(program)
+
+    wait_until(none_left)
 
 
 def spawn_bare(bench, count):
