@@ -143,7 +143,7 @@ impl<'a> Walker<'a> {
         let keeper = record.shim.and_then(|s| s.keeper);
         let mut keeper_seen = false;
         if let Some(shim) = record.shim {
-            self.usage.shim = self.supervisor(shim.who.pid, |stat| stat.start == shim.who.start);
+            self.usage.shim = self.shim(shim.who);
             keeper_seen = self.keeper(keeper, self.usage.shim);
         }
         if let Some(main) = record.main() {
@@ -161,19 +161,33 @@ impl<'a> Walker<'a> {
     /// Follows the keeper when it is the parent of `child`, and says whether it was.
     fn keeper(&mut self, keeper: Option<i32>, child: Option<Stat>) -> bool {
         let (Some(keeper), Some(child)) = (keeper, child) else { return false };
-        child.ppid == keeper && self.supervisor(keeper, |_| true).is_some()
+        if child.ppid != keeper {
+            return false;
+        }
+        if let Ok(mut files) = self.reader.process(keeper) {
+            self.children.clear();
+            // It has one thread.
+            let _ = files.children(1, &mut self.children);
+            self.follow(keeper);
+        }
+        true
     }
 
-    /// Follows the children of a shim or keeper without counting it.
-    fn supervisor(&mut self, pid: i32, is_it: impl Fn(&Stat) -> bool) -> Option<Stat> {
-        let mut files = self.reader.process(pid).ok()?;
-        let stat = files.stat().ok().filter(is_it)?;
-        self.ours.insert(pid);
-        self.seen.insert(pid);
+    /// Follows the children of the shim without counting it.
+    fn shim(&mut self, shim: Incarnation) -> Option<Stat> {
+        let mut files = self.reader.process(shim.pid).ok()?;
+        let stat = files.stat().ok().filter(|stat| stat.start == shim.start)?;
         self.children.clear();
         let _ = files.children(stat.threads, &mut self.children);
-        self.enqueue();
+        self.follow(shim.pid);
         Some(stat)
+    }
+
+    /// Takes up the children of a supervisor.
+    fn follow(&mut self, pid: i32) {
+        self.ours.insert(pid);
+        self.seen.insert(pid);
+        self.enqueue();
     }
 
     fn main(&mut self, main: Incarnation) {
