@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 /// The id of this boot, another one after each start of the machine (random(4)).
 ///
@@ -35,4 +36,15 @@ pub fn this_user() -> String {
         (fields.nth(1)? == uid).then(|| name.to_owned())
     });
     name.unwrap_or(uid)
+}
+
+/// Types of network file systems (statfs(2), linux/magic.h): NFS, SMB, SMB2, CIFS, AFS, Ceph,
+/// Lustre, 9p.
+const NETWORK: [i64; 8] =
+    [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42, 0x5346_414f, 0x00c3_6400, 0x0bd0_0bd0, 0x0102_1997];
+
+/// Whether a folder lies on a network file system, where locks and pipes are not to be trusted.
+pub fn is_on_network(folder: &Path) -> bool {
+    nix::sys::statfs::statfs(folder)
+        .is_ok_and(|fs| NETWORK.contains(&(fs.filesystem_type().0 & 0xffff_ffff)))
 }

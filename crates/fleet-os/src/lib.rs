@@ -30,7 +30,7 @@ mod tree;
 mod usage;
 mod wait;
 
-pub use boot::{boot_id, host_name, monotonic_nanos, this_user};
+pub use boot::{boot_id, host_name, is_on_network, monotonic_nanos, this_user};
 pub use clock::{boot_clock, page_bytes, ticks_per_second};
 pub use fifo::{open_fifo, output_end, resize_pipe, waiting};
 pub use files::{ProcessFiles, Reader, has_gone};

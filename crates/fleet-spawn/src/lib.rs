@@ -11,6 +11,7 @@
 mod args;
 mod claim;
 mod ports;
+mod surroundings;
 mod wait;
 mod wanted;
 
@@ -33,6 +34,7 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     let home = args.home.locate()?;
     let spec = wanted::spec(&args, Id::near("new"))?;
     home.create()?;
+    surroundings::warn_once(&home);
     if fleet_registry::is_large(&home) {
         compact(&home);
     }
