@@ -3,7 +3,7 @@
 use std::io;
 
 use fleet_core::{Id, Incarnation, Observed, ProcessRecord, State};
-use fleet_os::{Proc, boot_id, living, marked};
+use fleet_os::{Proc, boot_id, living, marked, unsupervised};
 use fleet_registry::{Entry, Home, RegistryError, read_record, replay};
 
 use crate::supervisor::holds_lock;
@@ -137,14 +137,9 @@ fn lives(record: &ProcessRecord) -> bool {
 /// Whether its command was executed, although its supervisors died before they wrote its pid down:
 /// then it is known by the marks in its environment.
 fn lives_unrecorded(home: &Home, record: &ProcessRecord) -> bool {
-    let marks = [
-        format!("FLEET_HOME={}", home.path().display()),
-        format!("FLEET_ID={}", record.id),
-        format!("FLEET_RUN={}", record.run),
-    ];
-    record.state == State::Starting
-        && record.pid.is_none()
-        && !marked(&Proc::default(), &marks).is_empty()
+    let proc = Proc::default();
+    let found = || unsupervised(&proc, marked(&proc, &home.marks(&record.key())));
+    record.state == State::Starting && record.pid.is_none() && !found().is_empty()
 }
 
 /// Whether a run of this id lives or is about to, by its newest folder alone: quick, however long

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::id::Id;
+use crate::id::{Id, RunKey};
 use crate::label::Labels;
 use crate::signal::Signal;
 use crate::time::Timestamp;
@@ -55,6 +55,13 @@ pub struct Spec {
     pub small_pipes: bool,
     /// When it was asked for.
     pub spawned_at: Timestamp,
+}
+
+impl Spec {
+    /// The key of its history.
+    pub fn key(&self) -> RunKey {
+        RunKey { id: self.id.clone(), run: self.run }
+    }
 }
 
 /// Whether a process is started again when it ends.

@@ -108,6 +108,16 @@ impl Home {
         self.run(&key.id, key.run)
     }
 
+    /// What the environment of every process of a run holds, unless it took it away: how a tree is
+    /// found that is nobody's child any more.
+    pub fn marks(&self, run: &RunKey) -> [String; 3] {
+        [
+            format!("FLEET_HOME={}", self.0.display()),
+            format!("FLEET_ID={}", run.id),
+            format!("FLEET_RUN={}", run.run),
+        ]
+    }
+
     /// The numbers of the runs of a process that have a folder, oldest first.
     pub fn runs(&self, id: &Id) -> Vec<u32> {
         let Ok(entries) = fs::read_dir(self.process(id)) else { return Vec::new() };

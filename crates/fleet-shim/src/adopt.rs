@@ -4,7 +4,7 @@ use std::io;
 
 use fleet_core::State;
 use fleet_logfile::LogFile;
-use fleet_os::{Proc, boot_clock, marked, monotonic_nanos, ticks_per_second};
+use fleet_os::{Proc, boot_clock, marked, monotonic_nanos, ticks_per_second, unsupervised};
 use fleet_registry::read_record;
 
 use crate::board::{Phase, Totals, Word};
@@ -45,12 +45,8 @@ pub(crate) fn put_on_board(post: &mut Post) -> io::Result<()> {
 
 /// A main process that was started in the very moment when its supervisors died.
 fn unrecorded_main(post: &Post) -> Option<i32> {
-    let marks = [
-        format!("FLEET_HOME={}", post.home.path().display()),
-        format!("FLEET_ID={}", post.spec.id),
-        format!("FLEET_RUN={}", post.spec.run),
-    ];
-    marked(&post.proc, &marks).into_iter().min()
+    let found = marked(&post.proc, &post.home.marks(&post.spec.key()));
+    unsupervised(&post.proc, found).into_iter().min()
 }
 
 /// When a process started, on the monotonic clock as far as the machine did not sleep; now if it

@@ -24,7 +24,9 @@ mod post;
 mod publish;
 mod stop;
 mod supervise;
+mod take_up;
 mod tree;
+mod wake;
 
 use std::env;
 use std::fs::File;

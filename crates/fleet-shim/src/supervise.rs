@@ -1,15 +1,13 @@
 //! The shim's loop: one thread around poll(2), asleep until something happens.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
 
-use fleet_core::{Happening, Health, Outcome, ProcessRecord, Shim as ShimRecord, State};
+use fleet_core::{Happening, Health, Outcome, ProcessRecord, State};
 use fleet_logfile::Stream;
-use fleet_os::{PidFd, Signals, host_name, incarnation, look, monotonic_nanos};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use fleet_os::{PidFd, Signals, look, monotonic_nanos};
 use serde_json::json;
 
 use crate::board::{Phase, Why, Word};
@@ -17,6 +15,7 @@ use crate::keeper;
 use crate::notify::{self, Said};
 use crate::output::{Capture, dropped_words};
 use crate::post::Post;
+use crate::take_up::known_record;
 
 pub(crate) const MILLI: u64 = 1_000_000;
 pub(crate) const SECOND: u64 = 1000 * MILLI;
@@ -24,7 +23,7 @@ pub(crate) const SECOND: u64 = 1000 * MILLI;
 /// An open line goes into the log after this time.
 const OPEN_LINE: u64 = SECOND;
 /// Buffers are given back after this time without output.
-const REST: u64 = 20 * MILLI;
+pub(crate) const REST: u64 = 20 * MILLI;
 /// A status is published at most this often.
 const STATUS: u64 = 10 * SECOND;
 /// How long init, or whoever reaps, may take until the kernel tells how a process ended.
@@ -52,22 +51,22 @@ pub(crate) struct Shim<'a> {
     pub(crate) registry_at: Option<u64>,
     /// Lines for the events file, not written yet.
     pub(crate) events: Vec<u8>,
-    keeper: Option<PidFd>,
-    signals: Signals,
+    pub(crate) keeper: Option<PidFd>,
+    pub(crate) signals: Signals,
     report: Option<File>,
-    flush_at: [Option<u64>; 2],
-    rest_at: Option<u64>,
-    status_at: Option<u64>,
+    pub(crate) flush_at: [Option<u64>; 2],
+    pub(crate) rest_at: Option<u64>,
+    pub(crate) status_at: Option<u64>,
     /// Until when the kernel is asked how the main process ended.
-    outcome_until: Option<u64>,
+    pub(crate) outcome_until: Option<u64>,
     small_reads: u32,
     drop_said: bool,
     /// Whether this is the first shim after keeper and shim had both died.
-    adopts: bool,
-    leaving: bool,
+    pub(crate) adopts: bool,
+    pub(crate) leaving: bool,
 }
 
-const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
+pub(crate) const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 
 /// Looks after the run until it is over or the keeper dies.
 ///
@@ -111,112 +110,7 @@ pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Resul
     Ok(Leave::Over)
 }
 
-/// The newest record of the run, or its first one.
-fn known_record(post: &Post) -> ProcessRecord {
-    fleet_registry::read_record(&post.dir)
-        .unwrap_or_else(|_| ProcessRecord::starting(&post.spec, post.boot.clone(), host_name()))
-}
-
 impl Shim<'_> {
-    /// Goes on where the board says that the run is.
-    fn take_up(&mut self) {
-        let me = incarnation(std::process::id() as i32).ok();
-        self.record.shim = me.map(|who| ShimRecord { who, keeper: Some(self.post.keeper) });
-        if self.record.state.has_ended() {
-            return self.leave();
-        }
-        let replaces = self.post.board.get(Word::Replaced) > 0;
-        match self.post.board.phase() {
-            Phase::Ready => {
-                self.event("spawned", "its supervisor starts it", json!({}));
-                return self.start_attempt();
-            }
-            Phase::Launching => self.settle_launch(),
-            phase => self.catch_up(phase),
-        }
-        if self.leaving {
-            return;
-        }
-        self.look_for_parent();
-        for stream in STREAMS {
-            self.watch_open_line(stream);
-        }
-        self.rest_at = Some(monotonic_nanos() + REST);
-        self.publish();
-        if self.adopts {
-            self.event("adopted", "keeper and shim had died; a new shim took over", json!({}));
-        } else if replaces {
-            self.event("shim_replaced", "the shim had died; a new one goes on", json!({}));
-        }
-    }
-
-    /// The predecessor may have died after it had told the board where the run is and before it
-    /// told the record, or in the middle of beginning the next attempt.
-    fn catch_up(&mut self, phase: Phase) {
-        let board = &self.post.board;
-        let unrecorded = self.record.state == State::Starting;
-        let has_child = board.get(Word::ChildPid) != 0;
-        match phase {
-            Phase::Alive if unrecorded && has_child => self.runs(),
-            Phase::MainGone if unrecorded && board.report().failure().is_some() => {
-                self.launched(Ok(()));
-            }
-            Phase::Alive | Phase::MainGone | Phase::Pausing if unrecorded => self.start_attempt(),
-            Phase::Alive => self.main = self.hold_main(),
-            Phase::Pausing => {
-                if board.get(Word::RetryAt) == 0 {
-                    board.set(Word::RetryAt, monotonic_nanos());
-                }
-                if self.record.state != State::Backoff {
-                    self.happened(Happening::DiedWillRetry);
-                    self.record.set_main(None);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The main process that a predecessor started, if it is still the same one.
-    fn hold_main(&self) -> Option<PidFd> {
-        match self.record.main() {
-            Some(main) => PidFd::of(main).ok().flatten(),
-            None => PidFd::open(self.post.board.get(Word::ChildPid) as i32).ok(),
-        }
-    }
-
-    /// When a keeper dies soon after a shim, the main process that had become the keeper's child is
-    /// nobody's here any more: its tree and its end must then be found as a stranger's are.
-    fn look_for_parent(&self) {
-        let main = self.post.board.get(Word::ChildPid) as i32;
-        let ours = [std::process::id() as i32, self.post.keeper];
-        if self.main.is_some()
-            && self.post.proc.stat(main).is_ok_and(|stat| !ours.contains(&stat.ppid))
-        {
-            self.post.board.set(Word::Stranger, 1);
-        }
-    }
-
-    /// The predecessor died between fork and exec: waits until the child is either gone on to the
-    /// command or gone. It takes microseconds; without a child, the start is made again.
-    fn settle_launch(&mut self) {
-        for _ in 0..2000 {
-            let pid = self.post.board.get(Word::ChildPid) as i32;
-            let failed = self.post.board.report().failure().is_some();
-            let told = self.post.board.outcome().is_some();
-            // Until it is another program, it has the name of the shim that it was forked from.
-            let name = fs::read(self.post.proc.path(pid, "comm"));
-            let executed = name.is_ok_and(|name| name != b"fleet-shim\n");
-            if pid != 0 && (failed || told || executed) {
-                return self.launched(Ok(()));
-            }
-            if pid == 0 && self.members().is_empty() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        self.start_attempt();
-    }
-
     /// Waits for the next thing to happen and deals with it.
     fn turn(&mut self) {
         let ready = self.wait();
@@ -245,105 +139,6 @@ impl Shim<'_> {
         }
     }
 
-    fn wait(&self) -> Ready {
-        let post = &self.post;
-        // Once it has ended, its descriptor would be ready for ever.
-        let main = self.main.as_ref().filter(|_| self.outcome_until.is_none());
-        let watched = [
-            Some(post.stdout.as_fd()),
-            Some(post.stderr.as_fd()),
-            Some(post.bell.as_fd()),
-            self.keeper.as_ref().map(AsFd::as_fd),
-            post.notify.as_ref().map(AsFd::as_fd),
-            Some(self.signals.as_fd()),
-            main.map(AsFd::as_fd),
-        ];
-        let mut fds: Vec<PollFd<'_>> =
-            watched.iter().flatten().map(|&fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        let _ = poll(&mut fds, self.timeout());
-        let mut answers = fds.iter().map(|fd| fd.any().unwrap_or(true));
-        let ready = watched.map(|fd| fd.is_some() && answers.next().unwrap_or(false));
-        let [stdout, stderr, bell, keeper, notify, signals, main] = ready;
-        let news = bell || signals || main || !(stdout || stderr);
-        Ready { output: [stdout, stderr], bell, keeper, notify, news }
-    }
-
-    /// Until the next timer, or without end.
-    fn timeout(&self) -> PollTimeout {
-        let now = monotonic_nanos();
-        let next = self.due_times().into_iter().flatten().min();
-        match next {
-            None => PollTimeout::NONE,
-            Some(at) => {
-                let ms = at.saturating_sub(now).div_ceil(MILLI).min(1 << 30);
-                PollTimeout::try_from(ms as i32).unwrap_or(PollTimeout::MAX)
-            }
-        }
-    }
-
-    fn due_times(&self) -> [Option<u64>; 9] {
-        let word = |word| Some(self.post.board.get(word)).filter(|&at| at > 0);
-        // Nobody tells of the end of strangers: look again soon.
-        let strangers = self.post.board.get(Word::Stranger) != 0;
-        let waits = match self.post.board.phase() {
-            Phase::Alive => self.outcome_until.map(|_| 5 * MILLI),
-            Phase::MainGone if strangers => Some(100 * MILLI),
-            _ => None,
-        };
-        let soon = waits.map(|pause| monotonic_nanos() + pause);
-        [
-            self.flush_at[0],
-            self.flush_at[1],
-            self.rest_at,
-            self.registry_at,
-            self.status_at,
-            soon,
-            word(Word::StopDue),
-            word(Word::RetryAt),
-            self.runtime_limit(),
-        ]
-    }
-
-    fn runtime_limit(&self) -> Option<u64> {
-        let limit = self.post.spec.max_runtime_seconds?;
-        let counts = self.post.board.phase() == Phase::Alive && self.post.board.why() == Why::Not;
-        counts.then(|| self.post.board.get(Word::StartedAt) + (limit * SECOND as f64) as u64)
-    }
-
-    fn timers(&mut self) {
-        let now = monotonic_nanos();
-        let due = |at: Option<u64>| at.is_some_and(|at| at <= now);
-        for (at, stream) in STREAMS.into_iter().enumerate() {
-            if due(self.flush_at[at]) {
-                self.capture.flush(self.post, stream);
-                self.flush_at[at] = None;
-            }
-        }
-        if due(self.rest_at) {
-            self.capture.rest(self.post);
-            self.rest_at = None;
-        }
-        if due(self.registry_at) {
-            self.append_to_registry(Duration::from_millis(2));
-        }
-        if due(self.status_at) {
-            self.status_at = None;
-            self.publish();
-        }
-        if due(self.runtime_limit()) {
-            self.begin_stop(Why::TimedOut, None, None, None);
-        }
-        let word = |word| Some(self.post.board.get(word)).filter(|&at| at > 0);
-        let (stop, retry) = (word(Word::StopDue), word(Word::RetryAt));
-        if due(stop) {
-            self.kill_due();
-        }
-        if due(retry) {
-            self.post.board.set(Word::RetryAt, 0);
-            self.start_again();
-        }
-    }
-
     fn output(&mut self, stream: Stream) {
         let length = self.capture.take(self.post, stream);
         if length == 0 {
@@ -358,7 +153,7 @@ impl Shim<'_> {
         }
     }
 
-    fn watch_open_line(&mut self, stream: Stream) {
+    pub(crate) fn watch_open_line(&mut self, stream: Stream) {
         let open = self.post.board.open_line(stream).0.length > 0;
         let at = &mut self.flush_at[stream as usize];
         *at = open.then(|| at.unwrap_or_else(|| monotonic_nanos() + OPEN_LINE));
@@ -501,15 +296,6 @@ impl Shim<'_> {
         self.post.clear();
         self.leaving = true;
     }
-}
-
-struct Ready {
-    output: [bool; 2],
-    bell: bool,
-    keeper: bool,
-    notify: bool,
-    /// Something besides output: under a flood of that, the rest need not be asked each time.
-    news: bool,
 }
 
 /// The signals that mean something to a shim.

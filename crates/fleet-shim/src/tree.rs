@@ -27,7 +27,7 @@ impl Shim<'_> {
 
     fn strangers(&self) -> Vec<i32> {
         let main = self.post.board.get(Word::ChildPid) as i32;
-        let mut found = marked(&self.post.proc, &self.marks());
+        let mut found = marked(&self.post.proc, &self.post.home.marks(&self.record.key()));
         if self.main.as_ref().is_some_and(|main| !main.has_exited()) {
             found.push(main);
         }
@@ -36,15 +36,6 @@ impl Shim<'_> {
         found.extend(below);
         found.retain(|&pid| pid != std::process::id() as i32 && pid != self.post.keeper);
         found
-    }
-
-    /// What the environment of every process of this run holds, unless it took it away.
-    fn marks(&self) -> [String; 3] {
-        [
-            format!("FLEET_HOME={}", self.post.home.path().display()),
-            format!("FLEET_ID={}", self.record.id),
-            format!("FLEET_RUN={}", self.record.run),
-        ]
     }
 
     /// A zombie is dead, whoever is to reap it.

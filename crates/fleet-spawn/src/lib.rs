@@ -45,7 +45,7 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
             wait::until(&home, &RunKey { id, run }, args.wait, args.wait_timeout)
         }
         Claim::New(spec, lock) => {
-            let run = RunKey { id: spec.id.clone(), run: spec.run };
+            let run = spec.key();
             let nursery = nursery.context("cannot make a supervisor")?;
             nursery.order(&home, &run, &lock).context("the supervisor was killed")?;
             drop(lock);

@@ -74,14 +74,9 @@ impl Tree<'_> {
     fn members(&self) -> BTreeSet<i32> {
         let proc = Proc::default();
         let record = self.record;
-        let marks = [
-            format!("FLEET_HOME={}", self.home.path().display()),
-            format!("FLEET_ID={}", record.id),
-            format!("FLEET_RUN={}", record.run),
-        ];
         let living = self.main.as_ref().is_some_and(|main| !main.has_exited());
         let mut found: BTreeSet<i32> = record.pid.filter(|_| living).into_iter().collect();
-        found.extend(marked(&proc, &marks));
+        found.extend(marked(&proc, &self.home.marks(&record.key())));
         let below: Vec<i32> = found.iter().flat_map(|&pid| descendants(&proc, pid)).collect();
         found.extend(below);
         let mut found: BTreeSet<i32> =
