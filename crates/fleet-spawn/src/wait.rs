@@ -70,12 +70,12 @@ fn watch(
     let mut nap = Duration::from_millis(1);
     loop {
         let supervised = holds_lock(&dir);
-        if let Some(record) = read_record(&dir).ok().filter(&wanted) {
+        let record = read_record(&dir).ok();
+        let never_began = record.as_ref().is_none_or(|record| record.state == State::Starting);
+        if let Some(record) = record.filter(&wanted) {
             return Some(record);
         }
-        if timeout.is_some_and(|limit| since.elapsed() >= limit)
-            || !supervised && !dir.path().exists()
-        {
+        if timeout.is_some_and(|limit| since.elapsed() >= limit) || !supervised && never_began {
             return None;
         }
         thread::sleep(nap);
