@@ -209,7 +209,7 @@ impl Shim<'_> {
         board.set(Word::DeathsInARow, row + 1);
         let jitter = (Timestamp::now().nanos() % 1000) as f64 / 1000.0;
         let pause = backoff.pause(row as u32 + 1, jitter);
-        board.set(Word::RetryAt, now + pause.as_nanos() as u64);
+        board.set(Word::RetryAt, now.saturating_add(pause.as_nanos() as u64));
         board.set_phase(Phase::Pausing);
         self.pause(end, pause);
     }
