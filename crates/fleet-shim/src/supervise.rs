@@ -138,6 +138,10 @@ impl Shim<'_> {
             return;
         }
         self.look_for_parent();
+        if self.adopts && self.record.state == State::Stopping {
+            // When the grace began is not known any more, nor whether the signal was sent.
+            self.begin_stop(Why::Asked, None, None, None);
+        }
         for stream in STREAMS {
             self.watch_open_line(stream);
         }
