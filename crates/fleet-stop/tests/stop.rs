@@ -93,8 +93,8 @@ fn the_signal_can_be_chosen_at_spawn_and_at_stop() {
 fn what_was_suspended_is_stopped_all_the_same() {
     let fleet = TestFleet::new();
     fleet.spawn("web", "kill -STOP $$; exec sleep 600");
-    fleet.until("web", |record| record.state == State::Paused);
-    assert_eq!(fleet.ps("web")["state"], "paused");
+    // The registry, which fleet-ps reads, hears of it a moment after the run's own record.
+    until("it is paused", || fleet.ps("web")["state"] == "paused");
     let record = stop(&fleet, &["web"]).succeeds().record();
     assert_eq!(
         (&record["state"], &record["exit"]["signal"]),
