@@ -8,22 +8,29 @@ pub enum BadUnit {
     /// Not a duration.
     #[error("{0:?} is no duration; write 90s, 5m, 2h, 30d or 1h30m")]
     Duration(String),
+    /// A duration that cannot be counted.
+    #[error("{0:?} is longer than 100 years; leave the option out where there is to be no limit")]
+    TooLong(String),
     /// Not a size.
     #[error("{0:?} is no size in bytes; write 4096, 512K, 10M or 2GiB")]
     Size(String),
 }
 
+/// Times are counted in nanoseconds of 64 bits, with others added to them; nobody waits this long.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 86400);
+
 /// Reads `500ms`, `90s`, `5m`, `2h`, `30d`, `1h30m`; a bare number means seconds.
 ///
 /// # Errors
-/// The text is something else, or too long a time to count.
+/// The text is something else, or longer than a hundred years.
 pub fn parse_duration(text: &str) -> Result<Duration, BadUnit> {
     let bad = || BadUnit::Duration(text.to_owned());
     let trimmed = text.trim();
-    if let Ok(seconds) = trimmed.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|_| bad());
-    }
-    humantime::parse_duration(trimmed).map_err(|_| bad())
+    let duration = match trimmed.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| bad())?,
+        Err(_) => humantime::parse_duration(trimmed).map_err(|_| bad())?,
+    };
+    if duration > LONGEST { Err(BadUnit::TooLong(text.to_owned())) } else { Ok(duration) }
 }
 
 /// Reads `4096`, `512K`, `10M`, `1.5G`, `2GiB`, `1GB` as bytes.
@@ -105,6 +112,10 @@ mod tests {
         }
         for text in ["", "-1", "5 apples", "1e400", "nan", "s"] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+        assert!(parse_duration("100years").is_ok());
+        for text in ["101years", "99999999999d", "1e18"] {
+            assert_eq!(parse_duration(text), Err(BadUnit::TooLong(text.to_owned())));
         }
     }
 

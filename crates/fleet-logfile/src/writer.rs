@@ -47,6 +47,18 @@ impl LogFile {
         Ok((meta.ino(), meta.size()))
     }
 
+    /// Makes the log anew if somebody removed it: what is appended to a file without a name is
+    /// read by nobody and fills the disk all the same.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn make_anew_if_removed(&mut self) -> io::Result<()> {
+        if self.file.metadata()?.nlink() == 0 {
+            self.file = LogFile::open(&self.folder, self.limits)?.file;
+        }
+        Ok(())
+    }
+
     /// Ends a line that a writer left torn, so that the next one does not join it.
     ///
     /// # Errors

@@ -37,6 +37,7 @@ pub(crate) fn put_on_board(post: &mut Post) -> io::Result<()> {
             board.set(Word::ChildPid, main.unwrap_or(0) as u64);
             board.set(Word::StartedAt, started_at(&post.proc, main));
             board.set(Word::OomKills, u64::MAX);
+            board.set(Word::OomKillsHere, u64::MAX);
             board.set_phase(Phase::Alive);
         }
     }

@@ -77,6 +77,8 @@ pub(crate) enum Word {
     DeathsInARow,
     Deaths,
     OomKills,
+    /// One more than the kills of this cgroup; zero where no cgroup counts them.
+    OomKillsHere,
     Leftovers,
     /// Whether the main process is nobody's child here: adopted after keeper and shim had died.
     Stranger,

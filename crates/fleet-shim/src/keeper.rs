@@ -2,12 +2,20 @@
 
 use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleet_os::{Change, fork, look, take};
 
 use crate::board::{Board, Word};
 use crate::post::Post;
+
+/// A shim that dies sooner than this did nothing of use.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
+/// So many short lives in a row are no accident: whatever ends them, no memory or a mistake of
+/// ours, must not cost a processor for the months that the process runs.
+const SHORT_LIVES: u32 = 20;
+/// Then each successor waits so long; the kernel's pipes hold what is printed meanwhile.
+const REST: Duration = Duration::from_millis(200);
 
 /// How a keeper's watch ends.
 pub(crate) enum Watch {
@@ -21,6 +29,8 @@ pub(crate) enum Watch {
 /// (PR_SET_CHILD_SUBREAPER, prctl(2)), so that their true exit status comes here, and a new shim
 /// is forked at once; it goes on from the board.
 pub(crate) fn keep_watch(post: &Post, mut shim: i32) -> Watch {
+    let mut born = Instant::now();
+    let mut short_lives = 0;
     loop {
         let change = match look(true) {
             Ok(Some(change)) => change,
@@ -32,6 +42,11 @@ pub(crate) fn keep_watch(post: &Post, mut shim: i32) -> Watch {
             if post.board.get(Word::Over) != 0 {
                 return Watch::Over;
             }
+            short_lives = if born.elapsed() < SHORT_LIFE { short_lives + 1 } else { 0 };
+            if short_lives >= SHORT_LIVES {
+                thread::sleep(REST);
+            }
+            born = Instant::now();
             match fork_at_last() {
                 Some(pid) => shim = pid,
                 None => return Watch::Replaced,

@@ -97,6 +97,7 @@ impl Shim<'_> {
         let pid = self.post.board.get(Word::ChildPid) as i32;
         self.post.board.set_phase(Phase::Alive);
         self.post.board.set(Word::OomKills, oom::kills());
+        self.post.board.set(Word::OomKillsHere, oom::kills_here().map_or(0, |kills| kills + 1));
         // A process that ended already is a zombie until it is reaped, so this cannot miss; the
         // keeper may have reaped one whose shim died, and then the pid may be a stranger's.
         let reaped = self.post.board.outcome().is_some();
@@ -212,7 +213,7 @@ impl Shim<'_> {
         board.set(Word::DeathsInARow, row + 1);
         let jitter = (Timestamp::now().nanos() % 1000) as f64 / 1000.0;
         let pause = backoff.pause(row as u32 + 1, jitter);
-        board.set(Word::RetryAt, now + pause.as_nanos() as u64);
+        board.set(Word::RetryAt, now.saturating_add(pause.as_nanos() as u64));
         board.set_phase(Phase::Pausing);
         self.pause(end, pause);
     }
@@ -284,7 +285,14 @@ impl Shim<'_> {
         let ran = monotonic_nanos().saturating_sub(board.get(Word::StartedAt));
         let largest = Some(board.get(Word::MainMaxResident)).filter(|&b| b > 0);
         let killed = matches!(outcome, Outcome::Signal { signal: 9, .. }) && why == Why::Not;
-        let oom = (killed && oom::kills() > board.get(Word::OomKills)).then(oom::scope);
+        let short = oom::kills() > board.get(Word::OomKills);
+        let here = short && board.get(Word::OomKillsHere) > 0;
+        let here = here.then(oom::kills_here).flatten();
+        // The kernel counts for all of the machine; where the cgroup counts too, a kill elsewhere
+        // is told from one that may have been ours.
+        let ours = here.is_none_or(|kills| kills >= board.get(Word::OomKillsHere));
+        let scope = if here.is_some() { "cgroup" } else { "host" };
+        let oom = (killed && short && ours).then_some(scope);
         let after = duration_text(Duration::from_nanos(ran));
         let words = outcome.words();
         let (cause, reason) = match (why, outcome) {
@@ -298,6 +306,12 @@ impl Shim<'_> {
             (_, Outcome::Unknown) => (Cause::Unknown, words),
             (_, Outcome::Signal { .. }) => (Cause::Signalled, format!("{words} after {after}")),
             (_, Outcome::Code(_)) => (Cause::Exited, format!("{words} after {after}")),
+        };
+        // Python's workers, say: the main process saw one of them die, and gave up.
+        let member = here.is_some() && ours && why == Why::Not && outcome != Outcome::Code(0);
+        let reason = match member && oom.is_none() {
+            true => reason + "; the kernel killed a process of its cgroup for memory meanwhile",
+            false => reason,
         };
         let mut end = End::new(cause, reason).with_outcome(outcome);
         end.by = self.record.stop.as_ref().map(|s| s.by.clone());

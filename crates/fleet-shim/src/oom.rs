@@ -9,15 +9,15 @@ pub(crate) fn kills() -> u64 {
     field(&text, "oom_kill").unwrap_or(0)
 }
 
-/// Who ran out: `cgroup` when the cgroup of this process has counted such kills (cgroup v2
-/// `memory.events`, v1 `memory.oom_control`), else `host`.
-pub(crate) fn scope() -> &'static str {
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let counted = groups.lines().filter_map(events_file).any(|path| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        field(&text, "oom_kill").is_some_and(|kills| kills > 0)
-    });
-    if counted { "cgroup" } else { "host" }
+/// How often it killed for memory in the cgroup of this process, whoever's limit was reached
+/// (`oom_kill` in cgroup v2 `memory.events`, v1 `memory.oom_control`); nothing where no cgroup
+/// counts.
+pub(crate) fn kills_here() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    groups
+        .lines()
+        .filter_map(events_file)
+        .find_map(|path| field(&fs::read_to_string(path).ok()?, "oom_kill"))
 }
 
 /// The file with the count, for one line of proc_pid_cgroup(5): `4:memory:/a` or `0::/a`.

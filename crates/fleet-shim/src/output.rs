@@ -96,6 +96,7 @@ impl Capture {
             Some(log) => log,
             empty => empty.insert(LogFile::open(&post.dir.log(), post.spec.log)?),
         };
+        log.make_anew_if_removed()?;
         let (inode, size) = log.position()?;
         if log.rotate_if_full(size)? { log.position() } else { Ok((inode, size)) }
     }

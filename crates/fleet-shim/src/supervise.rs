@@ -139,6 +139,108 @@ impl Shim<'_> {
         }
     }
 
+<<<<<<< HEAD
+=======
+    fn wait(&self) -> Ready {
+        let post = &self.post;
+        // Once it has ended, its descriptor would be ready for ever.
+        let main = self.main.as_ref().filter(|_| self.outcome_until.is_none());
+        let watched = [
+            Some(post.stdout.as_fd()),
+            Some(post.stderr.as_fd()),
+            Some(post.bell.as_fd()),
+            self.keeper.as_ref().map(AsFd::as_fd),
+            post.notify.as_ref().map(AsFd::as_fd),
+            Some(self.signals.as_fd()),
+            main.map(AsFd::as_fd),
+        ];
+        let mut fds: Vec<PollFd<'_>> =
+            watched.iter().flatten().map(|&fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let _ = poll(&mut fds, self.timeout());
+        let mut answers = fds.iter().map(|fd| fd.any().unwrap_or(true));
+        let ready = watched.map(|fd| fd.is_some() && answers.next().unwrap_or(false));
+        let [stdout, stderr, bell, keeper, notify, ..] = ready;
+        Ready { output: [stdout, stderr], bell, keeper, notify }
+    }
+
+    /// Until the next timer, or without end.
+    fn timeout(&self) -> PollTimeout {
+        let now = monotonic_nanos();
+        let next = self.due_times().into_iter().flatten().min();
+        match next {
+            None => PollTimeout::NONE,
+            Some(at) => {
+                let ms = at.saturating_sub(now).div_ceil(MILLI).min(1 << 30);
+                PollTimeout::try_from(ms as i32).unwrap_or(PollTimeout::MAX)
+            }
+        }
+    }
+
+    fn due_times(&self) -> [Option<u64>; 9] {
+        let word = |word| Some(self.post.board.get(word)).filter(|&at| at > 0);
+        // Nobody tells of the end of strangers: look again soon.
+        let strangers = self.post.board.get(Word::Stranger) != 0;
+        let waits = match self.post.board.phase() {
+            Phase::Alive => self.outcome_until.map(|_| 5 * MILLI),
+            Phase::MainGone if strangers => Some(100 * MILLI),
+            _ => None,
+        };
+        let soon = waits.map(|pause| monotonic_nanos() + pause);
+        [
+            self.flush_at[0],
+            self.flush_at[1],
+            self.rest_at,
+            self.registry_at,
+            self.status_at,
+            soon,
+            word(Word::StopDue),
+            word(Word::RetryAt),
+            self.runtime_limit(),
+        ]
+    }
+
+    fn runtime_limit(&self) -> Option<u64> {
+        let limit = self.post.spec.max_runtime_seconds?;
+        let counts = self.post.board.phase() == Phase::Alive && self.post.board.why() == Why::Not;
+        let limit = (limit * SECOND as f64) as u64;
+        counts.then(|| self.post.board.get(Word::StartedAt).saturating_add(limit))
+    }
+
+    fn timers(&mut self) {
+        let now = monotonic_nanos();
+        let due = |at: Option<u64>| at.is_some_and(|at| at <= now);
+        for (at, stream) in STREAMS.into_iter().enumerate() {
+            if due(self.flush_at[at]) {
+                self.capture.flush(self.post, stream);
+                self.flush_at[at] = None;
+            }
+        }
+        if due(self.rest_at) {
+            self.capture.rest(self.post);
+            self.rest_at = None;
+        }
+        if due(self.registry_at) {
+            self.append_to_registry(Duration::from_millis(2));
+        }
+        if due(self.status_at) {
+            self.status_at = None;
+            self.publish();
+        }
+        if due(self.runtime_limit()) {
+            self.begin_stop(Why::TimedOut, None, None, None);
+        }
+        let word = |word| Some(self.post.board.get(word)).filter(|&at| at > 0);
+        let (stop, retry) = (word(Word::StopDue), word(Word::RetryAt));
+        if due(stop) {
+            self.kill_due();
+        }
+        if due(retry) {
+            self.post.board.set(Word::RetryAt, 0);
+            self.start_again();
+        }
+    }
+
+>>>>>>> review
     fn output(&mut self, stream: Stream) {
         let length = self.capture.take(self.post, stream);
         if length == 0 {

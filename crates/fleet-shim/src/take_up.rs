@@ -8,7 +8,7 @@ use fleet_core::{Happening, ProcessRecord, Shim as ShimRecord, State};
 use fleet_os::{PidFd, host_name, incarnation, monotonic_nanos};
 use serde_json::json;
 
-use crate::board::{Phase, Word};
+use crate::board::{Phase, Why, Word};
 use crate::post::Post;
 use crate::supervise::{REST, STREAMS, Shim};
 
@@ -39,6 +39,10 @@ impl Shim<'_> {
             return;
         }
         self.look_for_parent();
+        if self.adopts && self.record.state == State::Stopping {
+            // When the grace began is not known any more, nor whether the signal was sent.
+            self.begin_stop(Why::Asked, None, None, None);
+        }
         for stream in STREAMS {
             self.watch_open_line(stream);
         }

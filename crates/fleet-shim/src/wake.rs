@@ -81,7 +81,8 @@ impl Shim<'_> {
     fn runtime_limit(&self) -> Option<u64> {
         let limit = self.post.spec.max_runtime_seconds?;
         let counts = self.post.board.phase() == Phase::Alive && self.post.board.why() == Why::Not;
-        counts.then(|| self.post.board.get(Word::StartedAt) + (limit * SECOND as f64) as u64)
+        let limit = (limit * SECOND as f64) as u64;
+        counts.then(|| self.post.board.get(Word::StartedAt).saturating_add(limit))
     }
 
     pub(crate) fn timers(&mut self) {

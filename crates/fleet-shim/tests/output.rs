@@ -142,3 +142,17 @@ fn the_last_lines_of_stderr_are_in_the_end() {
     let tail = fleet.until_ended("job").exit.unwrap().stderr_tail;
     assert_eq!((tail.len(), tail.last().unwrap().as_str()), (40, "line 100"));
 }
+
+#[test]
+fn a_log_that_somebody_removed_is_made_anew() {
+    let fleet = TestFleet::new();
+    let go = fleet.file("go");
+    let script =
+        format!("echo before; until [ -e {} ]; do sleep 0.02; done; echo after", go.display());
+    fleet.spawn("job", &script);
+    fleet.until_log("job", |log| log.text() == "before\n");
+    std::fs::remove_dir_all(fleet.run_dir("job").join("log")).unwrap();
+    std::fs::write(go, "").unwrap();
+    assert_eq!(fleet.until_ended("job").state, State::Completed);
+    assert_eq!(fleet.log("job").text(), "after\n");
+}

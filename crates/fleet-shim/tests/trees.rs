@@ -104,3 +104,57 @@ fn a_signal_that_ends_it_is_named() {
         assert!(exit.reason.contains("was ended by"), "{}", exit.reason);
     }
 }
+
+/// A memory cgroup (v1) with a limit, where this machine lets us make one.
+struct Limited(std::path::PathBuf);
+
+impl Limited {
+    fn new(name: &str) -> Option<Limited> {
+        let path = format!("/sys/fs/cgroup/memory/fleet-test-{name}-{}", std::process::id());
+        std::fs::create_dir(&path).ok()?;
+        let limited = Limited(path.into());
+        std::fs::write(limited.0.join("memory.limit_in_bytes"), "40M").ok()?;
+        Some(limited)
+    }
+
+    /// Spawns in it.
+    fn spawn(&self, fleet: &TestFleet, name: &str, script: &str) {
+        let procs = self.0.join("cgroup.procs");
+        let spawn = format!(
+            "echo $$ > '{}'; exec fleet-spawn --name {name} -- sh -c '{script}'",
+            procs.display()
+        );
+        fleet.shell(&spawn).succeeds();
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        let gone = || std::fs::remove_dir(&self.0).is_ok();
+        let _ = (0..200).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            gone()
+        });
+    }
+}
+
+const EATS: &str = "head -c 200000000 /dev/zero | tail > /dev/null";
+
+#[test]
+fn who_was_killed_for_memory_is_known_and_a_bystander_is_not_taken_for_one() {
+    let Some(limited) = Limited::new("oom") else { return };
+    let fleet = TestFleet::new();
+    fleet.spawn("bystander", "exec sleep 600");
+    limited.spawn(&fleet, "eater", "exec tail /dev/zero");
+    let end = fleet.until_ended("eater").exit.unwrap();
+    assert_eq!((end.cause, end.oom.as_deref()), (Cause::OutOfMemory, Some("cgroup")), "{end:?}");
+    let script = format!("{EATS} || exit 7; exit 7");
+    limited.spawn(&fleet, "parent", &script);
+    let end = fleet.until_ended("parent").exit.unwrap();
+    assert_eq!((end.cause, end.code), (Cause::Exited, Some(7)));
+    assert!(end.reason.contains("of its cgroup for memory"), "{}", end.reason);
+    fleet_testkit::kill(fleet.pid("bystander"), fleet_testkit::Signal::KILL);
+    let end = fleet.until_ended("bystander").exit.unwrap();
+    assert_eq!((end.cause, end.oom), (Cause::Signalled, None), "{}", end.reason);
+    fleet.until_deserted();
+}

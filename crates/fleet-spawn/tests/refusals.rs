@@ -149,3 +149,15 @@ fn a_full_home_is_refused_and_the_name_stays_free() {
     assert_eq!(fleet.until_ended("web").state, State::Completed);
     fleet.run("fleet-ps").arg("--all").succeeds();
 }
+
+#[test]
+fn a_time_that_cannot_be_counted_is_refused() {
+    let fleet = TestFleet::new();
+    for option in ["--max-runtime", "--grace", "--wait-timeout"] {
+        let spawn = fleet.run("fleet-spawn").args([option, "99999999999d", "--", "true"]);
+        spawn.fails_with(2).stderr_has("longer than 100 years");
+    }
+    let spawn = fleet.run("fleet-spawn").args(["--max-runtime", "36500d", "--", "sleep", "600"]);
+    spawn.succeeds();
+    assert_eq!(fleet.ps("sleep")["state"], "running");
+}

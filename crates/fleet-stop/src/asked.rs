@@ -85,19 +85,49 @@ impl Target {
                     return Ok(record);
                 }
                 // A shim that took over after the request may not have seen it.
-                if record.shim != asked && record.state != State::Stopping {
+                let seen = record.state == State::Stopping && !dir.stop_request().exists();
+                if record.shim != asked && !seen {
                     signal_shim(&record);
                 }
                 asked = record.shim;
                 self.seen.record = record;
             }
-            if !supervised {
+            if !dir.path().exists() {
+                if let Some(over) = self.look_without_folder(home, how) {
+                    return over;
+                }
+            } else if !supervised {
                 return direct::stop(home, &self.seen.record, how);
             }
             if self.since.elapsed() > self.limit {
                 return Err(self.why_not());
             }
             self.sleep();
+        }
+    }
+
+    /// Somebody removed the folder of the run. Its shim, which holds all that it needs, ends the
+    /// process as it was asked to and tells the registry alone. Nothing, while that goes on.
+    fn look_without_folder(
+        &mut self,
+        home: &Home,
+        how: &How,
+    ) -> Option<Result<ProcessRecord, String>> {
+        let shim = self.seen.record.shim;
+        let held = shim.and_then(|shim| PidFd::of(shim.who).ok().flatten());
+        if held.is_some_and(|shim| !shim.has_exited()) {
+            return None;
+        }
+        let key = self.seen.record.key();
+        let entries = fleet_registry::replay(home).map(|replay| replay.entries).unwrap_or_default();
+        match entries.into_iter().map(|e| e.record).find(|record| record.key() == key) {
+            Some(newest) if newest.state.has_ended() => Some(Ok(newest)),
+            Some(newest) if newest.shim != shim => {
+                signal_shim(&newest);
+                self.seen.record = newest;
+                None
+            }
+            _ => Some(direct::stop(home, &self.seen.record, how)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Ending a tree without a shim.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,14 @@ pub(crate) fn stop(
     how: &How,
 ) -> Result<ProcessRecord, String> {
     let dir = home.run_of(&record.key());
-    let lock = open_shim_lock(&dir).map_err(|e| e.to_string())?;
-    lock.try_lock().map_err(|_| "another tool is taking care of it at this moment".to_owned())?;
+    let lock = match open_shim_lock(&dir) {
+        // Somebody removed its folder, and nobody can adopt it.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        opened => Some(opened.map_err(|e| e.to_string())?),
+    };
+    if lock.as_ref().is_some_and(|lock| lock.try_lock().is_err()) {
+        return Err("another tool is taking care of it at this moment".to_owned());
+    }
     let main = record.main().and_then(|main| PidFd::of(main).ok().flatten());
     let tree = Tree { record, home, main };
     let signal = how.signal.unwrap_or(Signal::TERM);
@@ -58,7 +65,10 @@ fn write_end(
     record.ts = Timestamp::now();
     record.ended_at = Some(record.ts);
     record.exit = Some(end);
-    write_record(&home.run_of(&record.key()), &record)?;
+    match write_record(&home.run_of(&record.key()), &record) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        written => written?,
+    }
     RegistryLock::take(home)?.append(&record)?;
     Ok(record)
 }

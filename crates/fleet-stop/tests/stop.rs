@@ -93,8 +93,8 @@ fn the_signal_can_be_chosen_at_spawn_and_at_stop() {
 fn what_was_suspended_is_stopped_all_the_same() {
     let fleet = TestFleet::new();
     fleet.spawn("web", "kill -STOP $$; exec sleep 600");
-    fleet.until("web", |record| record.state == State::Paused);
-    assert_eq!(fleet.ps("web")["state"], "paused");
+    // The registry, which fleet-ps reads, hears of it a moment after the run's own record.
+    until("it is paused", || fleet.ps("web")["state"] == "paused");
     let record = stop(&fleet, &["web"]).succeeds().record();
     assert_eq!(
         (&record["state"], &record["exit"]["signal"]),
@@ -229,4 +229,54 @@ fn an_empty_fleet_has_nothing_to_stop() {
     let fleet = TestFleet::new();
     stop(&fleet, &["--all"]).succeeds_and_says("nothing to stop").stdout_is("");
     stop(&fleet, &["web"]).fails_with(1);
+}
+
+#[test]
+fn a_process_whose_folder_was_removed_is_stopped() {
+    let fleet = TestFleet::new();
+    for with_supervisors in [true, false] {
+        fleet.spawn("web", SLEEPS);
+        let pid = fleet.pid("web");
+        if !with_supervisors {
+            fleet.kill_supervisors("web");
+        }
+        std::fs::remove_dir_all(fleet.run_dir("web").parent().unwrap()).unwrap();
+        let ran = stop(&fleet, &["web"]).ends();
+        assert_eq!(ran.code(), Some(0), "{}", ran.stderr());
+        assert_eq!(ran.record()["state"], "stopped");
+        assert!(!is_living(pid));
+        assert_eq!(fleet.ps("web")["state"], "stopped");
+    }
+}
+
+#[test]
+fn a_stop_goes_on_when_all_supervisors_were_killed_in_the_middle_of_it() {
+    let fleet = TestFleet::new();
+    fleet.spawn_with("web", &["--restart", "always", "--grace", "1s"], STUBBORN);
+    fleet.until_log("web", |log| log.text() == "up\n");
+    let pid = fleet.pid("web");
+    let mut first = stop(&fleet, &["web", "--grace", "1h"]).starts();
+    fleet.until("web", |record| record.state == State::Stopping);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    fleet.kill_supervisors("web");
+    fleet.run("fleet-ps").ends();
+    let record = fleet.until_ended("web");
+    assert_eq!(record.state, State::Stopped, "{record:?}");
+    assert!(!is_living(pid));
+}
+
+#[test]
+fn a_stop_reaches_the_shim_that_takes_a_stop_over() {
+    let fleet = TestFleet::new();
+    fleet.spawn_with("web", &["--grace", "1h"], STUBBORN);
+    fleet.until_log("web", |log| log.text() == "up\n");
+    let mut first = stop(&fleet, &["web"]).starts();
+    fleet.until("web", |record| record.state == State::Stopping);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    fleet.kill_supervisors("web");
+    let ran = stop(&fleet, &["--force", "web"]).ends();
+    assert_eq!(ran.code(), Some(0), "{}", ran.stderr());
+    assert_eq!(ran.record()["state"], "stopped");
 }
