@@ -276,7 +276,11 @@ fn what(seen: &Seen, now: Timestamp) -> String {
         Observed::Lost { reboot: false } => "vanished without a word".to_owned(),
         Observed::AsRecorded(state) if state.has_ended() => {
             let ago = record.ended_at.map_or(0.0, |at| now.seconds_since(at).max(0.0));
-            format!("{}, {} ago", reason(), duration_text(Duration::from_secs_f64(ago)))
+            let ago = duration_text(Duration::from_secs_f64(ago));
+            // The last line of a traceback says what it was.
+            let last = record.exit.as_ref().and_then(|exit| exit.stderr_tail.last());
+            let last = last.map_or(String::new(), |line| format!(": {}", line.trim()));
+            format!("{}, {ago} ago{last}", reason())
         }
         _ => match &record.status {
             Some(status) => format!("{status} · {}", record.command.join(" ")),
