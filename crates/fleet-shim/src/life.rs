@@ -8,7 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-use fleet_core::{Cause, End, Happening, Outcome, State, Timestamp, duration_text, size_text};
+use fleet_core::{
+    Cause, End, Happening, Outcome, Signal, State, Timestamp, duration_text, size_text,
+};
 use fleet_logfile::stderr_tail;
 use fleet_os::{Launch, PidFd, Step, incarnation, monotonic_nanos, output_end};
 use serde_json::json;
@@ -322,7 +324,9 @@ impl Shim<'_> {
 
     fn stop_words(&self, words: &str) -> String {
         let by = self.record.stop.as_ref().map_or("somebody", |s| s.by.as_str());
-        let killed = self.post.board.get(Word::KilledAt) != 0;
+        // Who asks for a kill at once, as fleet-stop --force does, gives no grace.
+        let at_once = self.post.board.get(Word::StopSignal) == Signal::KILL.number() as u64;
+        let killed = self.post.board.get(Word::KilledAt) != 0 && !at_once;
         let how = if killed { ", killed after its grace period" } else { "" };
         format!("stopped by {by}{how}; {words}")
     }
