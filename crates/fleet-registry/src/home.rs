@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use fleet_core::{Id, RunKey, Timestamp};
 
+/// Longest path that a socket can have (unix(7)), without its final zero.
+const MAX_SOCKET_PATH: usize = 107;
+
 /// The folder of a fleet.
 ///
 /// `$FLEET_HOME`, else `$XDG_STATE_HOME/fleet`, else `~/.local/state/fleet`. Folders are made with
@@ -173,9 +176,10 @@ impl RunDir {
         self.0.join("stderr.fifo")
     }
 
-    /// Where the process may say sd_notify(3).
-    pub fn notify_socket(&self) -> PathBuf {
-        self.0.join("notify.sock")
+    /// Where the process may say sd_notify(3); nowhere when the path is too long for a socket.
+    pub fn notify_socket(&self) -> Option<PathBuf> {
+        let path = self.0.join("notify.sock");
+        (path.as_os_str().len() <= MAX_SOCKET_PATH).then_some(path)
     }
 
     /// Locked as long as a shim or a keeper of the run lives. It is the spec itself, which is

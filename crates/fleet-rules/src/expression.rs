@@ -16,6 +16,11 @@ use crate::interpreter::{self, Interpreter};
 /// Prefix of the made-up names that tell whether a field is there.
 pub const HAS: &str = "@has_";
 
+/// Longest condition, in bytes.
+const LONGEST: usize = 4096;
+/// Deepest nesting of brackets: the parser calls itself for each, before it counts them.
+const DEEPEST: usize = 24;
+
 /// Our own operators, by CEL's: they mix whole and broken numbers and know `"NaN"`.
 pub const OURS: [(&str, &str); 8] = [
     (op::LESS, "@less"),
@@ -27,6 +32,19 @@ pub const OURS: [(&str, &str); 8] = [
     (op::MULTIPLY, "@multiply"),
     (op::DIVIDE, "@divide"),
 ];
+
+/// Where the nesting of brackets becomes too deep. Those in texts count, too: no rule needs so many.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    text.bytes().position(|byte| {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > DEEPEST
+    })
+}
 
 /// A condition whose constants are folded and whose operators are ours.
 #[derive(Clone, Debug)]
@@ -62,6 +80,14 @@ impl Settled {
     /// It is no CEL, calls a function that does not exist, holds a bad constant, or its answer
     /// is not yes or no.
     pub fn parse(text: &str) -> Result<Settled, BadCondition> {
+        if text.len() > LONGEST {
+            let message = format!("a condition is at most {LONGEST} bytes long");
+            return Err(BadCondition::new(LONGEST, message));
+        }
+        if let Some(at) = too_deep(text) {
+            let message = format!("brackets are nested more than {DEEPEST} deep");
+            return Err(BadCondition::new(at, message));
+        }
         let program = Program::compile(&mark_presence(text))
             .map_err(|errors| syntax(text, errors.errors.first()))?;
         let mut expr = program.expression().clone();
@@ -388,6 +414,16 @@ fn check_pattern(call: &CallExpr) -> Result<(), String> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_would_overflow_the_parsers_stack_is_refused() {
+        for deep in [("(", ")"), ("[", "]")] {
+            let text = format!("{}1{} > 0", deep.0.repeat(60), deep.1.repeat(60));
+            assert_eq!(Settled::parse(&text).unwrap_err().at, DEEPEST);
+        }
+        assert!(Settled::parse(&format!("{}a{} > 0", "(".repeat(12), ")".repeat(12))).is_ok());
+        assert!(Settled::parse(&format!("a > {}", "1 + ".repeat(2000))).is_err());
+    }
 
     #[test]
     fn presence_is_marked_only_outside_of_texts() {

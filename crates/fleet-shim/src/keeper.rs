@@ -15,7 +15,7 @@ const SHORT_LIFE: Duration = Duration::from_secs(1);
 /// ours, must not cost a processor for the months that the process runs.
 const SHORT_LIVES: u32 = 20;
 /// Then each successor waits so long; the kernel's pipes hold what is printed meanwhile.
-const REST: Duration = Duration::from_millis(200);
+const REST: Duration = Duration::from_millis(100);
 
 /// How a keeper's watch ends.
 pub(crate) enum Watch {

@@ -58,8 +58,8 @@ impl Shim<'_> {
             let name = if at == 0 { "FLEET_PORT".into() } else { format!("FLEET_PORT_{at}") };
             ours.push((name, port.to_string().into()));
         }
-        if self.post.notify.is_some() {
-            ours.push(("NOTIFY_SOCKET".into(), self.post.dir.notify_socket().into()));
+        if let Some(socket) = self.post.notify.as_ref().and(self.post.dir.notify_socket()) {
+            ours.push(("NOTIFY_SOCKET".into(), socket.into()));
         }
         let is = |entry: &OsString, name: &str| {
             entry.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|v| v.first() == Some(&b'='))
@@ -325,9 +325,9 @@ impl Shim<'_> {
 
     fn stop_words(&self, words: &str) -> String {
         let by = self.record.stop.as_ref().map_or("somebody", |s| s.by.as_str());
-        let board = &self.post.board;
-        let at_once = board.get(Word::StopSignal) == Signal::KILL.number() as u64;
-        let killed = board.get(Word::KilledAt) != 0 && !at_once;
+        // Who asks for a kill at once, as fleet-stop --force does, gives no grace.
+        let at_once = self.post.board.get(Word::StopSignal) == Signal::KILL.number() as u64;
+        let killed = self.post.board.get(Word::KilledAt) != 0 && !at_once;
         let how = if killed { ", killed after its grace period" } else { "" };
         format!("stopped by {by}{how}; {words}")
     }

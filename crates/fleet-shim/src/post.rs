@@ -13,9 +13,6 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::board::{BATCH, BATCH_AT, Board, Word};
 
-/// Longest path that a socket can have (unix(7)), without its final zero.
-const MAX_SOCKET_PATH: usize = 107;
-
 /// A supervisor's place: everything that stays when the shim that fills it is replaced.
 pub(crate) struct Post {
     pub(crate) home: Home,
@@ -89,17 +86,15 @@ impl Post {
 
     /// Removes what only a living run needs.
     pub(crate) fn clear(&self) {
-        for path in [self.dir.stdout_fifo(), self.dir.stderr_fifo(), self.dir.notify_socket()] {
+        let fifos = [self.dir.stdout_fifo(), self.dir.stderr_fifo()];
+        for path in fifos.into_iter().chain(self.dir.notify_socket()) {
             let _ = fs::remove_file(path);
         }
     }
 }
 
 fn listen(dir: &RunDir) -> Option<UnixDatagram> {
-    let path = dir.notify_socket();
-    if path.as_os_str().len() > MAX_SOCKET_PATH {
-        return None;
-    }
+    let path = dir.notify_socket()?;
     // One that a dead supervisor left would refuse the name.
     let socket = UnixDatagram::bind(&path)
         .or_else(|_| fs::remove_file(&path).and_then(|()| UnixDatagram::bind(&path)))

@@ -88,6 +88,6 @@ fn started(home: &Home, run: &RunKey, report: impl Read) -> anyhow::Result<()> {
 
 fn print_id(id: &Id) -> anyhow::Result<()> {
     let mut out = Out::stdout(true, Paint(false));
-    writeln!(out, "{id}")?;
-    Ok(out.finish()?)
+    let printed = writeln!(out, "{id}").and_then(|()| out.finish());
+    printed.with_context(|| format!("'{id}' runs, but its name cannot be printed"))
 }

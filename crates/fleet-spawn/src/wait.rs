@@ -23,6 +23,11 @@ pub(crate) fn until(
     if wait == Wait::Started {
         return Ok(Exit::Yes);
     }
+    if wait == Wait::Healthy && home.run_of(run).notify_socket().is_none() {
+        let words = format!("'{}' runs, but cannot say that it is ready", run.id);
+        let hint = "the home's path is too long for a socket; choose a shorter one with --home";
+        return Err(Failure::new(Exit::CouldNot, words).hint(hint).into());
+    }
     let reached = |record: &ProcessRecord| {
         record.state.has_ended()
             || (wait == Wait::Healthy && record.health == Some(Health::Healthy))

@@ -44,7 +44,8 @@ pub(crate) fn stop(
     let outcome = tree.main.as_ref().and_then(PidFd::outcome).unwrap_or(Outcome::Unknown);
     let mut ended = record.clone();
     ended.stop = Some(asked);
-    write_end(home, ended, outcome, killed).map_err(|e| e.to_string())
+    let after_grace = killed && signal != Signal::KILL;
+    write_end(home, ended, outcome, after_grace).map_err(|e| e.to_string())
 }
 
 fn write_end(

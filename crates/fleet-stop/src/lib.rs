@@ -88,6 +88,9 @@ fn records<W: Write>(mut records: Records<W>, ended: &[ProcessRecord]) -> anyhow
 }
 
 fn table(out: &mut Out, ended: &[ProcessRecord]) -> anyhow::Result<()> {
+    if ended.is_empty() {
+        return Ok(());
+    }
     let left = |title| Column { title, align: Align::Left };
     let mut table = Table::new(vec![left("ID"), left("STATE"), left("HOW")]);
     for record in ended {

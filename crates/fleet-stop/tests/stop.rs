@@ -73,6 +73,7 @@ fn force_kills_at_once() {
     fleet.until_log("web", |log| log.text() == "up\n");
     let record = stop(&fleet, &["web", "--force"]).succeeds().record();
     assert_eq!(record["exit"]["signal"], "SIGKILL");
+    assert!(!record["exit"]["reason"].as_str().unwrap().contains("grace"), "{record}");
     stop(&fleet, &["web", "--force", "--grace", "1s"]).fails_with(2);
 }
 
