@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::thread;
 
 use fleet_core::{Incarnation, Outcome, Signal};
 use nix::errno::Errno;
@@ -139,33 +138,16 @@ pub fn incarnation(pid: i32) -> io::Result<Incarnation> {
     Ok(Incarnation { pid, start, inode: fd.inode() })
 }
 
-/// Below this many processes, a second thread costs more than it saves.
-const WORTH_A_THREAD: usize = 400;
-
 /// Which of these processes live, as far as this kernel's pids go: dead is dead, reaped or not.
 ///
-/// Three system calls for each where the kernel has pidfs, and one poll(2) for every hundred; two
-/// threads share the work when there is much of it.
+/// Three system calls for each where the kernel has pidfs, and one poll(2) for every hundred. Not
+/// shared between threads: they would wait for each other's table of descriptors.
 ///
 /// # Errors
 /// Out of descriptors, or /proc cannot be read.
 pub fn living(who: &[Incarnation]) -> io::Result<Vec<bool>> {
-    if who.len() < WORTH_A_THREAD {
-        return ask(who);
-    }
-    let (first, second) = who.split_at(who.len() / 2);
-    thread::scope(|scope| {
-        let other = scope.spawn(|| ask(second));
-        let mut alive = ask(first)?;
-        let rest = other.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
-        alive.extend(rest);
-        Ok(alive)
-    })
-}
-
-fn ask(who: &[Incarnation]) -> io::Result<Vec<bool>> {
     let mut alive = Vec::with_capacity(who.len());
-    // A hundred descriptors at once, in two threads, stay far below the usual limit of 1,024.
+    // A hundred descriptors at once stay far below the usual limit of 1,024.
     for group in who.chunks(100) {
         let held: Vec<Option<PidFd>> =
             group.iter().map(|&one| PidFd::of(one)).collect::<io::Result<_>>()?;
