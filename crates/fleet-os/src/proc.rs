@@ -41,6 +41,13 @@ pub struct Stat {
     pub start: u64,
 }
 
+impl Stat {
+    /// Whether it is dead, be it reaped or not; threads of it besides the first may still run.
+    pub fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
 impl Proc {
     /// A /proc at another place.
     pub fn at(root: impl Into<PathBuf>) -> Proc {

@@ -242,7 +242,7 @@ fn count(
             .into_iter()
             .fold(usage.cpu_ticks, u64::saturating_add);
     // A zombie holds nothing any more, and the kernel hides what is left of it from its own user.
-    let first_thread_ended = matches!(stat.state, 'Z' | 'X');
+    let first_thread_ended = stat.is_dead();
     if first_thread_ended && stat.threads <= 1 {
         return;
     }

@@ -133,6 +133,11 @@ impl Board {
         self.at(word as usize).load(Ordering::Acquire)
     }
 
+    /// A moment on the board, if one is set.
+    pub(crate) fn moment(&self, word: Word) -> Option<u64> {
+        Some(self.get(word)).filter(|&at| at > 0)
+    }
+
     pub(crate) fn set(&self, word: Word, value: u64) {
         self.at(word as usize).store(value, Ordering::Release);
     }

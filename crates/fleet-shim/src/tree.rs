@@ -40,7 +40,7 @@ impl Shim<'_> {
 
     /// A zombie is dead, whoever is to reap it.
     fn is_living(&self, pid: i32) -> bool {
-        self.post.proc.stat(pid).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+        self.post.proc.stat(pid).is_ok_and(|stat| !stat.is_dead())
     }
 
     /// Whether nothing of the tree lives.

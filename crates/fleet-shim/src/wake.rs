@@ -56,10 +56,10 @@ impl Shim<'_> {
     }
 
     fn due_times(&self) -> [Option<u64>; 9] {
-        let word = |word| Some(self.post.board.get(word)).filter(|&at| at > 0);
+        let board = &self.post.board;
         // Nobody tells of the end of strangers: look again soon.
-        let strangers = self.post.board.get(Word::Stranger) != 0;
-        let waits = match self.post.board.phase() {
+        let strangers = board.get(Word::Stranger) != 0;
+        let waits = match board.phase() {
             Phase::Alive => self.outcome_until.map(|_| 5 * MILLI),
             Phase::MainGone if strangers => Some(100 * MILLI),
             _ => None,
@@ -72,8 +72,8 @@ impl Shim<'_> {
             self.registry_at,
             self.status_at,
             soon,
-            word(Word::StopDue),
-            word(Word::RetryAt),
+            board.moment(Word::StopDue),
+            board.moment(Word::RetryAt),
             self.runtime_limit(),
         ]
     }
@@ -108,8 +108,8 @@ impl Shim<'_> {
         if due(self.runtime_limit()) {
             self.begin_stop(Why::TimedOut, None, None, None);
         }
-        let word = |word| Some(self.post.board.get(word)).filter(|&at| at > 0);
-        let (stop, retry) = (word(Word::StopDue), word(Word::RetryAt));
+        let board = &self.post.board;
+        let (stop, retry) = (board.moment(Word::StopDue), board.moment(Word::RetryAt));
         if due(stop) {
             self.kill_due();
         }

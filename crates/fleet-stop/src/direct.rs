@@ -92,7 +92,7 @@ impl Tree<'_> {
         found.extend(below);
         let mut found: BTreeSet<i32> =
             unsupervised(&proc, found.into_iter().collect()).into_iter().collect();
-        found.retain(|&pid| proc.stat(pid).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X')));
+        found.retain(|&pid| proc.stat(pid).is_ok_and(|stat| !stat.is_dead()));
         found
     }
 

@@ -8,7 +8,7 @@ use fleet_os::{PidFd, Proc, incarnation};
 
 /// Whether a process lives; a zombie does not.
 pub fn is_living(pid: i32) -> bool {
-    Proc::default().stat(pid).is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+    Proc::default().stat(pid).is_ok_and(|stat| !stat.is_dead())
 }
 
 /// Sends a signal; nobody there is no error.
