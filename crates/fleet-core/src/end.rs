@@ -32,6 +32,10 @@ pub enum Cause {
     OutOfMemory,
     /// It ran longer than its limit.
     TimedOut,
+    /// It was no longer healthy.
+    Unhealthy,
+    /// What it waited for can no longer come.
+    DependencyFailed,
     /// It died too often in a short time.
     CrashLoop,
     /// The command could not be executed.
@@ -77,6 +81,12 @@ pub struct End {
     /// Largest resident size of one process of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_resident_bytes: Option<u64>,
+    /// Limit on the memory of its tree, where a cgroup held it to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit_bytes: Option<u64>,
+    /// The most memory that its tree used, as that cgroup counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_peak_bytes: Option<u64>,
     /// Processes of the tree that lived on after the main process and had to be ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leftovers: Option<u32>,
@@ -99,6 +109,8 @@ impl End {
             duration_seconds: None,
             cpu_seconds: None,
             max_resident_bytes: None,
+            memory_limit_bytes: None,
+            memory_peak_bytes: None,
             leftovers: None,
             stderr_tail: Vec::new(),
         }

@@ -16,8 +16,10 @@
 
 mod end;
 mod event;
+mod health;
 mod id;
 mod label;
+mod limits;
 mod record;
 mod sample;
 mod signal;
@@ -25,18 +27,24 @@ mod spec;
 mod state;
 mod time;
 mod units;
+mod wait;
 
 pub use end::{Cause, End, Outcome};
 pub use event::EventRecord;
+pub use health::{Address, Health, HealthCheck, Probe};
 pub use id::{BadId, Id, RunKey};
 pub use label::{BadLabel, Label, Labels};
-pub use record::{Health, Incarnation, LogTotals, ProcessRecord, Shim, StopAsked, StopRequest};
+pub use limits::{Limits, Rlimit};
+pub use record::{Incarnation, LogTotals, ProcessRecord, Shim, StopAsked, StopRequest};
 pub use sample::{Measures, MemoryBasis, Sample, Subject};
 pub use signal::{BadSignal, Signal};
-pub use spec::{Backoff, CrashLimit, LogLimits, Restart, Spec};
+pub use spec::{
+    Backoff, BadBackoff, BadCrashLimit, BadRestart, CrashLimit, LogLimits, Origin, Restart, Spec,
+};
 pub use state::{Happening, Observed, Refused, State};
 pub use time::{BadTime, Timestamp};
 pub use units::{BadUnit, duration_text, parse_duration, parse_size, size_text};
+pub use wait::{After, BadDependency, Dependency, Queue, Until};
 
 /// Version of the records that this build writes; an absent `v` means 1.
 pub const RECORD_VERSION: u32 = 1;

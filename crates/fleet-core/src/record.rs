@@ -3,12 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::end::End;
+use crate::health::Health;
 use crate::id::{Id, RunKey};
 use crate::label::Labels;
+use crate::limits::Limits;
 use crate::signal::Signal;
 use crate::spec::{Restart, Spec};
 use crate::state::State;
 use crate::time::Timestamp;
+use crate::wait::{After, Queue};
 
 /// One process as the kernel knows it within one boot.
 ///
@@ -34,26 +37,6 @@ pub struct Shim {
     /// Pid of its keeper, the parent that replaces it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keeper: Option<i32>,
-}
-
-/// What is known of how a process is, beyond that it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Health {
-    /// It said by sd_notify(3) that it is ready.
-    Healthy,
-    /// A check failed.
-    Unhealthy,
-}
-
-impl Health {
-    /// The word for it in records and tables.
-    pub fn word(self) -> &'static str {
-        match self {
-            Health::Healthy => "healthy",
-            Health::Unhealthy => "unhealthy",
-        }
-    }
 }
 
 /// A stop that was asked for: the intent is recorded before the first signal is sent.
@@ -142,12 +125,36 @@ pub struct ProcessRecord {
     pub restart: Option<String>,
     /// How often it was started again.
     pub restarts: u32,
-    /// How it says it is.
+    /// How it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    /// What the last failed check said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_reason: Option<String>,
+    /// When it was last checked because somebody asked, or its health changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Timestamp>,
     /// What it says it is doing (`STATUS=` of sd_notify(3)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// What it waits for, or waited for before its first attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<After>,
+    /// The line that it stands in, or whose slot it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
+    /// Why it does not start yet, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<String>,
+    /// What it may use.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
+    /// The Jupyter connection file that was written for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_file: Option<String>,
+    /// The fleet file that names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// When it was asked for.
     pub spawned_at: Timestamp,
     /// When the current attempt started.
@@ -188,8 +195,8 @@ impl ProcessRecord {
     /// The value of `kind`.
     pub const KIND: &'static str = "process";
 
-    /// The first record of a run: wanted, and about to start.
-    pub fn starting(spec: &Spec, boot: String, host: String) -> ProcessRecord {
+    /// The first record of a run: wanted, and about to start or to wait for its turn.
+    pub fn wanted(spec: &Spec, boot: String, host: String) -> ProcessRecord {
         ProcessRecord {
             kind: ProcessRecord::KIND.to_owned(),
             ts: spec.spawned_at,
@@ -197,7 +204,7 @@ impl ProcessRecord {
             run: spec.run,
             attempt: 1,
             v: None,
-            state: State::Starting,
+            state: if spec.waits() { State::Queued } else { State::Starting },
             pid: None,
             pid_start: None,
             pid_inode: None,
@@ -211,7 +218,15 @@ impl ProcessRecord {
             restart: (spec.restart != Restart::No).then(|| spec.restart.to_string()),
             restarts: 0,
             health: None,
+            health_reason: None,
+            checked_at: None,
             status: None,
+            after: spec.after.clone(),
+            queue: spec.queue.clone(),
+            waiting: None,
+            limits: spec.limits.clone(),
+            connection_file: spec.connection_file.clone(),
+            file: spec.file.as_ref().map(|origin| origin.path.clone()),
             spawned_at: spec.spawned_at,
             started_at: None,
             ended_at: None,

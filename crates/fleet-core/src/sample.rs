@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::end::End;
+use crate::health::Health;
 use crate::id::Id;
 use crate::label::Labels;
-use crate::record::Health;
 use crate::time::Timestamp;
 
 /// What a sample is about.

@@ -7,11 +7,16 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
+use crate::health::HealthCheck;
 use crate::id::{Id, RunKey};
 use crate::label::Labels;
+use crate::limits::Limits;
 use crate::signal::Signal;
 use crate::time::Timestamp;
+use crate::units::{BadUnit, parse_duration};
+use crate::wait::{After, Queue};
 
 /// A wanted process, stored in its run's `spec.json` (mode 0600: it holds the environment).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +55,30 @@ pub struct Spec {
     pub max_runtime_seconds: Option<f64>,
     /// How much of its output is kept.
     pub log: LogLimits,
+    /// What it may use.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
+    /// How it is asked whether it is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthCheck>,
+    /// It has to say `WATCHDOG=1` at least this often (sd_notify(3)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watchdog_seconds: Option<f64>,
+    /// Whether an attempt that is unhealthy is ended and followed by another.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart_unhealthy: bool,
+    /// Runs that it waits for before its first attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<After>,
+    /// The line that it stands in before its first attempt, and whose slot it holds then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queue>,
+    /// The Jupyter connection file that was written for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_file: Option<String>,
+    /// The fleet file that names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Origin>,
     /// Whether this user's fleet is so large that pipes must be small (see pipe(7) on limits).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub small_pipes: bool,
@@ -57,7 +86,21 @@ pub struct Spec {
     pub spawned_at: Timestamp,
 }
 
+/// Where a wish came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Absolute path of the fleet file.
+    pub path: String,
+    /// What the file said of it, profiles included: what a later version is compared with.
+    pub wish: Value,
+}
+
 impl Spec {
+    /// Whether it has to wait for something before its first attempt.
+    pub fn waits(&self) -> bool {
+        !self.after.is_empty() || self.queue.is_some()
+    }
+
     /// The key of its history.
     pub fn key(&self) -> RunKey {
         RunKey { id: self.id.clone(), run: self.run }
@@ -151,6 +194,35 @@ impl Backoff {
     }
 }
 
+/// Not a pair of pauses.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadBackoff {
+    /// There is no pair.
+    #[error("{0:?} is no pair of pauses; write the first and the longest as 1s-60s")]
+    Form(String),
+    /// One of the two is no duration.
+    #[error(transparent)]
+    Unit(#[from] BadUnit),
+    /// The wrong way round.
+    #[error("the longest pause is shorter than the first")]
+    Order,
+}
+
+impl FromStr for Backoff {
+    type Err = BadBackoff;
+
+    fn from_str(text: &str) -> Result<Backoff, BadBackoff> {
+        let (first, longest) =
+            text.split_once('-').ok_or_else(|| BadBackoff::Form(text.to_owned()))?;
+        let initial_seconds = parse_duration(first)?.as_secs_f64();
+        let max_seconds = parse_duration(longest)?.as_secs_f64();
+        if max_seconds < initial_seconds {
+            return Err(BadBackoff::Order);
+        }
+        Ok(Backoff { initial_seconds, max_seconds, ..Backoff::default() })
+    }
+}
+
 /// So many deaths within such a time are a crash loop.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CrashLimit {
@@ -168,6 +240,31 @@ impl CrashLimit {
 impl Default for CrashLimit {
     fn default() -> CrashLimit {
         CrashLimit { deaths: 10, within_seconds: 600.0 }
+    }
+}
+
+/// Not a crash limit.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadCrashLimit {
+    /// Not a number of deaths and a time.
+    #[error("{0:?} is no crash limit; write deaths and time as 10/10m, with 1 to {most} deaths", most = CrashLimit::MOST)]
+    Form(String),
+    /// The time is none.
+    #[error(transparent)]
+    Unit(#[from] BadUnit),
+}
+
+impl FromStr for CrashLimit {
+    type Err = BadCrashLimit;
+
+    fn from_str(text: &str) -> Result<CrashLimit, BadCrashLimit> {
+        let form = || BadCrashLimit::Form(text.to_owned());
+        let (deaths, within) = text.split_once('/').ok_or_else(form)?;
+        let deaths = deaths.parse().map_err(|_| form())?;
+        if !(1..=CrashLimit::MOST).contains(&deaths) {
+            return Err(form());
+        }
+        Ok(CrashLimit { deaths, within_seconds: parse_duration(within)?.as_secs_f64() })
     }
 }
 
@@ -249,6 +346,17 @@ mod tests {
         let seconds = |deaths| (backoff.pause(deaths, 0.5).as_secs_f64() * 10.0).round() / 10.0;
         assert_eq!([1, 2, 3, 7, 8, 1000].map(seconds), [1.0, 2.0, 4.0, 60.0, 60.0, 60.0]);
         assert!(backoff.pause(1, 0.0) < backoff.pause(1, 1.0));
+    }
+
+    #[test]
+    fn pauses_and_limits_as_typed() {
+        let backoff: Backoff = "100ms-5s".parse().unwrap();
+        assert_eq!((backoff.initial_seconds, backoff.max_seconds), (0.1, 5.0));
+        assert!("5s".parse::<Backoff>().is_err() && "5s-1s".parse::<Backoff>().is_err());
+        assert_eq!("3/1m".parse::<CrashLimit>().unwrap().deaths, 3);
+        for text in ["3", "0/1m", "33/1m", "x/1m", "3/x"] {
+            assert!(text.parse::<CrashLimit>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::supervise::{REST, STREAMS, Shim};
 /// The newest record of the run, or its first one.
 pub(crate) fn known_record(post: &Post) -> ProcessRecord {
     fleet_registry::read_record(&post.dir)
-        .unwrap_or_else(|_| ProcessRecord::starting(&post.spec, post.boot.clone(), host_name()))
+        .unwrap_or_else(|_| ProcessRecord::wanted(&post.spec, post.boot.clone(), host_name()))
 }
 
 impl Shim<'_> {

@@ -11,7 +11,7 @@ use fleet_core::{Id, ProcessRecord, Spec};
 use fleet_registry::{Home, RegistryLock, RunDir, make_dir};
 
 use crate::args::Args;
-use crate::ports;
+use crate::ports::{self, PortRange};
 use crate::wanted;
 
 /// Above so many processes, pipes of an ordinary user are made small (see `Spec::small_pipes`).
@@ -31,7 +31,7 @@ pub(crate) fn claim(args: &Args, home: &Home, mut spec: Spec) -> anyhow::Result<
     let lock = RegistryLock::take(home)?;
     // Counting all is for those who need it: a plain spawn looks at one folder.
     let unnamed_reuse = args.reuse && args.name.is_none();
-    let census = (unnamed_reuse || args.port.is_some()).then(|| fleet_census::take(home));
+    let census = (unnamed_reuse || args.wish.port.is_some()).then(|| fleet_census::take(home));
     let census = census.transpose()?;
     if unnamed_reuse && let Some(id) = census.as_ref().and_then(|c| same_process(c, &spec)) {
         return Ok(Claim::Reused(id));
@@ -42,15 +42,16 @@ pub(crate) fn claim(args: &Args, home: &Home, mut spec: Spec) -> anyhow::Result<
         Some(name) if args.reuse => return Ok(Claim::Reused(name.clone())),
         Some(name) => return Err(taken(name)),
     };
-    if let (Some(wish), Some(census)) = (args.port, &census) {
-        spec.ports = ports::choose(wish, args.port_range, census)
+    if let (Some(ports), Some(census)) = (&args.wish.port, &census) {
+        let range = args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value);
+        spec.ports = ports::choose(ports.value, range, census)
             .map_err(|why| Failure::new(Exit::CouldNot, why))?;
         spec.command = spec.command.iter().map(|a| ports::fill_in(a, &spec.ports)).collect();
     }
     spec.run = home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
     spec.small_pipes = !nix::unistd::geteuid().is_root() && has_many(home);
     let shim_lock = make_run(home, &spec)?;
-    let record = ProcessRecord::starting(&spec, fleet_os::boot_id()?, fleet_os::host_name());
+    let record = ProcessRecord::wanted(&spec, fleet_os::boot_id()?, fleet_os::host_name());
     lock.append(&record)?;
     Ok(Claim::New(Box::new(spec), shim_lock))
 }

@@ -14,6 +14,7 @@ mod ports;
 mod surroundings;
 mod wait;
 mod wanted;
+mod wish;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 
@@ -25,6 +26,7 @@ use fleet_shim::Nursery;
 
 pub use args::{Args, Wait};
 use claim::{Claim, claim};
+pub use wish::{HealthWish, LimitsWish, Size, Span, Typed, Wish, Words};
 
 /// Starts what was asked for, prints its id, and waits as long as was asked.
 ///
@@ -32,7 +34,7 @@ use claim::{Claim, claim};
 /// It cannot be started; the error carries the exit status.
 pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     let home = args.home.locate()?;
-    let spec = wanted::spec(&args, Id::near("new"))?;
+    let spec = wanted::spec(&args.wish, &args.command, Id::near("new"))?;
     home.create()?;
     surroundings::warn_once(&home);
     if fleet_registry::is_large(&home) {

@@ -25,6 +25,12 @@ pub struct PortRange {
     last: u16,
 }
 
+impl Default for PortRange {
+    fn default() -> PortRange {
+        PortRange { first: 9555, last: 9999 }
+    }
+}
+
 impl FromStr for Ports {
     type Err = String;
 

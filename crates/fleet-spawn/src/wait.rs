@@ -17,12 +17,10 @@ const TAKE_OVER: Duration = Duration::from_secs(10);
 pub(crate) fn until(
     home: &Home,
     run: &RunKey,
-    wait: Wait,
+    wait: Option<Wait>,
     timeout: Option<Duration>,
 ) -> anyhow::Result<Exit> {
-    if wait == Wait::Started {
-        return Ok(Exit::Yes);
-    }
+    let Some(wait) = wait.filter(|&wait| wait != Wait::Started) else { return Ok(Exit::Yes) };
     if wait == Wait::Healthy && home.run_of(run).notify_socket().is_none() {
         let words = format!("'{}' runs, but cannot say that it is ready", run.id);
         let hint = "the home's path is too long for a socket; choose a shorter one with --home";

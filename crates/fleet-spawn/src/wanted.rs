@@ -8,32 +8,62 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use fleet_cli::{Exit, Failure};
-use fleet_core::{Id, LogLimits, Spec, Timestamp};
+use fleet_core::{Id, Limits, LogLimits, Queue, Signal, Spec, Timestamp};
 
-use crate::args::Args;
+use crate::wish::{Span, Typed, Wish};
+
+/// How long a process may take to end unless something else is said.
+const GRACE_SECONDS: f64 = 10.0;
 
 /// Programs that run a script: the script names the process better than they do.
 const INTERPRETERS: [&str; 8] = ["python", "bash", "sh", "zsh", "node", "ruby", "perl", "Rscript"];
 
 /// The spec, but for the id, the run and the ports, which are chosen under the lock.
-pub(crate) fn spec(args: &Args, placeholder: Id) -> anyhow::Result<Spec> {
+pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow::Result<Spec> {
+    let log = LogLimits::default();
+    let seconds = |span: &Option<Typed<Span>>| span.as_ref().map(|s| s.value.0.as_secs_f64());
     Ok(Spec {
         id: placeholder,
         run: 0,
-        command: args.command.clone(),
-        cwd: working_folder(args.cwd.as_deref())?.into(),
-        env: environment(args)?,
-        labels: args.labels.iter().map(|l| (l.key.clone(), l.value.clone())).collect(),
+        command: command.to_vec(),
+        cwd: working_folder(wish.cwd.as_deref())?.into(),
+        env: environment(wish)?,
+        labels: wish.labels.iter().map(|l| (l.key.clone(), l.value.clone())).collect(),
         ports: Vec::new(),
-        restart: args.restart,
-        backoff: args.backoff,
-        crash_limit: args.crash_limit,
-        stop_signal: args.stop_signal,
-        grace_seconds: args.grace.as_secs_f64(),
-        max_runtime_seconds: args.max_runtime.map(|d| d.as_secs_f64()),
-        log: LogLimits { max_bytes: args.log_max_size.max(1), keep: args.log_keep },
+        restart: value(&wish.restart).unwrap_or_default(),
+        backoff: value(&wish.backoff).unwrap_or_default(),
+        crash_limit: value(&wish.crash_limit).unwrap_or_default(),
+        stop_signal: value(&wish.stop_signal).unwrap_or(Signal::TERM),
+        grace_seconds: seconds(&wish.grace).unwrap_or(GRACE_SECONDS),
+        max_runtime_seconds: seconds(&wish.max_runtime),
+        log: LogLimits {
+            max_bytes: value(&wish.log_max_size).map_or(log.max_bytes, |size| size.0.max(1)),
+            keep: wish.log_keep.unwrap_or(log.keep),
+        },
+        limits: Limits::default(),
+        health: None,
+        watchdog_seconds: seconds(&wish.health.watchdog),
+        restart_unhealthy: wish.restart_unhealthy.unwrap_or(false),
+        after: Vec::new(),
+        queue: queue(wish),
+        connection_file: None,
+        file: None,
         small_pipes: false,
         spawned_at: Timestamp::now(),
+    })
+}
+
+fn value<T: Clone>(typed: &Option<Typed<T>>) -> Option<T> {
+    typed.as_ref().map(|typed| typed.value.clone())
+}
+
+/// Slots or a priority alone mean the line that has no other name.
+fn queue(wish: &Wish) -> Option<Queue> {
+    let stands = wish.queue.is_some() || wish.slots.is_some() || wish.priority.is_some();
+    stands.then(|| Queue {
+        group: wish.queue.clone().unwrap_or_else(|| Id::near("default")),
+        slots: wish.slots.unwrap_or(1),
+        priority: wish.priority.unwrap_or(0),
     })
 }
 
@@ -73,15 +103,15 @@ fn no_folder(path: &Path, why: &str) -> anyhow::Error {
 
 /// This environment, then the files, then what was typed: the last one wins. What a surrounding
 /// process of the fleet was told of itself is not passed on.
-fn environment(args: &Args) -> anyhow::Result<Vec<OsString>> {
+fn environment(wish: &Wish) -> anyhow::Result<Vec<OsString>> {
     let ours = |name: &OsStr| name.as_bytes().starts_with(b"FLEET_") || name == "NOTIFY_SOCKET";
     let mut all: Vec<(OsString, OsString)> =
         env::vars_os().filter(|(name, _)| !ours(name)).collect();
     let mut given = Vec::new();
-    for file in &args.env_file {
+    for file in &wish.env_file {
         given.extend(read_env_file(file)?);
     }
-    for entry in &args.env {
+    for entry in &wish.env {
         let pair = split(entry.as_bytes()).ok_or_else(|| {
             let words = format!("--env is written KEY=VALUE, and {entry:?} is not");
             Failure::new(Exit::CouldNot, words)

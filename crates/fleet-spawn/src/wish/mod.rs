@@ -1,0 +1,226 @@
+//! What can be wanted of a process, on the command line and in a fleet file alike.
+//!
+//! Each option is declared once: the comment is its `--help` and its description in the schema of
+//! the fleet file, the type reads what is typed and what is written. Everything may be left out,
+//! so that a process can build on a profile, and the command line on both.
+
+mod health;
+mod limits;
+mod typed;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use fleet_core::{Backoff, CrashLimit, Dependency, Id, Label, Labels, Restart, Signal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::ports::{PortRange, Ports};
+pub use health::HealthWish;
+pub use limits::LimitsWish;
+pub use typed::{Size, Span, Typed};
+
+/// A wish. What is absent was not said.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wish {
+    /// The command: a list of arguments, or a text that is split as a shell would, without
+    /// one
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Words>,
+    /// Give the command, a text, to 'sh -c'
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell: Option<bool>,
+    /// The profile that it builds on
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// So many processes of this kind, named NAME-0, NAME-1 …
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// A label (repeatable)
+    #[arg(short = 'l', long = "label", value_name = "KEY=VALUE")]
+    #[serde(with = "label_table", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub labels: Vec<Label>,
+    /// Reserve a port: a number, 'auto' for a free one, 'auto:K' for K in a row; given as
+    /// FLEET_PORT (then FLEET_PORT_1 …) and for {port} ({port1} …) in the command
+    #[arg(long, value_name = "PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<Typed<Ports>>,
+    /// Where 'auto' looks [default: 9555-9999]
+    #[arg(long, value_name = "FIRST-LAST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port_range: Option<Typed<PortRange>>,
+    /// Working folder [default: this one]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
+    /// Set a variable (repeatable); everything else of this environment is passed on
+    #[arg(long = "env", value_name = "KEY=VALUE")]
+    #[serde(with = "env_table", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub env: Vec<OsString>,
+    /// Read KEY=VALUE lines from a file first (repeatable)
+    #[arg(long, value_name = "FILE")]
+    #[serde(deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "OneOrMore<PathBuf>")]
+    pub env_file: Vec<PathBuf>,
+    /// Start it again when it ends: no, on-failure, always, unless-stopped [default: no]
+    #[arg(long, value_name = "POLICY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Typed<Restart>>,
+    /// Pause before that, doubled each time: first and longest [default: 1s-60s]
+    #[arg(long, value_name = "FIRST-LONGEST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Typed<Backoff>>,
+    /// Give up after so many deaths within such a time [default: 10/10m]
+    #[arg(long, value_name = "N/TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crash_limit: Option<Typed<CrashLimit>>,
+    /// End it when it is unhealthy, and start it again
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "BOOL", hide_possible_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_unhealthy: Option<bool>,
+    /// What asks it to end [default: TERM]
+    #[arg(long, value_name = "SIGNAL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<Typed<Signal>>,
+    /// How long it may take to end before it is killed [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Typed<Span>>,
+    /// The longest that one attempt may run [default: for ever]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_runtime: Option<Typed<Span>>,
+    /// Size at which a log file is set aside [default: 10M]
+    #[arg(long, value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_max_size: Option<Typed<Size>>,
+    /// How many log files are kept besides the current one [default: 3]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_keep: Option<u32>,
+    /// Write a Jupyter connection file for five reserved ports; its path is put in for
+    /// {connection_file}
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "BOOL", hide_possible_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_file: Option<bool>,
+    /// Start when another is 'started' (without a word), 'healthy', 'completed' (code 0) or
+    /// 'ended' (repeatable); if that can no longer come, this one fails
+    #[arg(long, value_name = "NAME[:WHEN]", help_heading = "Order")]
+    #[serde(deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "OneOrMore<String>")]
+    pub after: Vec<Dependency>,
+    /// Stand in line for a slot of this group [default group: default]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "default",
+          value_name = "GROUP", help_heading = "Order")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub queue: Option<Id>,
+    /// So many of the group may run at once [default with --queue: 1]
+    #[arg(long, value_name = "N", help_heading = "Order",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub slots: Option<u32>,
+    /// Higher ones of the line go first [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Order")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// How it is asked whether it is well.
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "HealthWish::is_empty")]
+    pub health: HealthWish,
+    /// What it may use, and with what priority it runs.
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "LimitsWish::is_empty")]
+    pub limits: LimitsWish,
+}
+
+/// A command as a fleet file writes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Words {
+    /// To be split, or for a shell.
+    Text(String),
+    /// An argument vector.
+    List(Vec<String>),
+}
+
+impl FromStr for Words {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Words, Infallible> {
+        Ok(Words::Text(text.to_owned()))
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum OneOrMore<T> {
+    More(Vec<T>),
+    One(T),
+}
+
+fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(match OneOrMore::deserialize(from)? {
+        OneOrMore::One(one) => vec![one],
+        OneOrMore::More(more) => more,
+    })
+}
+
+/// Labels as a table.
+mod label_table {
+    use super::{Deserialize, Deserializer, Label, Labels, Serializer};
+    use serde::de::Error;
+
+    pub(super) fn serialize<S: Serializer>(labels: &[Label], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(labels.iter().map(|label| (&label.key, &label.value)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Label>, D::Error> {
+        let table = Labels::deserialize(from)?;
+        let label = |(key, value): (String, String)| format!("{key}={value}").parse();
+        table.into_iter().map(|pair| label(pair).map_err(D::Error::custom)).collect()
+    }
+}
+
+/// Variables as a table.
+mod env_table {
+    use super::{BTreeMap, Deserialize, Deserializer, OsString, Serializer};
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+
+    pub(super) fn serialize<S: Serializer>(env: &[OsString], to: S) -> Result<S::Ok, S::Error> {
+        let pair = |entry: &'_ OsString| {
+            let (name, value) = entry.to_str()?.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        };
+        let pairs: Option<Vec<_>> = env.iter().map(pair).collect();
+        to.collect_map(pairs.ok_or_else(|| S::Error::custom("a variable is no text"))?)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<OsString>, D::Error> {
+        let table: BTreeMap<String, String> = BTreeMap::deserialize(from)?;
+        if let Some(name) = table.keys().find(|name| name.is_empty() || name.contains('=')) {
+            return Err(D::Error::custom(format!("{name:?} cannot be the name of a variable")));
+        }
+        Ok(table.into_iter().map(|(name, value)| format!("{name}={value}").into()).collect())
+    }
+}
