@@ -15,6 +15,7 @@
 //! *Looking.* [`Proc`] reads /proc one process at a time, by number; it takes its root as a
 //! value, so that tests can build a small one.
 
+mod begin;
 mod boot;
 mod clock;
 mod fifo;
@@ -30,6 +31,7 @@ mod tree;
 mod usage;
 mod wait;
 
+pub use begin::begin;
 pub use boot::{boot_id, host_name, is_on_network, monotonic_nanos, this_user};
 pub use clock::{boot_clock, page_bytes, ticks_per_second};
 pub use fifo::{open_fifo, output_end, resize_pipe, waiting};
