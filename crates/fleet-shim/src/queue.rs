@@ -98,7 +98,9 @@ impl Shim<'_> {
             Verdict::Wait(words) => self.wait_on(words),
             Verdict::Never(words) => {
                 self.happened(Happening::DependencyFailed);
+                let answer = format!("err 1 {words}");
                 self.over(End::new(Cause::DependencyFailed, words));
+                self.tell_spawner(answer);
             }
         }
     }

@@ -10,6 +10,7 @@
 
 mod args;
 mod claim;
+mod order;
 mod ports;
 mod surroundings;
 mod wait;
@@ -25,7 +26,8 @@ use fleet_registry::{Home, Keep};
 use fleet_shim::Nursery;
 
 pub use args::{Args, Wait};
-use claim::{Claim, claim};
+use claim::{Candidate, Claim, Claims};
+use ports::PortRange;
 pub use wish::{HealthWish, LimitsWish, Size, Span, Typed, Wish, Words};
 
 /// Starts what was asked for, prints its id, and waits as long as was asked.
@@ -40,7 +42,18 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     if fleet_registry::is_large(&home) {
         compact(&home);
     }
-    match claim(&args, &home, spec)? {
+    let ports = args.wish.port.as_ref().map(|ports| {
+        (ports.value, args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value))
+    });
+    let name = args.name.as_ref();
+    let claim = Claims::begin(&home)?.claim(Candidate {
+        name,
+        reuse: args.reuse,
+        ports,
+        after: &args.wish.after,
+        spec,
+    })?;
+    match claim {
         Claim::Reused(id) => {
             print_id(&id)?;
             let run = home.runs(&id).last().copied().unwrap_or(0);
@@ -49,9 +62,10 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
         Claim::New(spec, lock) => {
             let run = spec.key();
             let nursery = nursery.context("cannot make a supervisor")?;
-            nursery.order(&home, &run, &lock).context("the supervisor was killed")?;
+            let answer =
+                nursery.order(&home, &run, &lock, true).context("the supervisor was killed")?;
             drop(lock);
-            started(&home, &run, nursery.answer())?;
+            started(&home, &run, answer)?;
             print_id(&run.id)?;
             wait::until(&home, &run, args.wait, args.wait_timeout)
         }
@@ -72,7 +86,7 @@ fn started(home: &Home, run: &RunKey, report: impl Read) -> anyhow::Result<()> {
     // A line with a path in it; whatever is longer is none of ours.
     BufReader::new(report.take(64 << 10)).read_line(&mut line).context("cannot hear the shim")?;
     let line = line.trim_end();
-    if line.starts_with("ok ") {
+    if line.starts_with("ok ") || line == "queued" {
         return Ok(());
     }
     let Some((status, words)) = line.strip_prefix("err ").and_then(|rest| rest.split_once(' '))
@@ -81,6 +95,7 @@ fn started(home: &Home, run: &RunKey, report: impl Read) -> anyhow::Result<()> {
         return wait::until_started(home, run);
     };
     let exit = match status {
+        "1" => Exit::No,
         "126" => Exit::NotExecutable,
         "127" => Exit::NotFound,
         _ => Exit::CouldNot,
