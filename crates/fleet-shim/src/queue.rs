@@ -144,10 +144,10 @@ impl Shim<'_> {
         let words = self.record.waiting.take();
         let in_line = std::mem::take(&mut self.record.in_line);
         self.happened(Happening::Turn);
-        match lock {
+        match &lock {
             None => self.publish(),
             Some(lock) => {
-                if let Err(e) = self.publish_under(&lock) {
+                if let Err(e) = self.publish_under(lock) {
                     self.record.state = State::Queued;
                     (self.record.waiting, self.record.in_line) = (words, in_line);
                     self.waiting.unsure = true;
@@ -155,8 +155,6 @@ impl Shim<'_> {
                 }
             }
         }
-        self.waiting.look_at = None;
-        self.leave_queue();
         if words.is_some() {
             let text = duration_text(Duration::from_secs_f64(waited));
             let data = json!({"waited_seconds": waited});
@@ -164,6 +162,9 @@ impl Shim<'_> {
         } else {
             self.event("spawned", "its supervisor starts it", json!({}));
         }
+        drop(lock);
+        self.waiting.look_at = None;
+        self.leave_queue();
         self.start_attempt();
     }
 

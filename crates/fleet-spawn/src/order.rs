@@ -29,7 +29,9 @@ pub(crate) fn bind(home: &Home, wanted: &[Dependency], id: &Id) -> Result<Vec<Af
 fn unknown(home: &Home, id: &Id) -> Failure {
     let failure = Failure::new(
         Exit::CouldNot,
-        format!("there is no process '{id}' that could be waited for; what is not spawned yet is unknown"),
+        format!(
+            "there is no process '{id}' that could be waited for; what is not spawned yet is unknown"
+        ),
     );
     match nearest(home, id) {
         Some(name) => failure.hint(format!("did you mean '{name}'?")),
