@@ -134,6 +134,9 @@ impl Shim<'_> {
         }
         if ready.news || self.outcome_until.is_some() {
             self.signals();
+            if self.leaving {
+                return;
+            }
             self.children();
             self.look_at_main();
         }

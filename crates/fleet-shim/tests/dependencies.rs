@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use fleet_testkit::{Cause, ProcessRecord, Signal, State, TestFleet, Value, kill, until};
+use fleet_testkit::{Cause, ProcessRecord, Signal, State, TestFleet, kill, until};
 
 const STAYS: &str = "exec sleep 600";
 
@@ -51,6 +51,7 @@ fn started_is_reached_when_the_command_runs() {
     row.stdout_has("waits for 'db' to start");
     fleet.run("fleet-stop").arg("holder").succeeds();
     assert_eq!(fleet.until_ended("waiter").state, State::Completed);
+    fleet.until_event("waiter", "ended");
     assert_eq!(fleet.event_types("waiter"), ["queued", "turn", "started", "ended"]);
 }
 
@@ -66,6 +67,7 @@ fn healthy_is_reached_when_it_says_so() {
     // Another one has nothing to wait for.
     fleet.spawn_with("later", &["--after", "db:healthy"], "true");
     assert_eq!(fleet.until_ended("later").state, State::Completed);
+    fleet.until_event("later", "ended");
     assert_eq!(fleet.event_types("later"), ["spawned", "started", "ended"]);
     assert!(!fleet.file("queue/after/db").exists());
 }
@@ -139,14 +141,10 @@ fn a_chain_goes_link_by_link_and_a_broken_one_fails_to_its_end() {
     // The whole story is in the reason of the last one.
     let story = ["'bad-3' to complete", "'bad-2'", "'bad-1'", "'bad' to", "exited with code 3"];
     assert!(story.iter().all(|part| reason.contains(part)), "{reason}");
-    let ended: Vec<Value> = fleet
-        .events()
-        .into_iter()
-        .filter(|e| e["type"] == "ended")
-        .map(|e| e["id"].clone())
-        .collect();
-    let good: Vec<&str> =
-        ended.iter().filter_map(|id| id.as_str().filter(|id| id.starts_with("good"))).collect();
+    let text = fs::read_to_string(fleet.file("registry.jsonl")).unwrap();
+    let records = text.lines().map(|line| serde_json::from_str::<ProcessRecord>(line).unwrap());
+    let good = records.filter(|r| r.state == State::Completed && r.id.as_str().starts_with("good"));
+    let good: Vec<String> = good.map(|record| record.id.to_string()).collect();
     assert_eq!(good, ["good", "good-1", "good-2", "good-3", "good-4"]);
 }
 

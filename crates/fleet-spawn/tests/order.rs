@@ -44,6 +44,7 @@ fn a_dependency_that_has_come_already_costs_no_wait() {
     for (name, until) in [("a", "db"), ("b", "db:completed"), ("c", "db:ended")] {
         fleet.spawn_with(name, &["--after", until], "exec sleep 600");
         assert_eq!(fleet.record(name).state, State::Running);
+        fleet.until_event(name, "started");
         assert_eq!(fleet.event_types(name), ["spawned", "started"]);
     }
 }
@@ -64,8 +65,8 @@ fn a_command_that_cannot_be_executed_is_told_at_once_or_recorded_after_the_wait(
     );
 }
 
-/// A second that waits until the first one ends, and what it waited with.
-fn until_first_ends(when: &str, script: &str) -> (TestFleet, std::process::Output) {
+/// Waits in line behind a holder with `--wait` until one of the two is stopped.
+fn until_stopped(who: &str, when: &str, script: &str) -> (TestFleet, std::process::Output) {
     let fleet = TestFleet::new();
     fleet.spawn_with("holder", &["--queue"], "exec sleep 600");
     let run = fleet.run("fleet-spawn").args(["--name", "job", "--queue", "--wait", when]);
@@ -73,20 +74,20 @@ fn until_first_ends(when: &str, script: &str) -> (TestFleet, std::process::Outpu
     until("it is queued", || {
         fleet.file("processes/job/1/record.json").exists() && fleet.record("job").waiting.is_some()
     });
-    fleet.run("fleet-stop").arg("holder").succeeds();
+    fleet.run("fleet-stop").arg(who).succeeds();
     let output = job.wait_with_output().unwrap();
     (fleet, output)
 }
 
 #[test]
 fn a_wait_goes_on_through_the_line() {
-    let (fleet, output) = until_first_ends("started", "exec sleep 600");
+    let (fleet, output) = until_stopped("holder", "started", "exec sleep 600");
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), b"job\n".as_slice()));
     assert_eq!(fleet.record("job").state, State::Running);
-    let (fleet, output) = until_first_ends("ended", "exit 4");
+    let (fleet, output) = until_stopped("holder", "ended", "exit 4");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(fleet.record("job").state, State::Failed);
-    let (_fleet, output) = until_first_ends("started", "exec /missing 2>/dev/null");
+    let (_fleet, output) = until_stopped("holder", "started", "exec /missing 2>/dev/null");
     assert_eq!(output.status.code(), Some(0), "bash was executed, if nothing else");
 }
 
@@ -97,10 +98,7 @@ fn a_wait_for_the_start_tells_that_it_never_came() {
     let limit = ["--queue", "--wait", "started", "--wait-timeout", "200ms"];
     let ran = spawn(&fleet, &limit, "true").fails_with(124);
     ran.stdout_is("job\n").stderr_has("'job' is not started yet; it still stands in line");
-    let reuse = ["--reuse", "--wait", "started"];
-    let waiter = spawn(&fleet, &reuse, "true").starts();
-    fleet.run("fleet-stop").arg("job").succeeds();
-    let output = waiter.wait_with_output().unwrap();
+    let (_fleet, output) = until_stopped("job", "started", "true");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("was never started"), "{output:?}");
 }
