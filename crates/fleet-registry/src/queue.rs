@@ -10,6 +10,7 @@
 //! queue/after/<id that is waited for>/<id>#<run>
 //! ```
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use fleet_core::{Id, Incarnation, ProcessRecord, Queue, RunKey, State, Timestamp};
 use memchr::memmem;
+use serde::{Deserialize, Serialize};
 
 use crate::home::{Home, make_dir};
 use crate::replay::{from_folders, key};
@@ -56,8 +58,8 @@ impl Ticket {
     ///
     /// # Errors
     /// The home cannot be written, or is full.
-    pub fn put(&self, shim: Incarnation) -> io::Result<()> {
-        let json = serde_json::to_vec(&shim)?;
+    pub fn put(&self, boot: &str, shim: Incarnation) -> io::Result<()> {
+        let json = serde_json::to_vec(&Name { boot: Cow::Borrowed(boot), shim })?;
         let open = || {
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600).open(&self.path)
@@ -80,10 +82,11 @@ impl Ticket {
         self.path.exists()
     }
 
-    /// The shim that is to be woken. Nothing while it is being written: who writes it looks for
-    /// itself afterwards.
-    pub fn shim(&self) -> Option<Incarnation> {
-        serde_json::from_slice(&fs::read(&self.path).ok()?).ok()
+    /// The shim that is to be woken, if it was born in this boot: after another one its pid may be
+    /// anybody's. Nothing while it is being written: who writes it looks for itself afterwards.
+    pub fn shim(&self, boot: &str) -> Option<Incarnation> {
+        let name: Name<'_> = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
+        (name.boot == boot).then_some(name.shim)
     }
 
     /// Takes it away; with the last one goes its folder.
@@ -106,6 +109,14 @@ impl Ticket {
         ticket.path = folder.join(name);
         Some(ticket)
     }
+}
+
+/// What is on a ticket.
+#[derive(Serialize, Deserialize)]
+struct Name<'a> {
+    boot: Cow<'a, str>,
+    #[serde(flatten)]
+    shim: Incarnation,
 }
 
 fn line(home: &Home, group: &Id) -> PathBuf {
@@ -246,7 +257,7 @@ mod tests {
             place(&home, "last", i32::MIN, 0),
         ];
         for ticket in wanted.iter().rev() {
-            ticket.put(shim()).unwrap();
+            ticket.put("b", shim()).unwrap();
         }
         fs::write(home.path().join("queue/slots/gpu/.hidden"), "").unwrap();
         let mut line = vec![next_in_line(&home, &group, None).unwrap()];
@@ -265,11 +276,12 @@ mod tests {
         let (_dir, home) = home();
         let db: Id = "db".parse().unwrap();
         let ticket = Ticket::after(&home, &db, &run("web", 3));
-        assert_eq!((ticket.lies(), ticket.shim()), (false, None));
+        assert_eq!((ticket.lies(), ticket.shim("b")), (false, None));
         assert!(waiters(&home, &db).is_empty());
-        ticket.put(shim()).unwrap();
-        assert_eq!(waiters(&home, &db), [ticket.clone()]);
-        assert_eq!((ticket.lies(), ticket.shim()), (true, Some(shim())));
+        ticket.put("b", shim()).unwrap();
+        assert_eq!(waiters(&home, &db), std::slice::from_ref(&ticket));
+        assert_eq!((ticket.lies(), ticket.shim("b")), (true, Some(shim())));
+        assert_eq!(ticket.shim("another boot"), None);
         ticket.take_away();
         ticket.take_away();
         assert!(!home.path().join("queue/after/db").exists());

@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use fleet_core::{
     After, Cause, End, Happening, Health, Id, Incarnation, ProcessRecord, Progress, Queue, Restart,
-    State, Timestamp, duration_text,
+    Signal, State, Timestamp, duration_text,
 };
 use fleet_os::{PidFd, incarnation, monotonic_nanos};
 use fleet_registry::{
-    Home, RegistryLock, RunDir, Ticket, ahead_of, next_in_line, read_record, slot_holders, waiters,
+    RegistryLock, RunDir, Ticket, ahead_of, next_in_line, read_record, slot_holders, waiters,
 };
 use serde_json::json;
 
+use crate::post::Post;
 use crate::supervise::{MILLI, SECOND, Shim};
 
 /// So many others are held by pidfds at the most; the rest tell by a signal alone.
@@ -175,7 +176,7 @@ impl Shim<'_> {
         let (spec, home) = (&self.post.spec, &self.post.home);
         if let Some(queue) = &spec.queue {
             Ticket::in_line(home, queue, spec.spawned_at, &spec.key()).take_away();
-            wake_head(home, &queue.group);
+            wake_head(self.post, &queue.group);
         }
     }
 
@@ -185,10 +186,11 @@ impl Shim<'_> {
         if self.waiting.told.replace(now) == Some(now) {
             return;
         }
-        let home = &self.post.home;
-        for ticket in waiters(home, &self.record.id) {
-            if !wake(&ticket) && stands(home, &ticket) == Stands::Void {
-                ticket.take_away();
+        for ticket in waiters(&self.post.home, &self.record.id) {
+            match stands(self.post, &ticket) {
+                Stands::Waits => wake(self.post, &ticket),
+                Stands::Void => ticket.take_away(),
+                Stands::Alone => {}
             }
         }
     }
@@ -200,7 +202,7 @@ impl Shim<'_> {
         }
         let me = incarnation(std::process::id() as i32);
         // Without its ticket nobody would wake it: then it looks from time to time.
-        self.waiting.unsure |= me.and_then(|me| ticket.put(me)).is_err();
+        self.waiting.unsure |= me.and_then(|me| ticket.put(&self.post.boot, me)).is_err();
     }
 
     fn watch(&mut self, other: PidFd) {
@@ -237,7 +239,7 @@ impl Shim<'_> {
         let goal = format!("'{}' {}", after.id, after.until.goal());
         let never = |why: String| Err(Verdict::Never(format!("waited for {goal}, but {why}")));
         let (record, care) = match read_record(&dir) {
-            Ok(record) => newest(&dir, record),
+            Ok(record) => newest(self.post, &dir, record),
             // Its shim has not written yet, or was killed before it did.
             Err(_) if dir.path().exists() => {
                 self.waiting.unsure = true;
@@ -336,11 +338,11 @@ impl Shim<'_> {
     fn is_behind(&mut self, ticket: &Ticket) -> bool {
         let mut at = ticket.clone();
         while let Some(ahead) = ahead_of(&at) {
-            match stands(&self.post.home, &ahead) {
+            match stands(self.post, &ahead) {
                 Stands::Void => ahead.take_away(),
                 Stands::Alone => {}
                 Stands::Waits => {
-                    match ahead.shim().and_then(alive) {
+                    match ahead.shim(&self.post.boot).and_then(alive) {
                         Some(shim) => self.watch(shim),
                         None => self.waiting.unsure = true,
                     }
@@ -358,7 +360,7 @@ impl Shim<'_> {
         let mut held = 0;
         for known in holders.into_iter().filter(|record| record.key() != me) {
             let dir = self.post.home.run_of(&known.key());
-            let (record, care) = newest(&dir, read_record(&dir).unwrap_or(known));
+            let (record, care) = newest(self.post, &dir, read_record(&dir).unwrap_or(known));
             if record.state.has_ended() || record.state == State::Queued {
                 continue;
             }
@@ -374,15 +376,11 @@ impl Shim<'_> {
 }
 
 /// Wakes the first one of a line that can be woken.
-fn wake_head(home: &Home, group: &Id) {
+fn wake_head(post: &Post, group: &Id) {
     let mut at = None;
-    while let Some(ticket) = next_in_line(home, group, at.as_ref()) {
-        match stands(home, &ticket) {
-            // One whose shim is being replaced looks when it is there.
-            Stands::Waits => {
-                wake(&ticket);
-                return;
-            }
+    while let Some(ticket) = next_in_line(&post.home, group, at.as_ref()) {
+        match stands(post, &ticket) {
+            Stands::Waits => return wake(post, &ticket),
             Stands::Void => ticket.take_away(),
             Stands::Alone => {}
         }
@@ -403,23 +401,24 @@ enum Stands {
     Void,
 }
 
-fn stands(home: &Home, ticket: &Ticket) -> Stands {
-    let dir = home.run_of(ticket.run());
+fn stands(post: &Post, ticket: &Ticket) -> Stands {
+    let dir = post.home.run_of(ticket.run());
     let supervised = dir.is_supervised();
     match read_record(&dir) {
         Ok(record) if record.state != State::Queued => Stands::Void,
         _ if supervised => Stands::Waits,
         // Without the folder of its run a shim goes on all the same.
-        Err(_) if ticket.shim().and_then(alive).is_some() => Stands::Waits,
+        Err(_) if ticket.shim(&post.boot).and_then(alive).is_some() => Stands::Waits,
         Err(_) if !dir.path().exists() => Stands::Void,
         _ => Stands::Alone,
     }
 }
 
-/// Wakes the shim that a ticket names, if it lives.
-fn wake(ticket: &Ticket) -> bool {
-    let shim = ticket.shim().and_then(alive);
-    shim.is_some_and(|shim| shim.signal(fleet_core::Signal::USR2).is_ok())
+/// Wakes the shim that a ticket names. One that is being replaced looks when it is there.
+fn wake(post: &Post, ticket: &Ticket) {
+    if let Some(shim) = ticket.shim(&post.boot).and_then(alive) {
+        let _ = shim.signal(Signal::USR2);
+    }
 }
 
 /// A process, held, while it lives.
@@ -428,15 +427,18 @@ fn alive(who: Incarnation) -> Option<PidFd> {
 }
 
 /// The newest record of a run and who looks after it. An end that was written in between is seen.
-fn newest(dir: &RunDir, record: ProcessRecord) -> (ProcessRecord, Care) {
-    let care = care(dir, &record);
+fn newest(post: &Post, dir: &RunDir, record: ProcessRecord) -> (ProcessRecord, Care) {
+    let care = care(post, dir, &record);
     match care {
         Care::Gone => (read_record(dir).unwrap_or(record), care),
         _ => (record, care),
     }
 }
 
-fn care(dir: &RunDir, record: &ProcessRecord) -> Care {
+fn care(post: &Post, dir: &RunDir, record: &ProcessRecord) -> Care {
+    if record.boot != post.boot {
+        return Care::Gone;
+    }
     if let Some(shim) = record.shim.and_then(|shim| alive(shim.who)) {
         return Care::Shim(shim);
     }

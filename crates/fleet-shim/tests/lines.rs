@@ -377,6 +377,18 @@ fn a_queued_process_without_supervisors_holds_nobody_up_and_is_healed_to_its_pla
 }
 
 #[test]
+fn a_queued_process_without_supervisors_can_be_stopped() {
+    let (fleet, _) = line_behind_holder(2);
+    fleet.kill_supervisors("q1");
+    let ran = fleet.run("fleet-stop").arg("q1").succeeds_and_says("'q1#1' had lost its shim");
+    let reason = "stopped while it waited for its turn; it was never started";
+    assert_eq!(ran.record()["exit"]["reason"], reason);
+    stop(&fleet, "holder");
+    fleet.until_ended("q2");
+    assert_eq!(turns(&fleet), ["holder", "q2"]);
+}
+
+#[test]
 fn a_line_goes_on_past_those_who_lost_their_supervisors() {
     let (fleet, _) = line_behind_holder(3);
     fleet.kill_supervisors("q1");
@@ -443,7 +455,7 @@ fn a_ticket_that_is_left_over_is_passed_by() {
     let folder = fleet.file("queue/slots/gpu");
     let left = ["00000000-00000000000000000000-gone#1", "00000000-00000000000000000001-holder#1"];
     for name in left {
-        fs::write(folder.join(name), "{\"pid\":1,\"start\":1}").unwrap();
+        fs::write(folder.join(name), "{\"boot\":\"b\",\"pid\":1,\"start\":1}").unwrap();
     }
     fs::write(folder.join("not a ticket#"), "").unwrap();
     stop(&fleet, "holder");
