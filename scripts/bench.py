@@ -2,7 +2,7 @@
 """Measures what fleet costs, side by side with what one would use instead, and prints one table.
 
     scripts/bench.py                 everything, at most 10 minutes
-    scripts/bench.py --only capture  one group: sizes, spawn, idle, list, stop, metrics, capture
+    scripts/bench.py --only capture  one group: sizes, spawn, idle, queue, list, stop, metrics, capture
 
 Works on the programs in target/release (`make build`). Peers that are not installed are left out;
 `scripts/setup.sh --bench` installs them. Missing a bar is no error: the table says so.
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
@@ -318,6 +319,46 @@ def idle(bench, count=1000, seconds=30):
     home.tool("fleet-stop", "--all", "--force")
 
 
+# Waiting in line.
+
+
+def queue(bench, count=500, seconds=15):
+    home, program = bench.home(), bench.program("idle")
+    line = ("--queue=gpu", "--", program)
+    home.tool("fleet-spawn", "--name", "holder", *line)
+    loop = f'for i in $(seq {count}); do fleet-spawn --name q$i --queue=gpu -- {program} >/dev/null; done'
+    subprocess.run(["sh", "-c", loop], env=home.env, check=True)
+    time.sleep(2)
+    waiting = [r for r in home.records() if r["state"] == "queued"]
+    pids = [pid for r in waiting for pid in (r["shim"]["pid"], r["shim"]["keeper"])]
+    time.sleep(1)
+    woken, used = sum(map(switches, pids)), sum(map(cpu_seconds, pids))
+    time.sleep(seconds)
+    woken, used = sum(map(switches, pids)) - woken, sum(map(cpu_seconds, pids)) - used
+    row(f"wake-ups of {len(waiting)} queued shims and keepers in {seconds} s", str(woken), "", woken, 0, "")
+    row(f"CPU of {len(waiting)} queued shims and keepers in {seconds} s", f"{used:.4f} s")
+    report_memory("queued", waiting)
+    report_turns(home)
+    home.tool("fleet-stop", "--all", "--force")
+
+
+def report_turns(home, times=10):
+    """From the end of who holds the slot to the start of the next one, by their own records."""
+    pauses = []
+    for holder, following in zip(["holder", *(f"q{i}" for i in range(1, times))],
+                            (f"q{i}" for i in range(1, times + 1))):
+        ended = json.loads(home.tool("fleet-stop", "--force", "-o", "jsonl", holder))["ended_at"]
+        record = home.path / "processes" / following / "1" / "record.json"
+        wait_until(lambda: json.loads(record.read_text())["state"] == "running")
+        started = json.loads(record.read_text())["started_at"]
+        pauses.append((moment(started) - moment(ended)).total_seconds())
+    row("from the end of a holder to the start of the next", ms(statistics.median(pauses)))
+
+
+def moment(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 # Listing.
 
 
@@ -552,7 +593,7 @@ def report_capture(kind, megabytes, best):
 
 
 GROUPS = {
-    "sizes": sizes, "spawn": spawn, "idle": idle, "list": listing, "stop": stop,
+    "sizes": sizes, "spawn": spawn, "idle": idle, "queue": queue, "list": listing, "stop": stop,
     "metrics": metrics, "capture": capture,
 }
 

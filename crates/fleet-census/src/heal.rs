@@ -2,7 +2,7 @@
 
 use std::io;
 
-use fleet_core::{Cause, End, Happening, Observed, ProcessRecord, Restart, Timestamp};
+use fleet_core::{Cause, End, Happening, Observed, ProcessRecord, Restart, State, Timestamp};
 use fleet_registry::{Home, RegistryLock, read_record, write_record};
 
 use crate::supervisor::{Supervisor, open_shim_lock};
@@ -27,7 +27,7 @@ impl Census {
                         .map(|()| format!("'{key}' had died with its shim; it is started again"))
                 }
                 Observed::Lost { reboot } => lose(&home, seen, reboot)
-                    .map(|()| format!("'{key}' is lost: {}", reason(reboot))),
+                    .map(|()| format!("'{key}' is lost: {}", lost_words(seen))),
             };
             said.push(outcome.unwrap_or_else(|why| format!("cannot mend '{key}': {why}")));
         }
@@ -58,6 +58,7 @@ fn adopt(home: &Home, seen: &mut Seen) -> Mended {
 /// Records that nobody knows how the run ended.
 fn lose(home: &Home, seen: &mut Seen, reboot: bool) -> Mended {
     let dir = home.run_of(&seen.record.key());
+    let reason = reason(seen.record.state, reboot);
     let lock = RegistryLock::take(home)?;
     // Somebody else may have written the end while we waited for the lock.
     if let Ok(own) = read_record(&dir)
@@ -67,10 +68,11 @@ fn lose(home: &Home, seen: &mut Seen, reboot: bool) -> Mended {
     } else {
         let record = &mut seen.record;
         record.state = record.state.after(Happening::FoundDead)?;
+        (record.waiting, record.in_line) = (None, false);
         record.ts = Timestamp::now();
         record.ended_at = Some(record.ts);
         let cause = if reboot { Cause::Reboot } else { Cause::Lost };
-        record.exit = Some(End::new(cause, reason(reboot)));
+        record.exit = Some(End::new(cause, reason));
         match write_record(&dir, record) {
             // Somebody removed its folder: then the registry alone can tell.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -83,10 +85,17 @@ fn lose(home: &Home, seen: &mut Seen, reboot: bool) -> Mended {
     Ok(())
 }
 
-fn reason(reboot: bool) -> &'static str {
-    if reboot {
-        "the machine was started anew while it ran"
-    } else {
-        "process, shim and keeper died together and left no word; what waited in its pipes is gone"
+/// How it was lost, as it was written down.
+fn lost_words(seen: &Seen) -> &str {
+    seen.record.exit.as_ref().map_or("nobody knows how", |exit| exit.reason.as_str())
+}
+
+fn reason(state: State, reboot: bool) -> &'static str {
+    match (reboot, state) {
+        (true, State::Queued) => "the machine was started anew while it waited for its turn",
+        (true, _) => "the machine was started anew while it ran",
+        (false, _) => {
+            "process, shim and keeper died together and left no word; what waited in its pipes is gone"
+        }
     }
 }

@@ -88,5 +88,5 @@ pub fn open_shim_lock(dir: &RunDir) -> io::Result<File> {
 
 /// Whether a shim or a keeper of this run lives.
 pub fn holds_lock(dir: &RunDir) -> bool {
-    File::open(dir.shim_lock()).is_ok_and(|lock| lock.try_lock_shared().is_err())
+    dir.is_supervised()
 }

@@ -88,6 +88,7 @@ fn look_closer(home: &Home, entry: Entry, supervised: bool, boot: &str) -> Seen 
     // The run's own record is never older than the registry's; an end may be in it alone.
     let dir = home.run_of(&record.key());
     let own = read_record(&dir).ok().filter(|own| own.ts >= record.ts);
+    let was_taken_up = own.is_some();
     let (record, json) = match own {
         Some(own) if own != record => {
             let json = serde_json::to_vec(&own).map_or(json, Line::from);
@@ -99,6 +100,8 @@ fn look_closer(home: &Home, entry: Entry, supervised: bool, boot: &str) -> Seen 
         state if state.has_ended() => Observed::AsRecorded(state),
         _ if record.boot != boot => Observed::Lost { reboot: true },
         state if holds_lock(&dir) => Observed::AsRecorded(state),
+        // It holds nothing that can die with its supervisors: the next one waits on.
+        State::Queued if was_taken_up => Observed::Orphaned(State::Queued),
         state if lives(&record) || lives_unrecorded(home, &record) => Observed::Orphaned(state),
         _ => Observed::Lost { reboot: false },
     };
@@ -127,7 +130,7 @@ pub fn is_living(home: &Home, id: &Id) -> bool {
         Ok(record) if record.state.has_ended() => false,
         Ok(record) => {
             let here = boot_id().is_ok_and(|boot| boot == record.boot);
-            holds_lock(&dir) || (here && lives(&record))
+            holds_lock(&dir) || (here && (record.state == State::Queued || lives(&record)))
         }
         // Its shim has not written yet, or never will.
         Err(_) => holds_lock(&dir),

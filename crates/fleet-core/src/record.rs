@@ -146,6 +146,9 @@ pub struct ProcessRecord {
     /// Why it does not start yet, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<String>,
+    /// Whether it stands in its line: all that it waits for besides has come, for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_line: bool,
     /// What it may use.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
@@ -224,6 +227,7 @@ impl ProcessRecord {
             after: spec.after.clone(),
             queue: spec.queue.clone(),
             waiting: None,
+            in_line: false,
             limits: spec.limits.clone(),
             connection_file: spec.connection_file.clone(),
             file: spec.file.as_ref().map(|origin| origin.path.clone()),

@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::Health;
 use crate::id::{BadId, Id, RunKey};
+use crate::state::State;
 
 /// How far a run must have come for who waits for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,43 @@ impl Until {
             Until::Ended => "ended",
         }
     }
+
+    /// What is waited for, in words: waits for it `to be healthy`.
+    pub fn goal(self) -> &'static str {
+        match self {
+            Until::Started => "to start",
+            Until::Healthy => "to be healthy",
+            Until::Completed => "to complete",
+            Until::Ended => "to end",
+        }
+    }
+
+    /// How far a run has come on the way there.
+    pub fn progress(self, state: State, health: Option<Health>) -> Progress {
+        let runs = matches!(state, State::Running | State::Paused);
+        let reached = match self {
+            Until::Started => runs || state == State::Completed,
+            Until::Healthy => runs && health == Some(Health::Healthy),
+            Until::Completed => state == State::Completed,
+            Until::Ended => state.has_ended(),
+        };
+        match reached {
+            true => Progress::Reached,
+            false if state.has_ended() => Progress::Never,
+            false => Progress::Pending,
+        }
+    }
+}
+
+/// How far a run has come for who waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// As far as it has to.
+    Reached,
+    /// Not yet.
+    Pending,
+    /// It ended, and not as it had to.
+    Never,
 }
 
 impl fmt::Display for Until {
@@ -150,6 +189,31 @@ mod tests {
         assert_eq!(text("db:healthy").unwrap(), "db:healthy");
         assert_eq!(text("db:well"), Err(BadDependency::Until("well".into())));
         assert!(text("").is_err() && text(":healthy").is_err() && text("a:b:c").is_err());
+    }
+
+    #[test]
+    fn progress_is_a_table() {
+        use Progress::{Never, Pending, Reached};
+        let (well, ill) = (Some(Health::Healthy), Some(Health::Unhealthy));
+        let rows = [
+            // (state, health): started, healthy, completed, ended
+            (State::Queued, None, [Pending, Pending, Pending, Pending]),
+            (State::Starting, None, [Pending, Pending, Pending, Pending]),
+            (State::Running, None, [Reached, Pending, Pending, Pending]),
+            (State::Running, well, [Reached, Reached, Pending, Pending]),
+            (State::Running, ill, [Reached, Pending, Pending, Pending]),
+            (State::Paused, well, [Reached, Reached, Pending, Pending]),
+            (State::Backoff, well, [Pending, Pending, Pending, Pending]),
+            (State::Stopping, well, [Pending, Pending, Pending, Pending]),
+            (State::Completed, well, [Reached, Never, Reached, Reached]),
+            (State::Failed, None, [Never, Never, Never, Reached]),
+            (State::Stopped, None, [Never, Never, Never, Reached]),
+            (State::Lost, None, [Never, Never, Never, Reached]),
+        ];
+        for (state, health, expected) in rows {
+            let found = Until::ALL.map(|until| until.progress(state, health));
+            assert_eq!(found, expected, "{state} {health:?}");
+        }
     }
 
     proptest! {

@@ -7,6 +7,7 @@
 //! not know, and with what the kernel says put in (`view`).
 
 mod args;
+mod place;
 mod view;
 
 use std::io::Write;
@@ -20,6 +21,7 @@ use fleet_core::{Observed, Timestamp};
 use fleet_registry::{Home, Keep};
 
 pub use args::Args;
+use place::Places;
 
 /// Ended runs are listed for so long.
 const LISTED: Duration = Duration::from_secs(86400);
@@ -60,14 +62,15 @@ fn once(
     mut out: Out,
 ) -> anyhow::Result<Exit> {
     let census = truth(args, home)?;
+    let places = Places::of(&census.seen);
     let (chosen, unmatched) = choose(args, selection, census);
     match format {
-        Format::Table if args.health => view::health_table(&mut out, &chosen)?,
-        Format::Table => view::table(&mut out, &chosen)?,
-        Format::Wide => view::wide(&mut out, &chosen)?,
+        Format::Table if args.health => view::health_table(&mut out, &chosen, &places)?,
+        Format::Table => view::table(&mut out, &chosen, &places)?,
+        Format::Wide => view::wide(&mut out, &chosen, &places)?,
         Format::Csv => view::csv(&mut out, &chosen)?,
-        Format::Jsonl => json(Records::lines(&mut out), &chosen)?,
-        Format::Json => json(Records::array(&mut out), &chosen)?,
+        Format::Jsonl => json(Records::lines(&mut out), &chosen, &places)?,
+        Format::Json => json(Records::array(&mut out), &chosen, &places)?,
     }
     out.finish()?;
     if !unmatched.is_empty() {
@@ -117,10 +120,10 @@ fn choose(args: &Args, selection: &Selection, census: Census) -> (Vec<Seen>, Vec
     (chosen, unmatched)
 }
 
-fn json<W: Write>(mut records: Records<W>, chosen: &[Seen]) -> anyhow::Result<()> {
+fn json<W: Write>(mut records: Records<W>, chosen: &[Seen], places: &Places) -> anyhow::Result<()> {
     let now = Timestamp::now();
     for seen in chosen {
-        records.write_json(&view::json(seen, now)?)?;
+        records.write_json(&view::json(seen, now, places)?)?;
     }
     records.finish()?;
     Ok(())

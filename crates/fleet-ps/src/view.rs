@@ -11,6 +11,7 @@ use fleet_core::{Health, Id, Observed, ProcessRecord, RunKey, State, Timestamp, 
 use serde_json::{Value, json};
 
 use crate::needs_care;
+use crate::place::Places;
 
 /// The newest run of each id.
 pub(crate) fn newest_runs(seen: &[Seen]) -> HashSet<RunKey> {
@@ -36,7 +37,7 @@ const fn right(title: &'static str) -> Column {
 }
 
 /// What fits a terminal.
-pub(crate) fn table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
+pub(crate) fn table(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Result<()> {
     let now = Timestamp::now();
     let columns = [
         left("ID"),
@@ -57,14 +58,14 @@ pub(crate) fn table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
             uptime(seen, now),
             Cell::new(seen.record.restarts.to_string()),
             Cell::maybe(ports(&seen.record)),
-            Cell::new(what(seen, now)),
+            Cell::new(what(seen, now, places)),
         ]);
     }
     table.write(out)
 }
 
 /// Everything that a line can hold.
-pub(crate) fn wide(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
+pub(crate) fn wide(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Result<()> {
     let now = Timestamp::now();
     let columns = [
         left("ID"),
@@ -97,14 +98,14 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
             Cell::new(record.spawned_at.to_string()),
             Cell::new(&record.cwd),
             Cell::new(record.command.join(" ")),
-            Cell::new(what(seen, now)),
+            Cell::new(what(seen, now, places)),
         ]);
     }
     table.write(out)
 }
 
 /// How each is.
-pub(crate) fn health_table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
+pub(crate) fn health_table(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Result<()> {
     let now = Timestamp::now();
     let columns = [left("ID"), left("STATE"), left("HEALTH"), right("UPTIME"), left("WHAT")];
     let names = Names::of(chosen);
@@ -120,7 +121,7 @@ pub(crate) fn health_table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
             state(seen),
             Cell::styled(health, style(is_well(seen), seen.observed.is_living())),
             uptime(seen, now),
-            Cell::new(what(seen, now)),
+            Cell::new(what(seen, now, places)),
         ]);
     }
     table.write(out)
@@ -168,7 +169,7 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
             text(record.ended_at.map(|t| t.to_string())),
             text(exit.and_then(|e| e.code).map(|c| c.to_string())),
             text(exit.and_then(|e| e.signal).map(|s| s.to_string())),
-            text(exit.map(|e| e.reason.clone())),
+            text(exit.map(|e| e.reason.clone()).or_else(|| record.waiting.clone())),
             record.cwd.clone(),
             record.command.join(" "),
         ])?;
@@ -177,17 +178,23 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
 }
 
 /// The record as it was written, with the state that the kernel confirms and the uptime.
-pub(crate) fn json(seen: &Seen, now: Timestamp) -> serde_json::Result<Vec<u8>> {
+pub(crate) fn json(seen: &Seen, now: Timestamp, places: &Places) -> serde_json::Result<Vec<u8>> {
     let uptime = uptime_seconds(seen, now);
+    let place = places.get(seen).map(|place| place.place);
     if let (Observed::AsRecorded(_), Some(body)) = (seen.observed, seen.json.strip_suffix(b"}")) {
-        let tail = uptime.map_or_else(|| "}".to_owned(), |s| format!(",\"uptime_seconds\":{s}}}"));
-        return Ok([body, tail.as_bytes()].concat());
+        let field = |name: &str, value: String| format!(",\"{name}\":{value}");
+        let uptime = uptime.map(|s| field("uptime_seconds", s.to_string())).unwrap_or_default();
+        let place = place.map(|at| field("place", at.to_string())).unwrap_or_default();
+        return Ok([body, uptime.as_bytes(), place.as_bytes(), b"}"].concat());
     }
     let mut value: Value = serde_json::from_slice(&seen.json)?;
     value["recorded_state"] = value["state"].take();
     value["state"] = json!(seen.observed.word());
     if let Some(uptime) = uptime {
         value["uptime_seconds"] = json!(uptime);
+    }
+    if let Some(place) = place {
+        value["place"] = json!(place);
     }
     serde_json::to_vec(&value)
 }
@@ -256,10 +263,13 @@ fn labels(record: &ProcessRecord) -> Option<String> {
 }
 
 /// What a person wants to know next: what it runs, when it will be tried again, why it ended.
-fn what(seen: &Seen, now: Timestamp) -> String {
+fn what(seen: &Seen, now: Timestamp, places: &Places) -> String {
     let record = &seen.record;
     let reason = || record.exit.as_ref().map_or_else(String::new, |exit| exit.reason.clone());
     match seen.observed {
+        Observed::AsRecorded(State::Queued) | Observed::Orphaned(State::Queued) => {
+            places.what(seen)
+        }
         Observed::AsRecorded(State::Backoff) => {
             let left = record.retry_at.map_or(0.0, |at| at.seconds_since(now).max(0.0));
             let left = duration_text(Duration::from_secs_f64(left));

@@ -1,7 +1,7 @@
 //! Where a fleet's files lie.
 
 use std::env;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -186,6 +186,11 @@ impl RunDir {
     /// written once and never replaced.
     pub fn shim_lock(&self) -> PathBuf {
         self.spec()
+    }
+
+    /// Whether a shim or a keeper of the run lives.
+    pub fn is_supervised(&self) -> bool {
+        File::open(self.shim_lock()).is_ok_and(|lock| lock.try_lock_shared().is_err())
     }
 
     /// How a stop is to go, for the shim to read when it is asked.

@@ -193,7 +193,7 @@ struct Key<'a> {
 
 /// Whose line it is. Lines of this build begin with `kind`, `ts`, `id`, `run`, which is looked at
 /// without parsing the rest; anything else is parsed.
-fn key(line: &[u8]) -> Result<(&str, u32), serde_json::Error> {
+pub(crate) fn key(line: &[u8]) -> Result<(&str, u32), serde_json::Error> {
     if let Some(key) = quick_key(line) {
         return Ok(key);
     }

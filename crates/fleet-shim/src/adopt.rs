@@ -32,6 +32,7 @@ pub(crate) fn put_on_board(post: &mut Post) -> io::Result<()> {
             board.set_phase(Phase::Pausing);
             board.set(Word::RetryAt, monotonic_nanos());
         }
+        State::Queued => board.set_phase(Phase::Ready),
         _ => {
             let main = record.pid.or_else(|| unrecorded_main(post));
             board.set(Word::ChildPid, main.unwrap_or(0) as u64);

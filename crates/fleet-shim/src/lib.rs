@@ -22,6 +22,7 @@ mod oom;
 mod output;
 mod post;
 mod publish;
+mod queue;
 mod stop;
 mod supervise;
 mod take_up;

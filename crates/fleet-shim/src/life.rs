@@ -255,9 +255,12 @@ impl Shim<'_> {
 
     /// A stop came while there was nothing to stop.
     pub(crate) fn end_of_pause_by_stop(&mut self) {
+        let words = match self.record.state {
+            State::Queued => "stopped while it waited for its turn; it was never started",
+            _ => "stopped during the pause before its next attempt",
+        };
         self.happened(Happening::StopAsked);
         let by = self.record.stop.as_ref().map(|s| s.by.clone());
-        let words = "stopped during the pause before its next attempt";
         let mut end = self.record.exit.take().unwrap_or_else(|| End::new(Cause::Stopped, words));
         (end.cause, end.by, end.reason) = (Cause::Stopped, by, words.to_owned());
         self.over(end);
@@ -271,9 +274,13 @@ impl Shim<'_> {
         }
         self.record.ended_at = Some(Timestamp::now());
         self.record.retry_at = None;
+        (self.record.waiting, self.record.in_line) = (None, false);
         let words = format!("{}: {}", self.record.state, end.reason);
         self.record.exit = Some(end);
         self.publish_end();
+        if self.post.spec.waits() {
+            self.leave_queue();
+        }
         let exit = serde_json::to_value(&self.record.exit).unwrap_or_default();
         self.event("ended", words, json!({"state": self.record.state, "exit": exit}));
         self.leave();

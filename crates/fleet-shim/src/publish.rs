@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fleet_core::{EventRecord, ProcessRecord, Timestamp};
 use fleet_os::monotonic_nanos;
-use fleet_registry::{RegistryLock, RunDir, make_dir, write_record};
+use fleet_registry::{RegistryError, RegistryLock, RunDir, make_dir, write_record};
 use serde_json::{Map, Value};
 
 use crate::board::Word;
@@ -22,6 +22,18 @@ impl Shim<'_> {
         self.record.log = Some(self.post.board.totals().log);
         store(&self.post.dir, &self.record);
         self.append_to_registry(Duration::from_millis(2));
+        self.wake_waiters();
+    }
+
+    /// Writes the record as it is now, under the registry's lock and there first. Where the registry
+    /// cannot be written, nothing is.
+    pub(crate) fn publish_under(&mut self, lock: &RegistryLock) -> Result<(), RegistryError> {
+        self.record.ts = Timestamp::now();
+        lock.append(&self.record)?;
+        self.registry_at = None;
+        store(&self.post.dir, &self.record);
+        self.wake_waiters();
+        Ok(())
     }
 
     /// Writes the last record of the run. The process is gone, so that waiting hurts nobody now.
@@ -36,6 +48,7 @@ impl Shim<'_> {
         if self.registry_at.take().is_some() {
             self.append_to_registry(Duration::from_secs(10));
         }
+        self.wake_waiters();
     }
 
     pub(crate) fn append_to_registry(&mut self, limit: Duration) {

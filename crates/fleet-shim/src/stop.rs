@@ -18,7 +18,11 @@ impl Shim<'_> {
         let request = self.request();
         let by = request.as_ref().map_or_else(|| words_for(sender), |r| r.by.clone());
         match self.post.board.phase() {
-            Phase::Pausing | Phase::Ready if why == Why::Restart => {
+            Phase::Ready if why == Why::Restart => {
+                let words = format!("restart asked by {by}; nothing to end, it goes on waiting");
+                self.event("queued", words, json!({"by": by}));
+            }
+            Phase::Pausing if why == Why::Restart => {
                 self.post.board.set(Word::RetryAt, monotonic_nanos());
             }
             Phase::Pausing | Phase::Ready => {

@@ -15,6 +15,7 @@ use crate::keeper;
 use crate::notify::{self, Said};
 use crate::output::{Capture, dropped_words};
 use crate::post::Post;
+use crate::queue::Waiting;
 use crate::take_up::known_record;
 
 pub(crate) const MILLI: u64 = 1_000_000;
@@ -63,6 +64,7 @@ pub(crate) struct Shim<'a> {
     pub(crate) outcome_until: Option<u64>,
     small_reads: u32,
     drop_said: bool,
+    pub(crate) waiting: Waiting,
     /// Whether this is the first shim after keeper and shim had both died.
     pub(crate) adopts: bool,
     pub(crate) leaving: bool,
@@ -97,6 +99,7 @@ pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Resul
         outcome_until: None,
         small_reads: 0,
         drop_said: false,
+        waiting: Waiting::default(),
         adopts: post.board.get(Word::Replaced) == 1 && post.board.get(Word::Stranger) != 0,
         leaving: false,
         post,
@@ -141,8 +144,14 @@ impl Shim<'_> {
         }
         if ready.news || self.outcome_until.is_some() {
             self.signals();
+            if self.leaving {
+                return;
+            }
             self.children();
             self.look_at_main();
+        }
+        if ready.turn {
+            self.look_again();
         }
         if !self.leaving {
             self.timers();
@@ -216,6 +225,7 @@ impl Shim<'_> {
                 libc_signal::TERM => self.asked(Why::Asked, signal),
                 libc_signal::HUP => self.asked(Why::Restart, signal),
                 libc_signal::USR1 => self.report_status(),
+                libc_signal::USR2 => self.look_again(),
                 _ => {}
             }
             if self.leaving {
@@ -320,4 +330,5 @@ mod libc_signal {
     pub(super) const TERM: i32 = Signal::SIGTERM as i32;
     pub(super) const HUP: i32 = Signal::SIGHUP as i32;
     pub(super) const USR1: i32 = Signal::SIGUSR1 as i32;
+    pub(super) const USR2: i32 = Signal::SIGUSR2 as i32;
 }

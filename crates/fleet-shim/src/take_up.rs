@@ -28,7 +28,12 @@ impl Shim<'_> {
         }
         let replaces = self.post.board.get(Word::Replaced) > 0;
         match self.post.board.phase() {
+            Phase::Ready if self.record.state == State::Queued => return self.queue_up(replaces),
             Phase::Ready => {
+                // A predecessor may have died right after it took its turn.
+                if self.post.spec.waits() {
+                    self.leave_queue();
+                }
                 self.event("spawned", "its supervisor starts it", json!({}));
                 return self.start_attempt();
             }

@@ -14,6 +14,8 @@ pub(crate) struct Ready {
     pub(crate) bell: bool,
     pub(crate) keeper: bool,
     pub(crate) notify: bool,
+    /// Something that a queued run looked at has ended.
+    pub(crate) turn: bool,
     /// Something besides output: under a flood of that, the rest need not be asked each time.
     pub(crate) news: bool,
 }
@@ -34,12 +36,15 @@ impl Shim<'_> {
         ];
         let mut fds: Vec<PollFd<'_>> =
             watched.iter().flatten().map(|&fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let others = self.waiting.watched.iter();
+        fds.extend(others.map(|other| PollFd::new(other.as_fd(), PollFlags::POLLIN)));
         let _ = poll(&mut fds, self.timeout());
         let mut answers = fds.iter().map(|fd| fd.any().unwrap_or(true));
         let ready = watched.map(|fd| fd.is_some() && answers.next().unwrap_or(false));
         let [stdout, stderr, bell, keeper, notify, signals, main] = ready;
+        let turn = answers.any(|ended| ended);
         let news = bell || signals || main || !(stdout || stderr);
-        Ready { output: [stdout, stderr], bell, keeper, notify, news }
+        Ready { output: [stdout, stderr], bell, keeper, notify, turn, news }
     }
 
     /// Until the next timer, or without end.
@@ -55,7 +60,7 @@ impl Shim<'_> {
         }
     }
 
-    fn due_times(&self) -> [Option<u64>; 9] {
+    fn due_times(&self) -> [Option<u64>; 10] {
         let board = &self.post.board;
         // Nobody tells of the end of strangers: look again soon.
         let strangers = board.get(Word::Stranger) != 0;
@@ -71,6 +76,7 @@ impl Shim<'_> {
             self.rest_at,
             self.registry_at,
             self.status_at,
+            self.waiting.look_at,
             soon,
             board.moment(Word::StopDue),
             board.moment(Word::RetryAt),
@@ -104,6 +110,9 @@ impl Shim<'_> {
         if due(self.status_at) {
             self.status_at = None;
             self.publish();
+        }
+        if due(self.waiting.look_at) {
+            self.look_again();
         }
         if due(self.runtime_limit()) {
             self.begin_stop(Why::TimedOut, None, None, None);

@@ -24,11 +24,12 @@ Examples:
   fleet-spawn --name mission-a --restart on-failure -- python train.py --lr 3e-4
   fleet-spawn --name web --port auto -- python3 -m http.server {port}
   fleet-spawn -l team=vision --max-runtime 8h -- ./sweep.sh
+  fleet-spawn --name train --after db:healthy --queue=gpu --slots 2 -- ./train.sh
   id=$(fleet-spawn --wait ended -- make all) || fleet-logs $id
 
-Exit status: 0 started; 2 could not; 3 the name is taken; 124 not ready in time; 126 and 127 the
-command may not be executed or was not found; 1 with --wait: it ended before it was healthy, or
-did not end well."
+Exit status: 0 started, or queued; 2 could not; 3 the name is taken; 124 not ready in time; 126 and
+127 the command may not be executed or was not found; 1 with --wait: it ended before it was started
+or healthy, or did not end well; 1 with --after: what it waits for can no longer come."
 )]
 pub struct Args {
     /// Its name, unique among the living [default: made from the command]

@@ -8,9 +8,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use anyhow::Context;
 use fleet_census::{Census, is_living};
 use fleet_cli::{Exit, Failure};
-use fleet_core::{Id, ProcessRecord, Spec};
+use fleet_core::{Dependency, Id, ProcessRecord, Spec};
 use fleet_registry::{Home, RegistryLock, RunDir, make_dir};
 
+use crate::order;
 use crate::ports::{self, PortRange, Ports};
 use crate::wanted;
 
@@ -25,6 +26,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) reuse: bool,
     /// Ports to be reserved, and where free ones are looked for.
     pub(crate) ports: Option<(Ports, PortRange)>,
+    /// What it waits for.
+    pub(crate) after: &'a [Dependency],
     /// All else that is wanted of it.
     pub(crate) spec: Spec,
 }
@@ -63,7 +66,7 @@ impl<'a> Claims<'a> {
 
     /// Finds or makes a run.
     pub(crate) fn claim(&mut self, wanted: Candidate<'_>) -> anyhow::Result<Claim> {
-        let Candidate { name, reuse, ports, mut spec } = wanted;
+        let Candidate { name, reuse, ports, after, mut spec } = wanted;
         if reuse
             && name.is_none()
             && let Some(id) = same_process(self.census()?, &spec)
@@ -76,6 +79,7 @@ impl<'a> Claims<'a> {
             Some(name) if reuse => return Ok(Claim::Reused(name.clone())),
             Some(name) => return Err(taken(name)),
         };
+        spec.after = order::bind(self.home, after, &spec.id)?;
         if let Some((ports, range)) = ports {
             self.reserve(&mut spec, ports, range)?;
         }

@@ -10,6 +10,7 @@
 
 mod args;
 mod claim;
+mod order;
 mod ports;
 mod surroundings;
 mod wait;
@@ -45,7 +46,13 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
         (ports.value, args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value))
     });
     let name = args.name.as_ref();
-    let claim = Claims::begin(&home)?.claim(Candidate { name, reuse: args.reuse, ports, spec })?;
+    let claim = Claims::begin(&home)?.claim(Candidate {
+        name,
+        reuse: args.reuse,
+        ports,
+        after: &args.wish.after,
+        spec,
+    })?;
     match claim {
         Claim::Reused(id) => {
             print_id(&id)?;
@@ -79,7 +86,7 @@ fn started(home: &Home, run: &RunKey, report: impl Read) -> anyhow::Result<()> {
     // A line with a path in it; whatever is longer is none of ours.
     BufReader::new(report.take(64 << 10)).read_line(&mut line).context("cannot hear the shim")?;
     let line = line.trim_end();
-    if line.starts_with("ok ") {
+    if line.starts_with("ok ") || line == "queued" {
         return Ok(());
     }
     let Some((status, words)) = line.strip_prefix("err ").and_then(|rest| rest.split_once(' '))
@@ -88,6 +95,7 @@ fn started(home: &Home, run: &RunKey, report: impl Read) -> anyhow::Result<()> {
         return wait::until_started(home, run);
     };
     let exit = match status {
+        "1" => Exit::No,
         "126" => Exit::NotExecutable,
         "127" => Exit::NotFound,
         _ => Exit::CouldNot,

@@ -20,7 +20,7 @@ pub(crate) fn until(
     wait: Option<Wait>,
     timeout: Option<Duration>,
 ) -> anyhow::Result<Exit> {
-    let Some(wait) = wait.filter(|&wait| wait != Wait::Started) else { return Ok(Exit::Yes) };
+    let Some(wait) = wait else { return Ok(Exit::Yes) };
     if wait == Wait::Healthy && home.run_of(run).notify_socket().is_none() {
         let words = format!("'{}' runs, but cannot say that it is ready", run.id);
         let hint = "the home's path is too long for a socket; choose a shorter one with --home";
@@ -28,36 +28,58 @@ pub(crate) fn until(
     }
     let reached = |record: &ProcessRecord| {
         record.state.has_ended()
-            || (wait == Wait::Healthy && record.health == Some(Health::Healthy))
+            || match wait {
+                Wait::Started => !matches!(record.state, State::Queued | State::Starting),
+                Wait::Healthy => record.health == Some(Health::Healthy),
+                Wait::Ended => false,
+            }
     };
     let Some(record) = watch(home, run, timeout, reached) else {
-        let word = if wait == Wait::Ended { "ended" } else { "healthy" };
-        let words = format!("'{}' is not {word} yet; it goes on running", run.id);
-        return Err(Failure::new(Exit::TimedOut, words).into());
+        return Err(too_late(home, run, wait));
     };
-    if !record.state.has_ended() || record.state == State::Completed && wait == Wait::Ended {
+    if !record.state.has_ended() || record.state == State::Completed && wait != Wait::Healthy {
         return Ok(Exit::Yes);
+    }
+    if wait == Wait::Started {
+        return could_start(record).map(|()| Exit::Yes);
     }
     let reason = record.exit.map(|exit| exit.reason).unwrap_or_default();
     talk(format!("'{}' {}: {reason}", run.id, record.state));
     Ok(Exit::No)
 }
 
+fn too_late(home: &Home, run: &RunKey, wait: Wait) -> anyhow::Error {
+    let word = match wait {
+        Wait::Started => "started",
+        Wait::Healthy => "healthy",
+        Wait::Ended => "ended",
+    };
+    let record = read_record(&home.run_of(run)).ok();
+    let waiting = record.filter(|r| r.state == State::Queued).and_then(|r| r.waiting);
+    let what = waiting.map_or_else(|| "goes on running".to_owned(), |why| format!("still {why}"));
+    let words = format!("'{}' is not {word} yet; it {what}", run.id);
+    Failure::new(Exit::TimedOut, words).into()
+}
+
 /// Waits for the record to tell what the pipe did not.
 pub(crate) fn until_started(home: &Home, run: &RunKey) -> anyhow::Result<()> {
     let decided = |record: &ProcessRecord| record.state != State::Starting;
-    let failed = |exit, words: String| Err(Failure::new(exit, words).into());
     let Some(record) = watch(home, run, Some(TAKE_OVER), decided) else {
         let words = format!("the supervisor of '{}' died before it could start it", run.id);
-        return failed(Exit::CouldNot, words);
+        return Err(Failure::new(Exit::CouldNot, words).into());
     };
-    match record.exit {
-        Some(end) if end.cause == Cause::ExecFailed => {
-            let missing = end.code == Some(Exit::NotFound as i32);
-            failed(if missing { Exit::NotFound } else { Exit::NotExecutable }, end.reason)
-        }
-        _ => Ok(()),
-    }
+    could_start(record)
+}
+
+/// Whether the command was executed, however it ended.
+fn could_start(record: ProcessRecord) -> anyhow::Result<()> {
+    let Some(end) = record.exit.filter(|_| record.started_at.is_none()) else { return Ok(()) };
+    let exit = match (end.cause, end.code) {
+        (Cause::ExecFailed, Some(code)) if code == Exit::NotFound as i32 => Exit::NotFound,
+        (Cause::ExecFailed, _) => Exit::NotExecutable,
+        _ => Exit::No,
+    };
+    Err(Failure::new(exit, end.reason).into())
 }
 
 /// Looks at the run's record again and again, less often as time goes by, until it is as wanted;

@@ -6,7 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fleet_census::open_shim_lock;
-use fleet_core::{Cause, End, Happening, Outcome, ProcessRecord, Signal, StopAsked, Timestamp};
+use fleet_core::{
+    Cause, End, Happening, Outcome, ProcessRecord, Signal, State, StopAsked, Timestamp,
+};
 use fleet_os::{PidFd, Proc, descendants, marked, unsupervised};
 use fleet_registry::{Home, RegistryLock, write_record};
 
@@ -56,13 +58,18 @@ fn write_end(
 ) -> anyhow::Result<ProcessRecord> {
     let by = record.stop.as_ref().map(|stop| stop.by.clone()).unwrap_or_default();
     let how = if killed { ", killed after its grace period" } else { "" };
-    let reason = format!("stopped by {by} without its shim{how}; {}", outcome.words());
+    let what = match record.state {
+        State::Queued => "it was never started".to_owned(),
+        _ => outcome.words(),
+    };
+    let reason = format!("stopped by {by} without its shim{how}; {what}");
     let mut end = End::new(Cause::Stopped, reason).with_outcome(outcome);
     end.by = Some(by);
     record.state = record.state.after(Happening::StopAsked)?;
     if !record.state.has_ended() {
         record.state = record.state.after(Happening::Died)?;
     }
+    (record.waiting, record.in_line) = (None, false);
     record.ts = Timestamp::now();
     record.ended_at = Some(record.ts);
     record.exit = Some(end);
