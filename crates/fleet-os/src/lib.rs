@@ -23,12 +23,14 @@ mod host;
 mod launch;
 mod pidfd;
 mod proc;
+mod random;
 mod reader;
 mod shared;
 mod signals;
 mod tree;
 mod usage;
 mod wait;
+mod watch;
 
 pub use boot::{boot_id, host_name, is_on_network, monotonic_nanos, this_user};
 pub use clock::{boot_clock, page_bytes, ticks_per_second};
@@ -41,9 +43,11 @@ pub use launch::{
 };
 pub use pidfd::{PidFd, incarnation, living};
 pub use proc::{Proc, Stat};
+pub use random::random_bytes;
 pub use reader::sleep_unless_left;
 pub use shared::{Pages, Shared};
 pub use signals::{Received, Signals};
 pub use tree::{descendants, marked, unsupervised};
 pub use usage::{Io, Rollup};
 pub use wait::{Change, Usage, look, take};
+pub use watch::{Changes, Watch, Woken};
