@@ -129,8 +129,14 @@ fn look_closer(home: &Home, entry: Entry, life: Life, boot: &str) -> Seen {
     Seen { record, observed, json }
 }
 
+/// A run whose lock is free, as it is now.
+pub(crate) fn look(home: &Home, record: &ProcessRecord) -> io::Result<Seen> {
+    let entry = Entry { json: serde_json::to_vec(record)?, record: record.clone() };
+    Ok(look_closer(home, entry, Life::default(), &boot_id()?))
+}
+
 /// Whether the recorded main process lives.
-fn lives(record: &ProcessRecord) -> bool {
+pub(crate) fn lives(record: &ProcessRecord) -> bool {
     record.main().is_some_and(|main| living(&[main]).is_ok_and(|alive| alive == [true]))
 }
 

@@ -62,9 +62,7 @@ impl Until {
     pub fn verdict(self, record: &ProcessRecord) -> Verdict {
         let reached = match self {
             Until::Started => record.started_at.is_some(),
-            Until::Healthy => {
-                record.health == Some(Health::Healthy) && !record.state.has_ended()
-            }
+            Until::Healthy => record.health == Some(Health::Healthy) && !record.state.has_ended(),
             Until::Completed => record.state == State::Completed,
             Until::Ended => record.state.has_ended(),
         };

@@ -32,7 +32,7 @@ mod usage;
 mod wait;
 mod watch;
 
-pub use boot::{boot_id, host_name, is_on_network, monotonic_nanos, this_user};
+pub use boot::{allow_many_files, boot_id, host_name, is_on_network, monotonic_nanos, this_user};
 pub use clock::{boot_clock, page_bytes, ticks_per_second};
 pub use fifo::{open_fifo, output_end, resize_pipe, waiting};
 pub use files::{ProcessFiles, Reader, has_gone};

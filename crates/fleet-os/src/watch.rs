@@ -51,6 +51,8 @@ pub struct Woken {
     pub overflow: bool,
     /// The reader of the output that was watched, too, has left.
     pub reader_left: bool,
+    /// Which of the processes that were watched, too, have ended.
+    pub ended: Vec<usize>,
 }
 
 impl Watch {
@@ -111,9 +113,11 @@ impl Watch {
         }
         let left = |fd: &PollFd<'_>| fd.revents().is_some_and(|r| !r.is_empty());
         let reader_left = output.is_some() && fds.first().is_some_and(left);
-        drop(fds);
+        let processes = fds.split_off(fds.len() - processes.len());
+        let ended = (0..processes.len()).filter(|&at| left(&processes[at])).collect();
+        drop((fds, processes));
         let mut woken = self.take()?;
-        woken.reader_left = reader_left;
+        (woken.reader_left, woken.ended) = (reader_left, ended);
         Ok(woken)
     }
 
@@ -196,7 +200,8 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let held = PidFd::open(child.id() as i32).unwrap();
         let since = std::time::Instant::now();
-        Watch::new().wait(LONG, None, &[&held]).unwrap();
+        let me = PidFd::open(std::process::id() as i32).unwrap();
+        assert_eq!(Watch::new().wait(LONG, None, &[&me, &held]).unwrap().ended, [1]);
         assert!(since.elapsed() < LONG && held.has_exited());
         child.wait().unwrap();
     }

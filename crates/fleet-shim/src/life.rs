@@ -60,6 +60,9 @@ impl Shim<'_> {
             let name = if at == 0 { "FLEET_PORT".into() } else { format!("FLEET_PORT_{at}") };
             ours.push((name, port.to_string().into()));
         }
+        if let Some(file) = &spec.connection_file {
+            ours.push(("FLEET_CONNECTION_FILE".into(), file.into()));
+        }
         if let Some(socket) = self.post.notify.as_ref().and(self.post.dir.notify_socket()) {
             ours.push(("NOTIFY_SOCKET".into(), socket.into()));
         }

@@ -11,6 +11,7 @@ use fleet_core::{Id, ProcessRecord, Spec};
 use fleet_registry::{Home, RegistryLock, RunDir, make_dir};
 
 use crate::args::Args;
+use crate::kernel;
 use crate::ports::{self, PortRange};
 use crate::wanted;
 
@@ -28,10 +29,11 @@ pub(crate) enum Claim {
 /// Finds or makes a run. Check and append happen under one lock, so that of fifty simultaneous
 /// starts of a name one wins, and the names of the others are never half taken.
 pub(crate) fn claim(args: &Args, home: &Home, mut spec: Spec) -> anyhow::Result<Claim> {
+    let ports_wanted = kernel::wanted_ports(&args.wish)?;
     let lock = RegistryLock::take(home)?;
     // Counting all is for those who need it: a plain spawn looks at one folder.
     let unnamed_reuse = args.reuse && args.name.is_none();
-    let census = (unnamed_reuse || args.wish.port.is_some()).then(|| fleet_census::take(home));
+    let census = (unnamed_reuse || ports_wanted.is_some()).then(|| fleet_census::take(home));
     let census = census.transpose()?;
     if unnamed_reuse && let Some(id) = census.as_ref().and_then(|c| same_process(c, &spec)) {
         return Ok(Claim::Reused(id));
@@ -42,13 +44,16 @@ pub(crate) fn claim(args: &Args, home: &Home, mut spec: Spec) -> anyhow::Result<
         Some(name) if args.reuse => return Ok(Claim::Reused(name.clone())),
         Some(name) => return Err(taken(name)),
     };
-    if let (Some(ports), Some(census)) = (&args.wish.port, &census) {
+    if let (Some(ports), Some(census)) = (ports_wanted, &census) {
         let range = args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value);
-        spec.ports = ports::choose(ports.value, range, census)
-            .map_err(|why| Failure::new(Exit::CouldNot, why))?;
+        spec.ports =
+            ports::choose(ports, range, census).map_err(|why| Failure::new(Exit::CouldNot, why))?;
         spec.command = spec.command.iter().map(|a| ports::fill_in(a, &spec.ports)).collect();
     }
     spec.run = home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
+    if args.wish.connection_file == Some(true) {
+        kernel::name_file(&mut spec, home);
+    }
     spec.small_pipes = !nix::unistd::geteuid().is_root() && has_many(home);
     let shim_lock = make_run(home, &spec)?;
     let record = ProcessRecord::wanted(&spec, fleet_os::boot_id()?, fleet_os::host_name());
@@ -105,7 +110,10 @@ fn make_run(home: &Home, spec: &Spec) -> anyhow::Result<File> {
     let failed = || format!("cannot make the folder '{}'", dir.path().display());
     make_dir(dir.path()).with_context(failed)?;
     make_dir(&home.data(&spec.id)).with_context(failed)?;
-    let written = write_locked(&dir, spec);
+    let written = write_locked(&dir, spec).and_then(|lock| {
+        spec.connection_file.as_ref().map_or(Ok(()), |_| kernel::write_file(&dir, spec))?;
+        Ok(lock)
+    });
     if written.is_err() {
         // Nothing of a run that never was is to be left, so that the next one may have its number.
         let _ = fs::remove_dir_all(dir.path());

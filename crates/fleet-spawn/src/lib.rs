@@ -10,6 +10,7 @@
 
 mod args;
 mod claim;
+mod kernel;
 mod ports;
 mod surroundings;
 mod wait;
