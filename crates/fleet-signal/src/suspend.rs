@@ -109,18 +109,20 @@ fn until_all(
 ) -> Result<(), String> {
     let (proc, me) = (Proc::default(), std::process::id() as i32);
     let state = |pid: i32| proc.stat(pid).ok().filter(|stat| !stat.is_dead()).map(|s| s.state);
-    let since = Instant::now();
+    // Where a look takes long, as on a machine that is out of breath, there are two all the same.
+    let mut until = None;
     loop {
         let mut left = tree.hold();
         left.retain(|&(pid, _)| pid != me && state(pid).is_some_and(&unwanted));
         if left.is_empty() {
             return Ok(());
         }
-        if since.elapsed() > TREE {
+        if until.is_some_and(|until| Instant::now() > until) {
             let words = left.iter().filter_map(|&(pid, _)| Some(format!("{pid} {}", state(pid)?)));
             return Err(words.collect::<Vec<String>>().join(", "));
         }
         act(&left);
+        until.get_or_insert_with(|| Instant::now() + TREE);
         thread::sleep(Duration::from_millis(1));
     }
 }

@@ -300,8 +300,8 @@ fn without_inotify_it_looks_again_and_again() {
     let fleet = TestFleet::new();
     fleet.spawn("job", "sleep 0.3; exit 7");
     // In a user namespace of its own it may have no instance at all.
-    let line = "echo 0 > /proc/sys/fs/inotify/max_user_instances && exec fleet-wait job";
-    let probe = "echo 0 > /proc/sys/fs/inotify/max_user_instances";
+    let line = "echo 0 > /proc/sys/user/max_inotify_instances && exec fleet-wait job";
+    let probe = "echo 0 > /proc/sys/user/max_inotify_instances";
     if fleet.shell(&format!("unshare -Ur bash -c '{probe}' 2>/dev/null")).ends().code() != Some(0) {
         return passed_over("no user namespaces here whose inotify can be limited");
     }
