@@ -111,7 +111,7 @@ impl Shim<'_> {
         self.record.started_at = Some(Timestamp::now());
         self.record.retry_at = None;
         self.happened(Happening::Executed);
-        self.publish();
+        self.publish_awaited();
         let words = format!("attempt {} runs as pid {pid}", self.record.attempt);
         let event = if self.record.attempt == 1 { "started" } else { "restarted" };
         self.event(event, words, json!({"pid": pid}));

@@ -26,7 +26,7 @@ impl Shim<'_> {
             _ => return,
         };
         self.happened(happening);
-        self.publish();
+        self.publish_awaited();
         let event = if suspended { "paused" } else { "resumed" };
         let paused = self.record.paused_seconds.unwrap_or_default();
         let words = format!("is {}", self.record.state);
