@@ -77,13 +77,15 @@ def connect(path):
 def run(client, code):
     said = []
     def hook(message):
-        content = message["content"]
-        said.append(content.get("data", {}).get("text/plain") or content.get("text", ""))
+        if message["msg_type"] == "execute_result":
+            said.append(message["content"]["data"]["text/plain"])
     reply = client.execute_interactive(code, timeout=40, output_hook=hook)
     return reply["content"]["status"], said, reply["content"].get("ename")
 
 def interrupted(client, interrupt):
-    busy = client.execute("import time\nprint('begun')\ntime.sleep(60)")
+    # What follows is not to be aborted together with the cell that is interrupted.
+    cell = "import time\nprint('begun')\ntime.sleep(60)"
+    busy = client.execute(cell, stop_on_error=False)
     while client.get_iopub_msg(timeout=40)["content"].get("text", "") != "begun\n":
         pass
     interrupt()
