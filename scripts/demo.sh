@@ -165,6 +165,15 @@ run "fleet-ps -o table train-a"
 must "it is the same process" test "$(pid train-a)" = "$before"
 must "no step is missing in its log" counts_on train-a
 
+tell "Pause it, and let it go on; restart it under its name; wait for what is to end."
+run "fleet-signal pause train-a -o table"
+must "it is paused" is train-a paused
+run "fleet-signal resume train-a -o table"
+must "it goes on" is train-a running
+run "fleet-signal restart train-a -o table"
+before=$(pid train-a)
+run "fleet-wait import -o table || echo \"its own status: \$?\""
+
 tell "Stop everything, whole trees, and see how each ended."
 run "fleet-stop --all -o table"
 must "training is stopped" is train-a stopped

@@ -6,6 +6,7 @@ set -euo pipefail
 # command | package | what is left out without it
 tests='
 jq         | jq         | the README blocks that read JSON lines with jq
+cron       | cron       | the test of scheduled runs with the real cron
 python3    | python3    | the demo and README blocks that serve a folder
 shellcheck | shellcheck | the check of the shell scripts
 '
@@ -42,6 +43,14 @@ apt() {
     flock -w 600 /run/lock/fleet-setup.lock \
         env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq "$@"
 }
+
+# Kernels are tested with the real packages, in a virtual environment of their own.
+kernels=$(cd "$(dirname "$0")/.." && pwd)/target/jupyter-venv
+if ! "$kernels/bin/python" -c 'import ipykernel, jupyter_client' 2>/dev/null; then
+    echo "setup: installing ipykernel and jupyter_client into target/jupyter-venv"
+    { python3 -m venv "$kernels" && "$kernels/bin/pip" install -q ipykernel jupyter_client; } \
+        >/dev/null 2>&1 || echo "setup: no ipykernel; left out: the test of real kernels" >&2
+fi
 
 # psutil gets a virtual environment of its own, for the benchmarks alone.
 venv=$(cd "$(dirname "$0")/.." && pwd)/target/bench-venv

@@ -27,6 +27,12 @@ pub enum Exit {
     NotFound = 127,
 }
 
+impl From<Exit> for i32 {
+    fn from(exit: Exit) -> i32 {
+        exit as i32
+    }
+}
+
 /// An error with its own exit status or a hint what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -74,7 +80,12 @@ pub fn talk(message: impl std::fmt::Display) {
 }
 
 /// Runs a tool: parses its arguments, does its work and returns its exit status.
-pub fn run<A: Parser>(tool: &'static str, work: impl FnOnce(A) -> anyhow::Result<Exit>) -> i32 {
+///
+/// The work ends with an [`Exit`], or, where it passes on another program's status, with that.
+pub fn run<A: Parser, E: Into<i32>>(
+    tool: &'static str,
+    work: impl FnOnce(A) -> anyhow::Result<E>,
+) -> i32 {
     let _ = TOOL.set(tool);
     let args = match A::try_parse() {
         Ok(args) => args,
@@ -85,7 +96,7 @@ pub fn run<A: Parser>(tool: &'static str, work: impl FnOnce(A) -> anyhow::Result
         }
     };
     match work(args) {
-        Ok(exit) => exit as i32,
+        Ok(exit) => exit.into(),
         Err(error) if error.chain().any(ReaderLeft::caused) => Exit::Yes as i32,
         Err(error) => {
             talk(sentence(&error));

@@ -77,6 +77,7 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Resul
         right("UPTIME"),
         right("PORT"),
         left("LABELS"),
+        left("CONNECTION FILE"),
         left("SPAWNED"),
         left("CWD"),
         left("COMMAND"),
@@ -95,6 +96,7 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Resul
             uptime(seen, now),
             Cell::maybe(ports(record)),
             Cell::maybe(labels(record)),
+            Cell::maybe(record.connection_file.as_ref()),
             Cell::new(record.spawned_at.to_string()),
             Cell::new(&record.cwd),
             Cell::new(record.command.join(" ")),
@@ -274,6 +276,11 @@ fn what(seen: &Seen, now: Timestamp, places: &Places) -> String {
             let left = record.retry_at.map_or(0.0, |at| at.seconds_since(now).max(0.0));
             let left = duration_text(Duration::from_secs_f64(left));
             format!("{}; next attempt in {left}", reason())
+        }
+        Observed::AsRecorded(State::Paused) => {
+            let since = record.paused_at.map_or(0.0, |at| now.seconds_since(at).max(0.0));
+            let since = duration_text(Duration::from_secs_f64(since));
+            format!("paused for {since} · {}", record.command.join(" "))
         }
         Observed::AsRecorded(State::Stopping) => {
             let stop = record.stop.as_ref();

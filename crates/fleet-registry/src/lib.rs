@@ -33,6 +33,6 @@ pub use compact::{Keep, Pruned, compact, is_large};
 pub use home::{Home, HomeError, RunDir, make_dir};
 pub use line::Line;
 pub use queue::{Ticket, ahead_of, next_in_line, slot_holders, waiters};
-pub use record_file::{read_record, replace_file, write_record};
+pub use record_file::{read_record, read_spec, replace_file, write_record};
 pub use replay::{Entry, Replay, replay};
 pub use select::{BadSelector, Selector, has_labels};

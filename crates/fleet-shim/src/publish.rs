@@ -36,6 +36,16 @@ impl Shim<'_> {
         Ok(())
     }
 
+    /// As [`Shim::publish`], the registry first: who waits for this change in the run's own record
+    /// may then at once ask a tool that reads the registry. Only for what a successor would find
+    /// out by itself, should this shim die in between.
+    pub(crate) fn publish_awaited(&mut self) {
+        self.record.ts = Timestamp::now();
+        self.record.log = Some(self.post.board.totals().log);
+        self.append_to_registry(Duration::from_millis(2));
+        store(&self.post.dir, &self.record);
+    }
+
     /// Writes the last record of the run. The process is gone, so that waiting hurts nobody now.
     ///
     /// The registry comes first: who learns of the end from the run's own record, as fleet-stop

@@ -1,7 +1,7 @@
 //! Attempts: policies, pauses, crash loops, limits, and what signals to the shim do.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-use fleet_testkit::{Cause, Signal, State, TestFleet, kill};
+use fleet_testkit::{Cause, Signal, State, TestFleet, kill, until};
 
 const QUICK: [&str; 2] = ["--backoff", "1ms-5ms"];
 
@@ -119,6 +119,58 @@ fn usr1_to_the_shim_writes_a_status() {
     let event = fleet.until_event("web", "status");
     assert_eq!(event["data"]["process"]["state"], "running");
     assert_eq!(fleet.record("web").state, State::Running);
+}
+
+/// The status that a shim reports when it is asked the `nth` time.
+fn report(fleet: &TestFleet, name: &str, nth: usize) -> serde_json::Value {
+    kill(fleet.supervisors(name).0, Signal::from_number(10).unwrap());
+    let all = || {
+        let events = fleet.events().into_iter();
+        events.filter(|event| event["id"] == name && event["type"] == "status").collect::<Vec<_>>()
+    };
+    until("the report is there", || all().len() == nth);
+    all().remove(nth - 1)["data"].take()
+}
+
+#[test]
+fn a_status_report_tells_what_is_waited_for() {
+    let fleet = TestFleet::new();
+    let script = "trap '' TERM; echo up; sleep 600 & while :; do wait; done";
+    fleet.spawn_with("web", &["--max-runtime", "1h"], script);
+    fleet.until_log("web", |log| log.text() == "up\n");
+    let running = report(&fleet, "web", 1);
+    let left = running["timers"]["max_runtime_seconds"].as_f64().unwrap();
+    assert!((3000.0..=3600.0).contains(&left), "{running}");
+    assert_eq!(running["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(running["pids"].as_array().unwrap().len(), 2);
+    assert_eq!(running["log"]["lines"], 1);
+    let main = format!("its main process (pid {}) to end", fleet.pid("web"));
+    assert_eq!((&running["waits_for"], &running["adopted"]), (&main.into(), &false.into()));
+
+    kill(fleet.pid("web"), Signal::STOP);
+    fleet.until("web", |record| record.state == State::Paused);
+    let paused = report(&fleet, "web", 2);
+    assert!(paused["waits_for"].as_str().unwrap().ends_with("to be resumed"), "{paused}");
+    assert_eq!(paused["timers"].get("max_runtime_seconds"), None);
+    assert_eq!(report(&fleet, "web", 3)["counted_seconds"], paused["counted_seconds"]);
+
+    let stop = fleet.run("fleet-stop").args(["web", "--grace", "2s"]).starts();
+    fleet.until("web", |record| record.state == State::Stopping);
+    let stopping = report(&fleet, "web", 4);
+    assert!(stopping["timers"]["kill_seconds"].as_f64().unwrap() <= 2.0, "{stopping}");
+    assert_eq!(stopping["waits_for"], "its tree to end");
+    assert!(stop.wait_with_output().unwrap().status.success());
+}
+
+#[test]
+fn a_status_report_during_a_pause_tells_when_it_ends() {
+    let fleet = TestFleet::new();
+    fleet.spawn_with("job", &["--restart", "on-failure", "--backoff", "1h-1h"], "exit 6");
+    fleet.until("job", |record| record.state == State::Backoff);
+    let report = report(&fleet, "job", 1);
+    assert!(report["timers"]["next_attempt_seconds"].as_f64().unwrap() > 3000.0, "{report}");
+    assert_eq!(report["waits_for"], "the end of the pause before its next attempt");
+    assert_eq!((&report["pids"], report.get("counted_seconds")), (&serde_json::json!([]), None));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use fleet_cli::{Exit, Failure};
 use fleet_core::{Dependency, Id, ProcessRecord, Spec};
 use fleet_registry::{Home, RegistryLock, RunDir, make_dir};
 
+use crate::kernel;
 use crate::order;
 use crate::ports::{self, PortRange, Ports};
 use crate::wanted;
@@ -26,6 +27,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) reuse: bool,
     /// Ports to be reserved, and where free ones are looked for.
     pub(crate) ports: Option<(Ports, PortRange)>,
+    /// Whether it gets a Jupyter connection file for these ports.
+    pub(crate) connection_file: bool,
     /// What it waits for.
     pub(crate) after: &'a [Dependency],
     /// All else that is wanted of it.
@@ -66,7 +69,7 @@ impl<'a> Claims<'a> {
 
     /// Finds or makes a run.
     pub(crate) fn claim(&mut self, wanted: Candidate<'_>) -> anyhow::Result<Claim> {
-        let Candidate { name, reuse, ports, after, mut spec } = wanted;
+        let Candidate { name, reuse, ports, connection_file, after, mut spec } = wanted;
         if reuse
             && name.is_none()
             && let Some(id) = same_process(self.census()?, &spec)
@@ -84,6 +87,9 @@ impl<'a> Claims<'a> {
             self.reserve(&mut spec, ports, range)?;
         }
         spec.run = self.home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
+        if connection_file {
+            kernel::name_file(&mut spec, self.home);
+        }
         spec.small_pipes = !nix::unistd::geteuid().is_root() && has_many(self.home);
         let shim_lock = make_run(self.home, &spec)?;
         let record = ProcessRecord::wanted(&spec, self.boot.clone(), fleet_os::host_name());
@@ -167,7 +173,10 @@ fn make_run(home: &Home, spec: &Spec) -> anyhow::Result<File> {
     let failed = || format!("cannot make the folder '{}'", dir.path().display());
     make_dir(dir.path()).with_context(failed)?;
     make_dir(&home.data(&spec.id)).with_context(failed)?;
-    let written = write_locked(&dir, spec);
+    let written = write_locked(&dir, spec).and_then(|lock| {
+        spec.connection_file.as_ref().map_or(Ok(()), |_| kernel::write_file(&dir, spec))?;
+        Ok(lock)
+    });
     if written.is_err() {
         // Nothing of a run that never was is to be left, so that the next one may have its number.
         let _ = fs::remove_dir_all(dir.path());

@@ -10,6 +10,7 @@
 
 mod args;
 mod claim;
+mod kernel;
 mod order;
 mod ports;
 mod surroundings;
@@ -42,14 +43,14 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     if fleet_registry::is_large(&home) {
         compact(&home);
     }
-    let ports = args.wish.port.as_ref().map(|ports| {
-        (ports.value, args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value))
-    });
+    let range = args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value);
+    let ports = kernel::wanted_ports(&args.wish)?.map(|ports| (ports, range));
     let name = args.name.as_ref();
     let claim = Claims::begin(&home)?.claim(Candidate {
         name,
         reuse: args.reuse,
         ports,
+        connection_file: args.wish.connection_file == Some(true),
         after: &args.wish.after,
         spec,
     })?;

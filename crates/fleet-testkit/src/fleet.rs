@@ -173,7 +173,8 @@ impl TestFleet {
     #[track_caller]
     pub fn kill_with_supervisors(&self, name: &str) {
         let (shim, keeper) = self.supervisors(name);
-        self.kill_together(&[shim, keeper, self.pid(name)]);
+        // The process first: whoever waits for its supervisors must not find it alive.
+        self.kill_together(&[self.pid(name), shim, keeper]);
     }
 
     #[track_caller]
