@@ -12,9 +12,13 @@
 //! [`Census::heal`] mends: it starts a shim that adopts what is orphaned, and writes down the end
 //! of what is lost.
 
+mod amend;
 mod heal;
+mod prune;
 mod supervisor;
 mod truth;
 
+pub use amend::{AmendError, amend};
+pub use prune::prune;
 pub use supervisor::{StartError, Supervisor, holds_lock, open_shim_lock};
 pub use truth::{Census, CensusError, Seen, is_living, take};

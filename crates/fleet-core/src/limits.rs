@@ -216,7 +216,9 @@ pub enum BadRlimit {
     #[error("there is no rlimit {0:?}; there are {all}", all = names())]
     Name(String),
     /// Neither a number nor a pair of them.
-    #[error("{text:?} is no value for the rlimit {name}; write {example}, unlimited, or soft and hard as {example}:unlimited")]
+    #[error(
+        "{text:?} is no value for the rlimit {name}; write {example}, unlimited, or soft and hard as {example}:unlimited"
+    )]
     Value {
         /// Which.
         name: String,

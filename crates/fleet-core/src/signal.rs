@@ -23,6 +23,9 @@ impl Signal {
     /// Go on after a stop.
     pub const CONT: Signal = Signal(nix::sys::signal::Signal::SIGCONT);
 
+    /// To a shim: something beside its run may have changed, look again.
+    pub const USR2: Signal = Signal(nix::sys::signal::Signal::SIGUSR2);
+
     /// The signal with this number, if Linux has a name for it.
     pub fn from_number(number: i32) -> Option<Signal> {
         nix::sys::signal::Signal::try_from(number).ok().map(Signal)

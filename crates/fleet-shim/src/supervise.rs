@@ -206,6 +206,7 @@ impl Shim<'_> {
                 libc_signal::TERM => self.asked(Why::Asked, signal),
                 libc_signal::HUP => self.asked(Why::Restart, signal),
                 libc_signal::USR1 => self.report_status(),
+                libc_signal::USR2 => self.look_for_limits(),
                 _ => {}
             }
             if self.leaving {
@@ -305,4 +306,6 @@ mod libc_signal {
     pub(super) const TERM: i32 = Signal::SIGTERM as i32;
     pub(super) const HUP: i32 = Signal::SIGHUP as i32;
     pub(super) const USR1: i32 = Signal::SIGUSR1 as i32;
+    /// Look again: something beside the run may have changed.
+    pub(super) const USR2: i32 = Signal::SIGUSR2 as i32;
 }

@@ -6,11 +6,12 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use anyhow::Context;
 use fleet_census::{Census, is_living};
-use fleet_cli::{Exit, Failure};
+use fleet_cli::{Exit, Failure, talk};
 use fleet_core::{Id, ProcessRecord, Spec};
 use fleet_registry::{Home, RegistryLock, RunDir, make_dir};
 
 use crate::args::Args;
+use crate::confine::{confine, release};
 use crate::ports::{self, PortRange};
 use crate::wanted;
 
@@ -50,7 +51,8 @@ pub(crate) fn claim(args: &Args, home: &Home, mut spec: Spec) -> anyhow::Result<
     }
     spec.run = home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
     spec.small_pipes = !nix::unistd::geteuid().is_root() && has_many(home);
-    let shim_lock = make_run(home, &spec)?;
+    confine(&mut spec, home).iter().for_each(talk);
+    let shim_lock = make_run(home, &spec).inspect_err(|_| release(&spec))?;
     let record = ProcessRecord::wanted(&spec, fleet_os::boot_id()?, fleet_os::host_name());
     lock.append(&record)?;
     Ok(Claim::New(Box::new(spec), shim_lock))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fleet_census::open_shim_lock;
 use fleet_core::{Cause, End, Happening, Outcome, ProcessRecord, Signal, StopAsked, Timestamp};
-use fleet_os::{PidFd, Proc, descendants, marked, unsupervised};
+use fleet_os::{Cgroup, PidFd, Proc, descendants, marked, unsupervised};
 use fleet_registry::{Home, RegistryLock, write_record};
 
 use crate::asked::How;
@@ -40,6 +40,9 @@ pub(crate) fn stop(
     if killed && !tree.kill() {
         let left: Vec<String> = tree.members().iter().map(i32::to_string).collect();
         return Err(format!("unkillable (pid): {}", left.join(", ")));
+    }
+    if let Some(cgroup) = Cgroup::of(&record.limits) {
+        let _ = cgroup.remove();
     }
     let outcome = tree.main.as_ref().and_then(PidFd::outcome).unwrap_or(Outcome::Unknown);
     let mut ended = record.clone();
@@ -87,6 +90,7 @@ impl Tree<'_> {
         let record = self.record;
         let living = self.main.as_ref().is_some_and(|main| !main.has_exited());
         let mut found: BTreeSet<i32> = record.pid.filter(|_| living).into_iter().collect();
+        found.extend(Cgroup::of(&record.limits).map(|own| own.members()).unwrap_or_default());
         found.extend(marked(&proc, &self.home.marks(&record.key())));
         let below: Vec<i32> = found.iter().flat_map(|&pid| descendants(&proc, pid)).collect();
         found.extend(below);
@@ -122,6 +126,9 @@ impl Tree<'_> {
     /// Kills until nothing is left, since a fork can race one pass.
     fn kill(&self) -> bool {
         let since = Instant::now();
+        if let Some(cgroup) = Cgroup::of(&self.record.limits) {
+            cgroup.unthrottle();
+        }
         loop {
             self.signal(Signal::KILL);
             if self.wait(Duration::from_millis(50)) {

@@ -63,13 +63,11 @@ impl Cgroup {
         Cgroup { folders: folders.into_iter().map(|path| path.as_ref().to_owned()).collect() }
     }
 
-    /// Makes its folders anew, so that what it counts begins at nothing; those that something
-    /// lives in stay as they are.
+    /// Makes its folders where they are not there.
     ///
     /// # Errors
     /// One cannot be made.
-    pub fn renew(&self) -> Result<(), CgroupError> {
-        let _ = self.remove();
+    pub fn make(&self) -> Result<(), CgroupError> {
         for folder in &self.folders {
             match fs::create_dir(folder) {
                 Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::wish::{Typed, Written};
+use crate::wish::Typed;
 
 /// What it may use, and with what priority it runs.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,7 +54,7 @@ pub struct LimitsWish {
     /// hard); see getrlimit(2)
     #[arg(long = "rlimit", value_name = "NAME=VALUE")]
     #[serde(with = "rlimit_table", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "BTreeMap<String, Typed<Memory>>")]
+    #[schemars(with = "BTreeMap<String, Typed<String>>")]
     pub rlimits: Vec<NamedRlimit>,
 }
 
@@ -99,7 +99,9 @@ pub enum BadLimit {
     #[error("{0:?} is no nice value; write -20 (first) to 19 (last)")]
     Nice(String),
     /// Not an I/O priority.
-    #[error("{0:?} is no I/O priority; write idle, best-effort, realtime, or one of the last two with a level as best-effort:7 (0 first, 7 last)")]
+    #[error(
+        "{0:?} is no I/O priority; write idle, best-effort, realtime, or one of the last two with a level as best-effort:7 (0 first, 7 last)"
+    )]
     IoNice(String),
     /// Not an OOM score.
     #[error("{0:?} is no OOM score; write -1000 (never killed) to 1000 (killed first)")]
@@ -217,11 +219,8 @@ impl FromStr for Umask {
 
 /// A mask is text in a file: a number there would be a decimal one, and mean another mask.
 fn octal_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Typed<Umask>>, D::Error> {
-    match Option::<Written>::deserialize(from)? {
-        None => Ok(None),
-        Some(Written::Text(text)) => text.parse().map(Some).map_err(D::Error::custom),
-        Some(number) => Err(D::Error::custom(BadLimit::Umask(number.text()))),
-    }
+    let text = Option::<String>::deserialize(from)?;
+    text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
 }
 
 /// An rlimit as it is typed, `nofile=4096`.
@@ -270,7 +269,7 @@ impl fmt::Display for NamedRlimit {
 
 /// Rlimits as a table.
 mod rlimit_table {
-    use super::{BTreeMap, Deserialize, Deserializer, Error, NamedRlimit, Serializer, Written};
+    use super::{BTreeMap, Deserialize, Deserializer, Error, NamedRlimit, Serializer, Typed};
 
     pub(super) fn serialize<S: Serializer>(
         rlimits: &[NamedRlimit],
@@ -282,8 +281,8 @@ mod rlimit_table {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Vec<NamedRlimit>, D::Error> {
-        let table: BTreeMap<String, Written> = BTreeMap::deserialize(from)?;
-        let rlimit = |(name, value): (String, Written)| NamedRlimit::new(&name, &value.text());
+        let table: BTreeMap<String, Typed<String>> = BTreeMap::deserialize(from)?;
+        let rlimit = |(name, text): (String, Typed<String>)| NamedRlimit::new(&name, &text.value);
         table.into_iter().map(|pair| rlimit(pair).map_err(D::Error::custom)).collect()
     }
 }
@@ -324,7 +323,7 @@ mod tests {
             (r#"{"ionice":"idle:3"}"#, "best-effort:7"),
             (r#"{"ionice":"best-effort:8"}"#, "best-effort:7"),
             (r#"{"oom_score":-1001}"#, "-1000"),
-            (r#"{"umask":27}"#, "027"),
+            (r#"{"umask":27}"#, "a string"),
             (r#"{"umask":"8"}"#, "027"),
             (r#"{"rlimits":{"files":1}}"#, "nofile"),
             (r#"{"rlimits":{"nofile":"many"}}"#, "4096"),

@@ -22,7 +22,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::ports::{PortRange, Ports};
 pub use health::HealthWish;
 pub use limits::LimitsWish;
-pub(crate) use typed::Written;
 pub use typed::{Size, Span, Typed};
 
 /// A wish. What is absent was not said.

@@ -39,27 +39,22 @@ impl<T> Serialize for Typed<T> {
 
 impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Typed<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Typed<T>, D::Error> {
-        Written::deserialize(from)?.text().parse().map_err(serde::de::Error::custom)
+        let text = match Written::deserialize(from)? {
+            Written::Text(text) => text,
+            Written::Whole(number) => number.to_string(),
+            Written::Number(number) => number.to_string(),
+        };
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
 /// A number may be written without quotes.
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(crate) enum Written {
+enum Written {
     Text(String),
     Whole(i64),
     Number(f64),
-}
-
-impl Written {
-    pub(crate) fn text(self) -> String {
-        match self {
-            Written::Text(text) => text,
-            Written::Whole(number) => number.to_string(),
-            Written::Number(number) => number.to_string(),
-        }
-    }
 }
 
 impl<T> JsonSchema for Typed<T> {
