@@ -7,6 +7,7 @@
 //! not know, and with what the kernel says put in (`view`).
 
 mod args;
+mod usage;
 mod view;
 
 use std::io::Write;

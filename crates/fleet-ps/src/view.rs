@@ -11,6 +11,7 @@ use fleet_core::{Health, Id, Observed, ProcessRecord, RunKey, State, Timestamp, 
 use serde_json::{Value, json};
 
 use crate::needs_care;
+use crate::usage::Cells;
 
 /// The newest run of each id.
 pub(crate) fn newest_runs(seen: &[Seen]) -> HashSet<RunKey> {
@@ -74,6 +75,9 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
         left("HEALTH"),
         right("PID"),
         right("UPTIME"),
+        right("MEMORY"),
+        right("CPU"),
+        right("PIDS"),
         right("PORT"),
         left("LABELS"),
         left("SPAWNED"),
@@ -84,6 +88,7 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
     let mut table = Table::new(columns.to_vec());
     for seen in chosen {
         let record = &seen.record;
+        let [memory, cpu, pids] = Cells::of(seen, now).0;
         table.row(vec![
             Cell::new(record.id.as_str()),
             Cell::new(record.run.to_string()),
@@ -92,6 +97,9 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
             Cell::maybe(record.health.map(Health::word)),
             pid(seen),
             uptime(seen, now),
+            Cell::maybe(memory),
+            Cell::maybe(cpu),
+            Cell::maybe(pids),
             Cell::maybe(ports(record)),
             Cell::maybe(labels(record)),
             Cell::new(record.spawned_at.to_string()),
@@ -146,6 +154,9 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
         "exit_code",
         "exit_signal",
         "reason",
+        "limit_memory_bytes",
+        "limit_cpus",
+        "limit_pids",
         "cwd",
         "command",
     ])?;
@@ -169,6 +180,9 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
             text(exit.and_then(|e| e.code).map(|c| c.to_string())),
             text(exit.and_then(|e| e.signal).map(|s| s.to_string())),
             text(exit.map(|e| e.reason.clone())),
+            text(record.limits.memory_bytes.map(|n| n.to_string())),
+            text(record.limits.cpus.map(|n| n.to_string())),
+            text(record.limits.pids.map(|n| n.to_string())),
             record.cwd.clone(),
             record.command.join(" "),
         ])?;

@@ -69,11 +69,20 @@ impl Shim<'_> {
         })
     }
 
-    /// What may have kept the kernel from executing a command.
+    /// What may have kept the kernel from executing a command, or from holding it to a limit.
     pub(crate) fn too_tight(&self, step: Step, error: &io::Error) -> String {
-        use io::ErrorKind::{ArgumentListTooLong, OutOfMemory};
+        use io::ErrorKind::{ArgumentListTooLong, OutOfMemory, PermissionDenied};
         let memory = self.post.spec.limits.memory_bytes.filter(|&bytes| bytes < SMALL);
         match (step, error.kind(), memory) {
+            (Step::Rlimit(_), PermissionDenied, _) => {
+                "; to raise a hard limit needs CAP_SYS_RESOURCE".to_owned()
+            }
+            (Step::OomScore, PermissionDenied, _) => {
+                "; to lower the score needs CAP_SYS_RESOURCE".to_owned()
+            }
+            (Step::Nice | Step::IoNice, PermissionDenied, _) => {
+                "; to be served before others needs CAP_SYS_NICE".to_owned()
+            }
             (Step::Exec, ArgumentListTooLong | OutOfMemory, Some(bytes)) => {
                 format!("; its limit of {} of memory may be too small for it", size_text(bytes))
             }
@@ -89,7 +98,7 @@ impl Shim<'_> {
         match (held, refused.map_or(0, |own| own.refused_forks())) {
             (None, _) | (_, 0) => String::new(),
             (Some(pids), times) => {
-                format!("; its limit of {pids} processes and threads was reached ({times} times)")
+                format!("; its limit of {pids} processes and threads refused {times} forks")
             }
         }
     }

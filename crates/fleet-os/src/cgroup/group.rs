@@ -167,7 +167,9 @@ impl Cgroup {
             return Some(MemoryKills { kills: field(&text, "oom_kill")?, at_limit });
         }
         let text = fs::read_to_string(self.file("memory.oom_control")?).ok()?;
-        let at_limit = self.read("memory.failcnt").unwrap_or(0);
+        // Which of the two counts depends on which limit was reached first; they are the same.
+        let counts = ["memory.failcnt", "memory.memsw.failcnt"].map(|name| self.read(name));
+        let at_limit = counts.into_iter().flatten().sum();
         Some(MemoryKills { kills: field(&text, "oom_kill")?, at_limit })
     }
 
@@ -351,7 +353,8 @@ mod tests {
         assert_eq!(cgroup.memory_peak(), Some(4096));
         let (_dir, cgroup) = folder(&[
             ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"),
-            ("memory.failcnt", "5\n"),
+            ("memory.failcnt", "0\n"),
+            ("memory.memsw.failcnt", "5\n"),
             ("memory.max_usage_in_bytes", "8192\n"),
         ]);
         assert_eq!(cgroup.memory_kills(), Some(MemoryKills { kills: 3, at_limit: 5 }));
