@@ -25,6 +25,7 @@ kernel=$(find "$root/boot" -name 'vmlinuz-*' | sort | tail -n 1)
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/fleet-vm.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
 mkdir -p "$work"/{bin,proc,sys,dev,etc,tmp,root}
 cp "$busybox" "$work/bin/busybox"
 cp "$script" "$work/bin/script"

@@ -52,7 +52,7 @@ impl Post {
             if !failed || memory.kills < known {
                 return Killed::Nothing;
             }
-            let scope = if memory.at_limit > 0 { "cgroup" } else { "host" };
+            let scope = if memory.at_limit { "cgroup" } else { "host" };
             return Killed::Ours { scope, main: killed };
         }
         let short = why == Why::Not && kills() > self.board.get(Word::OomKills);

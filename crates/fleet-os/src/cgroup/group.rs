@@ -15,6 +15,8 @@ use super::CgroupError;
 const PERIOD: u64 = 100_000;
 /// The shortest share of a period that the kernel gives, in microseconds.
 const LEAST_QUOTA: u64 = 1000;
+/// Memory is charged in batches of 64 pages (MEMCG_CHARGE_BATCH of the kernel).
+const CHARGE: u64 = 64 * 4096;
 /// How long the kernel may take to let go of the last process after it was reaped.
 const LET_GO: Duration = Duration::from_millis(200);
 
@@ -29,8 +31,8 @@ pub struct Cgroup {
 pub struct MemoryKills {
     /// Processes of it that were killed for memory, whoever's memory it was.
     pub kills: u64,
-    /// How often its own limit was what could not be kept.
-    pub at_limit: u64,
+    /// Whether its own limit was what could not be kept.
+    pub at_limit: bool,
 }
 
 /// What the processes of a cgroup use now. What this kernel does not count is absent.
@@ -163,13 +165,13 @@ impl Cgroup {
     pub fn memory_kills(&self) -> Option<MemoryKills> {
         if let Some(file) = self.file("memory.events") {
             let text = fs::read_to_string(file).ok()?;
-            let at_limit = field(&text, "oom").unwrap_or(0);
+            let at_limit = field(&text, "oom").is_some_and(|times| times > 0);
             return Some(MemoryKills { kills: field(&text, "oom_kill")?, at_limit });
         }
         let text = fs::read_to_string(self.file("memory.oom_control")?).ok()?;
-        // Which of the two counts depends on which limit was reached first; they are the same.
-        let counts = ["memory.failcnt", "memory.memsw.failcnt"].map(|name| self.read(name));
-        let at_limit = counts.into_iter().flatten().sum();
+        // Newer kernels no longer count failures there (memory.failcnt stays 0).
+        let (peak, limit) = (self.memory_peak()?, self.read("memory.limit_in_bytes")?);
+        let at_limit = peak.saturating_add(CHARGE) >= limit;
         Some(MemoryKills { kills: field(&text, "oom_kill")?, at_limit })
     }
 
@@ -349,16 +351,15 @@ mod tests {
             ("memory.events", "low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n"),
             ("memory.peak", "4096\n"),
         ]);
-        assert_eq!(cgroup.memory_kills(), Some(MemoryKills { kills: 1, at_limit: 2 }));
+        assert_eq!(cgroup.memory_kills(), Some(MemoryKills { kills: 1, at_limit: true }));
         assert_eq!(cgroup.memory_peak(), Some(4096));
         let (_dir, cgroup) = folder(&[
             ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"),
-            ("memory.failcnt", "0\n"),
-            ("memory.memsw.failcnt", "5\n"),
-            ("memory.max_usage_in_bytes", "8192\n"),
+            ("memory.limit_in_bytes", "1048576\n"),
+            ("memory.max_usage_in_bytes", "1044480\n"),
         ]);
-        assert_eq!(cgroup.memory_kills(), Some(MemoryKills { kills: 3, at_limit: 5 }));
-        assert_eq!(cgroup.memory_peak(), Some(8192));
+        assert_eq!(cgroup.memory_kills(), Some(MemoryKills { kills: 3, at_limit: true }));
+        assert_eq!(cgroup.memory_peak(), Some(1_044_480));
         assert_eq!(folder(&[]).1.memory_kills(), None);
     }
 
