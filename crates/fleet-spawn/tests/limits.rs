@@ -116,7 +116,7 @@ fn a_share_of_a_processor_is_not_exceeded() {
 #[test]
 fn a_fork_beyond_the_limit_fails() {
     let fleet = TestFleet::new();
-    let script = "for i in 1 2 3 4 5 6 7 8; do sleep 600 & done 2>&1; wait";
+    let script = "(for i in 1 2 3 4 5 6 7 8; do sleep 600 & done); exec sleep 600";
     let options = ["--pids", "4", "--max-runtime", "20s"];
     let Some(record) = limited(&fleet, "forks", &options, script) else { return };
     let events = file(&record, ["pids.events", "pids.events"]).unwrap();
