@@ -16,7 +16,7 @@ impl Cells {
         if limits.asked().next().is_none() {
             return Cells::default();
         }
-        let uses = seen.observed.is_living().then(|| usage(record)).unwrap_or_default();
+        let uses = if seen.observed.is_living() { usage(record) } else { CgroupUse::default() };
         let age = record.started_at.map_or(0.0, |at| now.seconds_since(at));
         let cpus = uses.cpu_micros.filter(|_| age > 0.0).map(|micros| micros as f64 / 1e6 / age);
         Cells([

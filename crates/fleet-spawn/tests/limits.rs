@@ -188,8 +188,9 @@ fn what_is_left_of_a_lost_run_is_removed() {
     fleet.run("fleet-ps").ends().stderr_has("'lost#1' is lost");
     until_removed(&record);
     // What lives in the cgroup of a lost run keeps it until that is pruned.
-    let script = "sleep 600 & wait";
+    let script = "sleep 600 & echo ready; wait";
     let Some(record) = limited(&fleet, "left", &["--memory", "50M"], script) else { return };
+    fleet.until_log("left", |log| log.text().contains("ready"));
     fleet.kill_with_supervisors("left");
     fleet.run("fleet-ps").ends().stderr_has("'left#1' is lost");
     assert!(Path::new(&record.limits.cgroups[0]).exists());

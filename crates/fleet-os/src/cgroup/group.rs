@@ -17,7 +17,7 @@ const PERIOD: u64 = 100_000;
 const LEAST_QUOTA: u64 = 1000;
 /// Memory is charged in batches of 64 pages (MEMCG_CHARGE_BATCH of the kernel).
 const CHARGE: u64 = 64 * 4096;
-/// How long the kernel may take to let go of the last process after it was reaped.
+/// How long the kernel may take to let go of the last process after its end.
 const LET_GO: Duration = Duration::from_millis(200);
 
 /// The folders of a run's cgroup.
@@ -257,24 +257,17 @@ fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// A process that was reaped may count as a member for a moment more.
+/// A process that is dead may count as a member for a moment more.
 fn remove_within(folder: &Path, deadline: Instant) -> io::Result<()> {
     loop {
         match remove_tree(folder) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::ResourceBusy && is_deserted(folder) => {
-                if Instant::now() >= deadline {
-                    return Err(e);
-                }
+            Err(e) if e.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(1));
             }
             done => return done,
         }
     }
-}
-
-fn is_deserted(folder: &Path) -> bool {
-    fs::read_to_string(folder.join("cgroup.procs")).is_ok_and(|members| members.is_empty())
 }
 
 /// Folders alone can be removed there; their files go with them.
