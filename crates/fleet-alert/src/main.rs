@@ -1,7 +1,4 @@
 //! `fleet-alert`: hold a stream of records against rules and raise alerts.
+#![cfg_attr(not(test), no_main)]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    fleet_cli::run("fleet-alert", fleet_alert::watch)
-}
+fleet_cli::main!(|| fleet_cli::run("fleet-alert", fleet_alert::watch));

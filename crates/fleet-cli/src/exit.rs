@@ -1,7 +1,6 @@
 //! From work to exit status.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::Parser;
@@ -26,12 +25,6 @@ pub enum Exit {
     NotExecutable = 126,
     /// The command was not found.
     NotFound = 127,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit as u8)
-    }
 }
 
 /// An error with its own exit status or a hint what to do about it.
@@ -60,6 +53,17 @@ impl Failure {
     }
 }
 
+/// Defines `main` of a tool: it does `$work` and ends with the exit status that this returns.
+#[macro_export]
+macro_rules! main {
+    ($work:expr) => {
+        $crate::bare_main!(|| {
+            $crate::begin();
+            $work()
+        });
+    };
+}
+
 static TOOL: OnceLock<&'static str> = OnceLock::new();
 
 /// Says something to the person on standard error, under the tool's name. Nobody listening is
@@ -70,29 +74,26 @@ pub fn talk(message: impl std::fmt::Display) {
 }
 
 /// Runs a tool: parses its arguments, does its work and returns its exit status.
-pub fn run<A: Parser>(
-    tool: &'static str,
-    work: impl FnOnce(A) -> anyhow::Result<Exit>,
-) -> ExitCode {
+pub fn run<A: Parser>(tool: &'static str, work: impl FnOnce(A) -> anyhow::Result<Exit>) -> i32 {
     let _ = TOOL.set(tool);
     let args = match A::try_parse() {
         Ok(args) => args,
         Err(error) => {
             // Help and version go to standard output and are no failure; `| head` may close it.
             let _ = error.print();
-            return ExitCode::from(error.exit_code() as u8);
+            return error.exit_code();
         }
     };
     match work(args) {
-        Ok(exit) => exit.into(),
-        Err(error) if error.chain().any(ReaderLeft::caused) => ExitCode::SUCCESS,
+        Ok(exit) => exit as i32,
+        Err(error) if error.chain().any(ReaderLeft::caused) => Exit::Yes as i32,
         Err(error) => {
             talk(sentence(&error));
             let failure = error.chain().find_map(|e| e.downcast_ref::<Failure>());
             if let Some(hint) = failure.and_then(|f| f.hint.as_ref()) {
                 let _ = writeln!(io::stderr(), "  hint: {hint}");
             }
-            failure.map_or(Exit::CouldNot, |f| f.exit).into()
+            failure.map_or(Exit::CouldNot, |f| f.exit) as i32
         }
     }
 }

@@ -1,7 +1,4 @@
 //! `fleet-logs`: show and follow what the processes of a fleet print.
+#![cfg_attr(not(test), no_main)]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    fleet_cli::run("fleet-logs", fleet_logs::show)
-}
+fleet_cli::main!(|| fleet_cli::run("fleet-logs", fleet_logs::show));

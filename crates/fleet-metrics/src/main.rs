@@ -1,7 +1,4 @@
 //! `fleet-metrics`: what the processes of a fleet and their host use.
+#![cfg_attr(not(test), no_main)]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    fleet_cli::run("fleet-metrics", fleet_metrics::sample)
-}
+fleet_cli::main!(|| fleet_cli::run("fleet-metrics", fleet_metrics::sample));

@@ -340,20 +340,6 @@ fn arguments() -> Option<(usize, usize)> {
     (start != 0 && start < end).then_some((start, end))
 }
 
-/// Defines `main` without the start-up of the Rust runtime, whose pages a supervisor would carry
-/// for months: no handler for stack overflow, no thread name. Signal dispositions stay as they
-/// were inherited.
-#[macro_export]
-macro_rules! bare_main {
-    ($main:path) => {
-        // SAFETY: the C runtime looks for exactly this symbol and signature.
-        #[unsafe(no_mangle)]
-        extern "C" fn main(_count: i32, _arguments: *const *const u8) -> i32 {
-            $main()
-        }
-    };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

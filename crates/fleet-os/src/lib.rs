@@ -19,6 +19,7 @@
 //! *Looking.* [`Proc`] reads /proc one process at a time, by number; it takes its root as a
 //! value, so that tests can build a small one.
 
+mod begin;
 mod boot;
 mod cgroup;
 mod clock;
@@ -36,6 +37,7 @@ mod tree;
 mod usage;
 mod wait;
 
+pub use begin::begin;
 pub use boot::{boot_id, host_name, is_on_network, monotonic_nanos, this_user};
 pub use cgroup::{Cgroup, CgroupError, CgroupUse, MemoryKills, make_cgroup};
 pub use clock::{boot_clock, page_bytes, ticks_per_second};

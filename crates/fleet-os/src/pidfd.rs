@@ -134,9 +134,10 @@ fn gone(e: &io::Error) -> bool {
 /// # Errors
 /// `NotFound` when there is no such process.
 pub fn incarnation(pid: i32) -> io::Result<Incarnation> {
-    let fd = PidFd::open(pid)?;
+    // Without a descriptor the start time alone has to do.
+    let fd = PidFd::open(pid).ok();
     let start = Proc::default().stat(pid)?.start;
-    Ok(Incarnation { pid, start, inode: fd.inode() })
+    Ok(Incarnation { pid, start, inode: fd.and_then(|fd| fd.inode()) })
 }
 
 /// Below this many processes, a second thread costs more than it saves.

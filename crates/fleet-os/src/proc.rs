@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fleet_core::Incarnation;
+
 /// A /proc file system. Tests build a small one in a folder.
 #[derive(Clone, Debug)]
 pub struct Proc(PathBuf);
@@ -73,6 +75,12 @@ impl Proc {
         parse_stat(&text).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, format!("cannot read /proc/{pid}/stat"))
         })
+    }
+
+    /// Whether exactly this process lives. Between the answer and its use the pid may be used
+    /// anew: to signal, take hold by [`crate::PidFd::of`].
+    pub fn is_living(&self, who: Incarnation) -> bool {
+        self.stat(who.pid).is_ok_and(|stat| stat.start == who.start && !stat.is_dead())
     }
 
     /// The children of a process, from its main thread's and other threads' `children` files

@@ -1,7 +1,4 @@
 //! `fleet-ps`: list the processes of a fleet and what each is doing now.
+#![cfg_attr(not(test), no_main)]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    fleet_cli::run("fleet-ps", fleet_ps::list)
-}
+fleet_cli::main!(|| fleet_cli::run("fleet-ps", fleet_ps::list));

@@ -11,7 +11,6 @@ use fleet_core::{Id, RunKey};
 use fleet_os::{close_from, inherited};
 use fleet_registry::Home;
 
-#[cfg(not(test))]
 fleet_os::bare_main!(adopt);
 
 #[cfg_attr(test, allow(dead_code, reason = "called by the C runtime alone"))]

@@ -51,7 +51,9 @@ pub(crate) struct Shim<'a> {
     pub(crate) registry_at: Option<u64>,
     /// Lines for the events file, not written yet.
     pub(crate) events: Vec<u8>,
+    /// Tells when the keeper dies; absent where no descriptor is to be had for that.
     pub(crate) keeper: Option<PidFd>,
+    keeper_died: bool,
     pub(crate) signals: Signals,
     report: Option<File>,
     pub(crate) flush_at: [Option<u64>; 2],
@@ -75,7 +77,7 @@ pub(crate) const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Result<Leave> {
     let signals = Signals::block_all()?;
     let _ = nix::sys::prctl::set_child_subreaper(true);
-    let is_child = nix::unistd::getppid().as_raw() == post.keeper;
+    let is_child = has_keeper(post);
     let keeper = is_child.then(|| PidFd::open(post.keeper).ok()).flatten();
     let capture = Capture::open(post)?;
     let record = known_record(post);
@@ -86,6 +88,7 @@ pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Resul
         registry_at: None,
         events: Vec::new(),
         keeper,
+        keeper_died: !is_child,
         signals,
         report,
         flush_at: [None; 2],
@@ -101,13 +104,18 @@ pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Resul
     shim.take_up();
     shim.write_events();
     while !shim.leaving {
-        if shim.keeper.is_none() {
+        if shim.keeper_died {
             return Ok(Leave::KeeperDied);
         }
         shim.turn();
         shim.write_events();
     }
     Ok(Leave::Over)
+}
+
+/// Whether the keeper is still this process's parent.
+fn has_keeper(post: &Post) -> bool {
+    nix::unistd::getppid().as_raw() == post.keeper
 }
 
 impl Shim<'_> {
@@ -119,8 +127,10 @@ impl Shim<'_> {
                 self.output(stream);
             }
         }
-        if ready.keeper {
-            self.keeper = None;
+        // Without its pidfd the keeper is asked after whenever something else happens: it must not
+        // be taken for dead, or this process would fork another shim, and that one the next.
+        self.keeper_died = ready.keeper || self.keeper.is_none() && !has_keeper(self.post);
+        if self.keeper_died {
             return;
         }
         if ready.notify {
@@ -255,11 +265,16 @@ impl Shim<'_> {
         if self.post.board.outcome().is_some() {
             return true;
         }
-        let Some(main) = &self.main else { return true };
-        if !main.has_exited() {
+        let lives = match &self.main {
+            Some(main) => !main.has_exited(),
+            // No descriptor was to be had for it.
+            None => self.record.main().is_some_and(|main| self.post.proc.is_living(main)),
+        };
+        if lives {
             return false;
         }
-        if let Some(outcome) = main.outcome().filter(|o| *o != Outcome::Unknown) {
+        let told = self.main.as_ref().and_then(PidFd::outcome);
+        if let Some(outcome) = told.filter(|o| *o != Outcome::Unknown) {
             self.post.board.set_outcome(outcome);
             return true;
         }

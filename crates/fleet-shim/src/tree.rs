@@ -1,9 +1,12 @@
 //! The process tree of a run: who belongs to it, and signals to all of them.
 
 use std::collections::HashSet;
+use std::io;
 
 use fleet_core::Signal;
 use fleet_os::{PidFd, descendants, look, marked, unsupervised};
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use crate::board::Word;
 use crate::supervise::Shim;
@@ -60,13 +63,24 @@ impl Shim<'_> {
             members.iter().copied().chain([std::process::id() as i32, self.post.keeper]).collect();
         let stranger = self.post.board.get(Word::Stranger) != 0;
         for &pid in &members {
-            let Ok(held) = PidFd::open(pid) else { continue };
+            let held = match PidFd::open(pid) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                held => held.ok(),
+            };
             let parent = self.post.proc.stat(pid).map(|stat| stat.ppid);
             if parent.is_ok_and(|parent| stranger || family.contains(&parent)) {
-                let _ = held.signal(signal);
                 // A suspended process would never see it.
-                let _ = held.signal(Signal::CONT);
+                send(pid, held.as_ref(), signal);
+                send(pid, held.as_ref(), Signal::CONT);
             }
         }
     }
+}
+
+/// Sends a signal, by pid where no descriptor is to be had: a stop must not wait for one.
+fn send(pid: i32, held: Option<&PidFd>, signal: Signal) {
+    let _ = match held {
+        Some(held) => held.signal(signal),
+        None => kill(Pid::from_raw(pid), Some(signal.into())).map_err(io::Error::from),
+    };
 }

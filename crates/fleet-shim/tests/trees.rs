@@ -158,3 +158,39 @@ fn who_was_killed_for_memory_is_known_and_a_bystander_is_not_taken_for_one() {
     assert_eq!((end.cause, end.oom), (Cause::Signalled, None), "{}", end.reason);
     fleet.until_deserted();
 }
+
+/// Runs a command to whom the kernel does not give descriptors for processes, as the filters of
+/// some containers have it (seccomp(2): ENOSYS for pidfd_open(2), number 434 everywhere).
+const WITHOUT_PIDFDS: &str = r#"
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None)
+code = [(0x20, 0, 0, 0), (0x15, 0, 1, 434), (0x06, 0, 0, 0x00050000 | 38), (0x06, 0, 0, 0x7fff0000)]
+filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in code))
+program = struct.pack("HxxxxxxQ", len(code), ctypes.addressof(filters))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0
+os.execvp(sys.argv[1], sys.argv[1:])
+"#;
+
+#[test]
+fn without_descriptors_for_processes_a_life_is_the_same() {
+    let fleet = TestFleet::new();
+    let script = fleet.scratch().join("without.py");
+    std::fs::write(&script, WITHOUT_PIDFDS).unwrap();
+    let spawn = |name: &str, command: &str| {
+        let line = format!("fleet-spawn --name {name} -- bash -c '{command}'");
+        fleet.shell(&format!("python3 {} {line}", script.display())).succeeds();
+    };
+    spawn("short", "sleep 0.2; exit 7");
+    spawn("long", "sleep 600 & sleep 600");
+    assert_eq!(fleet.until_ended("short").exit.unwrap().code, Some(7));
+    // A shim that cannot watch its keeper must not take it for dead and make another one, and so on.
+    let supervisors = |name: &str| {
+        let title = format!("fleet-shim {name}#1");
+        let line = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
+        fleet.living().iter().filter(|pid| line(pid).is_ok_and(|l| l.contains(&title))).count()
+    };
+    assert_eq!(supervisors("long"), 2);
+    fleet.run("fleet-stop").args(["--grace", "1s", "long"]).succeeds();
+    assert_eq!(fleet.record("long").state, State::Stopped);
+    fleet.until_deserted();
+}

@@ -1,7 +1,4 @@
 //! `fleet-stop`: stop processes of a fleet, whole trees, and report each.
+#![cfg_attr(not(test), no_main)]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    fleet_cli::run("fleet-stop", fleet_stop::stop)
-}
+fleet_cli::main!(|| fleet_cli::run("fleet-stop", fleet_stop::stop));
