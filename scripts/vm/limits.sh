@@ -1,6 +1,6 @@
 # Runs in the virtual machine (scripts/vm/run.sh): limits by cgroups of version 2, for root, for a
 # user who was given a part of the tree, and for one who was not.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2317 # functions are called by way of holds
 
 failed=0
 # holds WHAT COMMAND… says whether something is true.
