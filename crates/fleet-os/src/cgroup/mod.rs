@@ -28,11 +28,6 @@ impl CgroupError {
     fn of(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> CgroupError {
         move |source| CgroupError { what, path: path.into(), source }
     }
-
-    /// What the system said.
-    pub fn kind(&self) -> io::ErrorKind {
-        self.source.kind()
-    }
 }
 
 /// The system's words without its number.

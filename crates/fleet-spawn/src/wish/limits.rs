@@ -1,7 +1,6 @@
 //! Limits and priorities as they are wanted.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::str::FromStr;
 
 use clap::Args;
@@ -258,12 +257,6 @@ impl FromStr for NamedRlimit {
         let (name, value) =
             text.split_once('=').ok_or_else(|| BadNamedRlimit::Form(text.to_owned()))?;
         Ok(NamedRlimit::new(name, value)?)
-    }
-}
-
-impl fmt::Display for NamedRlimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.name, self.text)
     }
 }
 
