@@ -63,7 +63,7 @@ lint: ## Formatting, clippy, documentation and shell scripts, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; \
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh scripts/vm/*.sh .ci/run; \
 	else echo "make lint: no shellcheck here, scripts are not checked (scripts/setup.sh)" >&2; fi
 
 clean: ## Remove everything that was built

@@ -3,6 +3,7 @@
 use std::io;
 
 use fleet_core::{Cause, End, Happening, Observed, ProcessRecord, Restart, State, Timestamp};
+use fleet_os::Cgroup;
 use fleet_registry::{Home, RegistryLock, read_record, write_record};
 
 use crate::supervisor::{Supervisor, open_shim_lock};
@@ -59,6 +60,10 @@ fn adopt(home: &Home, seen: &mut Seen) -> Mended {
 fn lose(home: &Home, seen: &mut Seen, reboot: bool) -> Mended {
     let dir = home.run_of(&seen.record.key());
     let reason = reason(seen.record.state, reboot);
+    if let Some(cgroup) = Cgroup::of(&seen.record.limits) {
+        // What lives on in it keeps it.
+        let _ = cgroup.remove();
+    }
     let lock = RegistryLock::take(home)?;
     // Somebody else may have written the end while we waited for the lock.
     if let Ok(own) = read_record(&dir)

@@ -15,14 +15,18 @@
 //! [`Vigil`] waits until runs are as wanted, woken by the kernel, and mends what loses its
 //! supervisors meanwhile. [`Tree`] finds the processes of a run.
 
+mod amend;
 mod ask;
 mod heal;
+mod prune;
 mod supervisor;
 mod tree;
 mod truth;
 mod vigil;
 
+pub use amend::{AmendError, amend};
 pub use ask::{AFTER_GRACE, ask, grace, signal_shim};
+pub use prune::prune;
 pub use supervisor::{StartError, Supervisor, holds_lock, open_shim_lock};
 pub use tree::Tree;
 pub use truth::{Census, CensusError, Seen, is_living, take};

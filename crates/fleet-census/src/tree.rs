@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::fs;
 
 use fleet_core::ProcessRecord;
-use fleet_os::{PidFd, Proc, descendants, marked, unsupervised};
+use fleet_os::{Cgroup, PidFd, Proc, descendants, marked, unsupervised};
 use fleet_registry::Home;
 
 /// The tree of a run, seen from outside: all that descends from its supervisors but they
-/// themselves; where they have died or adopted it, what descends from the main process or has the
-/// run's marks in its environment. Other runs that were spawned from it are not of it.
+/// themselves; where they have died or adopted it, what is in its cgroup, descends from the
+/// main process or has the run's marks in its environment. Other runs that were spawned from it are not of it.
 #[derive(Debug)]
 pub struct Tree<'a> {
     home: &'a Home,
@@ -72,6 +72,7 @@ impl<'a> Tree<'a> {
         let main = self.record.main().and_then(|main| PidFd::of(main).ok().flatten());
         let lives = main.as_ref().is_some_and(|main| !main.has_exited());
         let mut found: Vec<i32> = self.record.pid.filter(|_| lives).into_iter().collect();
+        found.extend(Cgroup::of(&self.record.limits).map(|own| own.members()).unwrap_or_default());
         found.extend(marked(&self.proc, &self.home.marks(&self.record.key())));
         let below: Vec<i32> = found.iter().flat_map(|&pid| descendants(&self.proc, pid)).collect();
         found.extend(below);

@@ -34,7 +34,9 @@ pub use event::EventRecord;
 pub use health::{Address, Health, HealthCheck, Probe};
 pub use id::{BadId, Id, RunKey};
 pub use label::{BadLabel, Label, Labels};
-pub use limits::{Limits, Rlimit};
+pub use limits::{
+    Amendment, BadRlimit, Controller, Limits, Rlimit, RlimitUnit, can_change_in_place,
+};
 pub use record::{Incarnation, LogTotals, ProcessRecord, Shim, StopAsked, StopRequest};
 pub use sample::{Measures, MemoryBasis, Sample, Subject};
 pub use signal::{BadSignal, Signal};

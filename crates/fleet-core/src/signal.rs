@@ -28,8 +28,9 @@ impl Signal {
     pub const KILL: Signal = Signal(nix::sys::signal::Signal::SIGKILL);
     /// Go on after a stop.
     pub const CONT: Signal = Signal(nix::sys::signal::Signal::SIGCONT);
-    /// To a queued shim: what it waits for may have come.
+    /// To a shim: look again, something that is waited for, or beside its run, may have changed.
     pub const USR2: Signal = Signal(nix::sys::signal::Signal::SIGUSR2);
+
 
     /// The signal with this number, if Linux has a name for it.
     pub fn from_number(number: i32) -> Option<Signal> {

@@ -10,14 +10,52 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::errno::Errno;
 
 use crate::shared::Pages;
+use crate::terms::Terms;
 
 /// Which step of a launch failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The working folder could not be entered.
-    Chdir,
     /// The command could not be executed.
     Exec,
+    /// The working folder could not be entered.
+    Chdir,
+    /// The nice value could not be set.
+    Nice,
+    /// The I/O priority could not be set.
+    IoNice,
+    /// `oom_score_adj` could not be set.
+    OomScore,
+    /// Its cgroup could not be entered.
+    Cgroup,
+    /// The rlimit with this place among those of the terms could not be set.
+    Rlimit(u8),
+}
+
+impl Step {
+    /// The upper half of the word that tells of a failure.
+    pub(crate) fn code(self) -> u64 {
+        match self {
+            Step::Exec => 0,
+            Step::Chdir => 1,
+            Step::Nice => 2,
+            Step::IoNice => 3,
+            Step::OomScore => 4,
+            Step::Cgroup => 5,
+            Step::Rlimit(place) => 256 + u64::from(place),
+        }
+    }
+
+    fn of(code: u64) -> Step {
+        match code {
+            1 => Step::Chdir,
+            2 => Step::Nice,
+            3 => Step::IoNice,
+            4 => Step::OomScore,
+            5 => Step::Cgroup,
+            256.. => Step::Rlimit(code as u8),
+            _ => Step::Exec,
+        }
+    }
 }
 
 /// All that a child needs, made ready beforehand: between fork(2) and execve(2) it may not allocate.
@@ -28,6 +66,7 @@ pub struct Launch {
     cwd: CString,
     /// The paths to try, in the order of PATH.
     candidates: Vec<CString>,
+    terms: Terms,
 }
 
 /// Where the child tells its pid and, if it fails, the step and the error. Both words lie in shared
@@ -36,7 +75,7 @@ pub struct Launch {
 pub struct Report<'a> {
     /// Pid of the child, once it runs.
     pub pid: &'a AtomicU64,
-    /// `step << 32 | errno`, or zero.
+    /// The code of the step `<< 32 | errno`, or zero.
     pub error: &'a AtomicU64,
 }
 
@@ -44,8 +83,8 @@ impl Report<'_> {
     /// What the child said it failed at.
     pub fn failure(&self) -> Option<(Step, io::Error)> {
         let word = self.error.load(Ordering::Acquire);
-        let step = if word >> 32 == 0 { Step::Exec } else { Step::Chdir };
-        (word != 0).then(|| (step, io::Error::from_raw_os_error((word & 0xffff_ffff) as i32)))
+        let error = io::Error::from_raw_os_error((word & 0xffff_ffff) as i32);
+        (word != 0).then(|| (Step::of(word >> 32), error))
     }
 }
 
@@ -67,7 +106,15 @@ impl Launch {
                 .iter()
                 .map(|c| text(c))
                 .collect::<io::Result<_>>()?,
+            terms: Terms::default(),
         })
+    }
+
+    /// The same command, held to limits.
+    #[must_use]
+    pub fn under(mut self, terms: Terms) -> Launch {
+        self.terms = terms;
+        self
     }
 
     /// Starts the command in a new session, with default signal dispositions and an empty signal
@@ -134,7 +181,10 @@ impl Child<'_> {
                 libc::dup2(source.as_raw_fd(), target as RawFd);
             }
             if libc::chdir(self.launch.cwd.as_ptr()) != 0 {
-                fail(report, 1 << 32);
+                fail(report, Step::Chdir);
+            }
+            if let Err(step) = self.launch.terms.accept() {
+                fail(report, step);
             }
             let mut worst = libc::ENOENT;
             for path in &self.launch.candidates {
@@ -151,15 +201,15 @@ impl Child<'_> {
                 }
             }
             Errno::set_raw(worst);
-            fail(report, 0)
+            fail(report, Step::Exec)
         }
     }
 }
 
 /// # Safety
 /// Only in a fresh child.
-unsafe fn fail(report: Report<'_>, step: u64) -> ! {
-    report.error.store(step | Errno::last_raw() as u64, Ordering::Release);
+unsafe fn fail(report: Report<'_>, step: Step) -> ! {
+    report.error.store(step.code() << 32 | Errno::last_raw() as u64, Ordering::Release);
     // SAFETY: leaves without running anything of the parent's.
     unsafe { libc::_exit(127) }
 }
@@ -315,6 +365,13 @@ mod tests {
         assert_eq!(run(&["no-such-command"], "/").1, Some((Step::Exec, libc::ENOENT)));
         assert_eq!(run(&["/etc/passwd"], "/").1, Some((Step::Exec, libc::EACCES)));
         assert_eq!(run(&["true"], "/no/such/folder").1, Some((Step::Chdir, libc::ENOENT)));
+    }
+
+    #[test]
+    fn steps_survive_the_board() {
+        for step in [Step::Exec, Step::Chdir, Step::Cgroup, Step::Rlimit(0), Step::Rlimit(15)] {
+            assert_eq!(Step::of(step.code()), step);
+        }
     }
 
     #[test]

@@ -9,6 +9,10 @@
 //! the child tells through shared words how far it came, so that whoever dies in between leaves
 //! the truth behind.
 //!
+//! *Limiting.* [`make_cgroup`] finds where this process may make a cgroup, of either version, and
+//! [`Cgroup`] is one that was made; a child puts itself under its [`Terms`] before it becomes the
+//! command.
+//!
 //! *Surviving.* [`Shared`] is memory that a family of processes shares. Output is moved into it
 //! by the kernel, which counts in the same system call what it moved.
 //!
@@ -17,6 +21,7 @@
 
 mod begin;
 mod boot;
+mod cgroup;
 mod clock;
 mod fifo;
 mod files;
@@ -28,6 +33,7 @@ mod random;
 mod reader;
 mod shared;
 mod signals;
+mod terms;
 mod tree;
 mod usage;
 mod wait;
@@ -35,6 +41,7 @@ mod watch;
 
 pub use begin::begin;
 pub use boot::{allow_many_files, boot_id, host_name, is_on_network, monotonic_nanos, this_user};
+pub use cgroup::{Cgroup, CgroupError, CgroupUse, MemoryKills, make_cgroup};
 pub use clock::{boot_clock, page_bytes, ticks_per_second};
 pub use fifo::{open_fifo, output_end, resize_pipe, waiting};
 pub use files::{ProcessFiles, Reader, has_gone};
@@ -49,6 +56,7 @@ pub use random::random_bytes;
 pub use reader::sleep_unless_left;
 pub use shared::{Pages, Shared};
 pub use signals::{Received, Signals};
+pub use terms::{Terms, rlimits_in_force};
 pub use tree::{descendants, marked, unsupervised};
 pub use usage::{Io, Rollup};
 pub use wait::{Change, Usage, look, take};

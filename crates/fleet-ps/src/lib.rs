@@ -8,6 +8,7 @@
 
 mod args;
 mod place;
+mod usage;
 mod view;
 
 use std::io::Write;
@@ -139,8 +140,8 @@ fn prune(args: &Args, home: &Home) -> anyhow::Result<Exit> {
 }
 
 fn compact(home: &Home, keep: Keep) -> anyhow::Result<()> {
-    let pruned = fleet_registry::compact(home, keep, Timestamp::now())
-        .context("cannot compact the registry")?;
+    let pruned =
+        fleet_census::prune(home, keep, Timestamp::now()).context("cannot compact the registry")?;
     pruned.problems.iter().for_each(talk);
     if !pruned.runs.is_empty() {
         talk(format!("forgot {} ended runs", pruned.runs.len()));

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::needs_care;
 use crate::place::Places;
+use crate::usage::Cells;
 
 /// The newest run of each id.
 pub(crate) fn newest_runs(seen: &[Seen]) -> HashSet<RunKey> {
@@ -75,6 +76,9 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Resul
         left("HEALTH"),
         right("PID"),
         right("UPTIME"),
+        right("MEMORY"),
+        right("CPU"),
+        right("PIDS"),
         right("PORT"),
         left("LABELS"),
         left("CONNECTION FILE"),
@@ -86,6 +90,7 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Resul
     let mut table = Table::new(columns.to_vec());
     for seen in chosen {
         let record = &seen.record;
+        let [memory, cpu, pids] = Cells::of(seen, now).0;
         table.row(vec![
             Cell::new(record.id.as_str()),
             Cell::new(record.run.to_string()),
@@ -94,6 +99,9 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Resul
             Cell::maybe(record.health.map(Health::word)),
             pid(seen),
             uptime(seen, now),
+            Cell::maybe(memory),
+            Cell::maybe(cpu),
+            Cell::maybe(pids),
             Cell::maybe(ports(record)),
             Cell::maybe(labels(record)),
             Cell::maybe(record.connection_file.as_ref()),
@@ -149,6 +157,9 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
         "exit_code",
         "exit_signal",
         "reason",
+        "limit_memory_bytes",
+        "limit_cpus",
+        "limit_pids",
         "cwd",
         "command",
     ])?;
@@ -172,6 +183,9 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
             text(exit.and_then(|e| e.code).map(|c| c.to_string())),
             text(exit.and_then(|e| e.signal).map(|s| s.to_string())),
             text(exit.map(|e| e.reason.clone()).or_else(|| record.waiting.clone())),
+            text(record.limits.memory_bytes.map(|n| n.to_string())),
+            text(record.limits.cpus.map(|n| n.to_string())),
+            text(record.limits.pids.map(|n| n.to_string())),
             record.cwd.clone(),
             record.command.join(" "),
         ])?;

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use fleet_core::{RunKey, Timestamp};
+use fleet_core::{Limits, RunKey, Timestamp};
 
 use crate::append::{RegistryError, RegistryLock};
 use crate::home::Home;
@@ -35,6 +35,8 @@ impl Default for Keep {
 pub struct Pruned {
     /// Runs that were forgotten, with their folders.
     pub runs: Vec<RunKey>,
+    /// What they were limited to: it may name cgroups that are left of them.
+    pub limits: Vec<Limits>,
     /// Folders that could not be removed, each a sentence.
     pub problems: Vec<String>,
 }
@@ -61,7 +63,9 @@ pub fn compact(home: &Home, keep: Keep, now: Timestamp) -> Result<Pruned, Regist
     let path = home.registry();
     rewrite(&lock, &replay, &forget).map_err(|source| RegistryError::Write { path, source })?;
     drop(lock);
-    let mut pruned = Pruned::default();
+    let confined = replay.entries.iter().map(|e| &e.record).filter(|r| forget.contains(&r.key()));
+    let limits = confined.map(|record| record.limits.clone()).collect();
+    let mut pruned = Pruned { limits, ..Pruned::default() };
     for run in forget {
         remove_folder(home, &run, &mut pruned.problems);
         pruned.runs.push(run);

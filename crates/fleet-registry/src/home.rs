@@ -198,6 +198,11 @@ impl RunDir {
         self.0.join("stop.json")
     }
 
+    /// Limits that were changed after the spawn: those of the spec no longer hold.
+    pub fn amended(&self) -> PathBuf {
+        self.0.join("amended.json")
+    }
+
     /// One JSON line for each attempt after the first: which, and when it began. Tells log
     /// readers which attempt a line is of, and a shim that takes over how often it died.
     pub fn attempts(&self) -> PathBuf {

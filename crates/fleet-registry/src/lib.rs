@@ -33,6 +33,8 @@ pub use compact::{Keep, Pruned, compact, is_large};
 pub use home::{Home, HomeError, RunDir, make_dir};
 pub use line::Line;
 pub use queue::{Ticket, ahead_of, next_in_line, slot_holders, waiters};
-pub use record_file::{read_record, read_spec, replace_file, write_record};
+pub use record_file::{
+    read_amendment, read_record, read_spec, replace_file, write_amendment, write_record,
+};
 pub use replay::{Entry, Replay, replay};
 pub use select::{BadSelector, Selector, has_labels};

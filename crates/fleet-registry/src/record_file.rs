@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use fleet_core::{ProcessRecord, Spec};
+use fleet_core::{Amendment, ProcessRecord, Spec};
 
 use crate::home::RunDir;
 
@@ -61,4 +61,23 @@ pub fn read_spec(dir: &RunDir) -> io::Result<Spec> {
 /// There is none, or the file holds something else.
 pub fn read_record(dir: &RunDir) -> io::Result<ProcessRecord> {
     Ok(serde_json::from_slice(&fs::read(dir.record())?)?)
+}
+
+/// The limits that were changed after the spawn, if they were.
+///
+/// # Errors
+/// The file is there and cannot be read, or holds something else.
+pub fn read_amendment(dir: &RunDir) -> io::Result<Option<Amendment>> {
+    match fs::read(dir.amended()) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => Ok(serde_json::from_slice(&read?)?),
+    }
+}
+
+/// Makes an amendment the one of its run.
+///
+/// # Errors
+/// As [`replace_file`].
+pub fn write_amendment(dir: &RunDir, amendment: &Amendment) -> io::Result<()> {
+    replace_file(&dir.amended(), &serde_json::to_vec(amendment)?)
 }

@@ -44,7 +44,9 @@ pub(crate) fn put_on_board(post: &mut Post) -> io::Result<()> {
                 board.set(Word::MainSuspended, 1);
             }
             board.set(Word::OomKills, u64::MAX);
-            board.set(Word::OomKillsHere, u64::MAX);
+            // A cgroup of its own counts from the beginning of the attempt.
+            let own = post.memory_cgroup().map_or(u64::MAX, |_| 1);
+            board.set(Word::OomKillsHere, own);
             board.set_phase(Phase::Alive);
         }
     }

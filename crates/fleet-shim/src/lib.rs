@@ -16,6 +16,7 @@ mod adopt;
 mod board;
 mod keeper;
 mod life;
+mod limits;
 mod notify;
 mod nursery;
 mod oom;

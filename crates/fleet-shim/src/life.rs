@@ -8,15 +8,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-use fleet_core::{
-    Cause, End, Happening, Outcome, Signal, State, Timestamp, duration_text, size_text,
-};
+use fleet_core::{Cause, End, Happening, Outcome, Signal, State, Timestamp, duration_text};
 use fleet_logfile::stderr_tail;
-use fleet_os::{Launch, PidFd, Step, incarnation, monotonic_nanos, output_end};
+use fleet_os::{Launch, PidFd, Step, Terms, incarnation, monotonic_nanos, output_end};
 use serde_json::json;
 
 use crate::board::{Phase, Why, Word};
-use crate::oom;
+use crate::oom::Killed;
 use crate::supervise::{SECOND, Shim};
 
 /// Last lines of stderr that an end tells.
@@ -33,13 +31,16 @@ impl Shim<'_> {
         let now = monotonic_nanos();
         self.post.board.set(Word::StartedAt, now);
         self.post.board.count_from(now);
-        let started = self.launch();
+        let started = self.terms().and_then(|terms| {
+            self.post.note_kills();
+            self.launch(terms).map_err(|e| (Step::Exec, e))
+        });
         self.launched(started);
     }
 
-    fn launch(&self) -> io::Result<()> {
+    fn launch(&self, terms: Terms) -> io::Result<()> {
         let spec = &self.post.spec;
-        let launch = Launch::new(&spec.command, &self.environment(), &spec.cwd)?;
+        let launch = Launch::new(&spec.command, &self.environment(), &spec.cwd)?.under(terms);
         let null = OpenOptions::new().read(true).open("/dev/null")?;
         let (stdout, stderr) = (output_end(&self.post.stdout)?, output_end(&self.post.stderr)?);
         let files = [null.as_fd(), stdout.as_fd(), stderr.as_fd()];
@@ -87,11 +88,8 @@ impl Shim<'_> {
     }
 
     /// The child runs, or it told why not, or there is none.
-    pub(crate) fn launched(&mut self, started: io::Result<()>) {
-        let failure = match started {
-            Ok(()) => self.post.board.report().failure(),
-            Err(e) => Some((Step::Exec, e)),
-        };
+    pub(crate) fn launched(&mut self, started: Result<(), (Step, io::Error)>) {
+        let failure = started.err().or_else(|| self.post.board.report().failure());
         match failure {
             None => self.runs(),
             Some((step, error)) => self.could_not_start(step, &error),
@@ -101,8 +99,6 @@ impl Shim<'_> {
     pub(crate) fn runs(&mut self) {
         let pid = self.post.board.get(Word::ChildPid) as i32;
         self.post.board.set_phase(Phase::Alive);
-        self.post.board.set(Word::OomKills, oom::kills());
-        self.post.board.set(Word::OomKillsHere, oom::kills_here().map_or(0, |kills| kills + 1));
         // A process that ended already is a zombie until it is reaped, so this cannot miss; the
         // keeper may have reaped one whose shim died, and then the pid may be a stranger's.
         let reaped = self.post.board.outcome().is_some();
@@ -121,10 +117,13 @@ impl Shim<'_> {
     fn could_not_start(&mut self, step: Step, error: &io::Error) {
         let spec = &self.post.spec;
         let command = spec.command.first().map(|c| c.to_string_lossy()).unwrap_or_default();
-        let words = match step {
-            Step::Exec => format!("cannot execute '{command}': {}", plain(error)),
-            Step::Chdir => format!("cannot enter '{}': {}", spec.cwd.display(), plain(error)),
+        let what = match step {
+            Step::Chdir => format!("cannot enter '{}'", spec.cwd.display()),
+            step => {
+                self.refused_term(step).unwrap_or_else(|| format!("cannot execute '{command}'"))
+            }
         };
+        let words = format!("{what}: {}{}", plain(error), self.too_tight(step, error));
         let missing = step == Step::Exec && error.kind() == io::ErrorKind::NotFound;
         let code = if missing { 127 } else { 126 };
         let answer = format!("err {code} {words}");
@@ -298,15 +297,7 @@ impl Shim<'_> {
         let board = &self.post.board;
         let ran = monotonic_nanos().saturating_sub(board.get(Word::StartedAt));
         let largest = Some(board.get(Word::MainMaxResident)).filter(|&b| b > 0);
-        let killed = matches!(outcome, Outcome::Signal { signal: 9, .. }) && why == Why::Not;
-        let short = oom::kills() > board.get(Word::OomKills);
-        let here = short && board.get(Word::OomKillsHere) > 0;
-        let here = here.then(oom::kills_here).flatten();
-        // The kernel counts for all of the machine; where the cgroup counts too, a kill elsewhere
-        // is told from one that may have been ours.
-        let ours = here.is_none_or(|kills| kills >= board.get(Word::OomKillsHere));
-        let scope = if here.is_some() { "cgroup" } else { "host" };
-        let oom = (killed && short && ours).then_some(scope);
+        let killed = self.post.killed(outcome, why);
         let after = duration_text(Duration::from_nanos(ran));
         let words = outcome.words();
         let (cause, reason) = match (why, outcome) {
@@ -316,20 +307,17 @@ impl Shim<'_> {
                 let limit = duration_text(Duration::from_secs_f64(limit));
                 (Cause::TimedOut, format!("ran longer than its limit of {limit} and {words}"))
             }
-            _ if oom.is_some() => (Cause::OutOfMemory, self.oom_words(oom, largest)),
-            (_, Outcome::Unknown) => (Cause::Unknown, words),
-            (_, Outcome::Signal { .. }) => (Cause::Signalled, format!("{words} after {after}")),
-            (_, Outcome::Code(_)) => (Cause::Exited, format!("{words} after {after}")),
-        };
-        // Python's workers, say: the main process saw one of them die, and gave up.
-        let member = here.is_some() && ours && why == Why::Not && outcome != Outcome::Code(0);
-        let reason = match member && oom.is_none() {
-            true => reason + "; the kernel killed a process of its cgroup for memory meanwhile",
-            false => reason,
+            _ => self.own_end(outcome, &killed, &format!("{words} after {after}"), largest),
         };
         let mut end = End::new(cause, reason).with_outcome(outcome);
         end.by = self.record.stop.as_ref().map(|s| s.by.clone());
-        end.oom = oom.map(str::to_owned);
+        if let Killed::Ours { scope, .. } = killed {
+            end.oom = Some(scope.to_owned());
+        }
+        if let Some(own) = self.post.memory_cgroup() {
+            end.memory_limit_bytes = self.post.spec.limits.memory_bytes;
+            end.memory_peak_bytes = own.memory_peak();
+        }
         end.duration_seconds = Some(ran as f64 / NANOS);
         end.cpu_seconds = largest.map(|_| board.get(Word::MainCpuMicros) as f64 / 1e6);
         end.max_resident_bytes = largest;
@@ -346,10 +334,36 @@ impl Shim<'_> {
         format!("stopped by {by}{how}; {words}")
     }
 
-    fn oom_words(&self, scope: Option<&str>, largest: Option<u64>) -> String {
-        let whose = if scope == Some("cgroup") { "its cgroup's limit" } else { "the whole host" };
-        let size = largest.map_or(String::new(), |b| format!("; it used up to {}", size_text(b)));
-        format!("was killed for memory by the kernel ({whose}){size}")
+    /// The cause and the words of an end that nobody here asked for.
+    fn own_end(
+        &self,
+        outcome: Outcome,
+        killed: &Killed,
+        words: &str,
+        largest: Option<u64>,
+    ) -> (Cause, String) {
+        let cause = match outcome {
+            Outcome::Unknown => return (Cause::Unknown, outcome.words()),
+            Outcome::Signal { .. } => Cause::Signalled,
+            Outcome::Code(_) => Cause::Exited,
+        };
+        match *killed {
+            Killed::Ours { scope, main } => {
+                let whose = self.post.memory_words(scope, largest);
+                let words = match main {
+                    true => format!("was killed for memory by the kernel {whose}"),
+                    false => format!(
+                        "{words}; the kernel had killed a process of its tree for memory {whose}"
+                    ),
+                };
+                (Cause::OutOfMemory, words)
+            }
+            Killed::Perhaps => {
+                let meanwhile = "the kernel killed a process of its cgroup for memory meanwhile";
+                (cause, format!("{words}; {meanwhile}"))
+            }
+            Killed::Nothing => (cause, format!("{words}{}", self.fork_words(outcome))),
+        }
     }
 }
 

@@ -86,6 +86,10 @@ impl Post {
 
     /// Removes what only a living run needs.
     pub(crate) fn clear(&self) {
+        if let Some(cgroup) = self.cgroup() {
+            // Where a fleet within this one lives on in it, prune removes it later.
+            let _ = cgroup.remove();
+        }
         let fifos = [self.dir.stdout_fifo(), self.dir.stderr_fifo()];
         for path in fifos.into_iter().chain(self.dir.notify_socket()) {
             let _ = fs::remove_file(path);

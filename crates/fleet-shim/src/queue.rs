@@ -74,7 +74,7 @@ enum Care {
 impl Shim<'_> {
     /// Takes up a run whose turn has not come.
     pub(crate) fn queue_up(&mut self, replaces: bool) {
-        self.look_again();
+        self.look_at_line();
         if self.record.state != State::Queued {
             return;
         }
@@ -88,7 +88,7 @@ impl Shim<'_> {
     }
 
     /// Looks whether the turn has come, and if not, why.
-    pub(crate) fn look_again(&mut self) {
+    pub(crate) fn look_at_line(&mut self) {
         if self.record.state != State::Queued || self.leaving {
             return;
         }

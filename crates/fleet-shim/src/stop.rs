@@ -83,6 +83,9 @@ impl Shim<'_> {
         let first = match board.get(Word::KilledAt) {
             0 => {
                 board.set(Word::KilledAt, now);
+                if let Some(cgroup) = self.post.cgroup() {
+                    cgroup.unthrottle();
+                }
                 self.event("killing", "the grace period is over", json!({}));
                 now
             }

@@ -151,7 +151,7 @@ impl Shim<'_> {
             self.look_at_main();
         }
         if ready.turn {
-            self.look_again();
+            self.look_at_line();
         }
         if !self.leaving {
             self.timers();
@@ -232,6 +232,12 @@ impl Shim<'_> {
                 return;
             }
         }
+    }
+
+    /// Something that is waited for, or that lies beside the run, may have changed.
+    fn look_again(&mut self) {
+        self.look_for_limits();
+        self.look_at_line();
     }
 
     /// Reaps, and notes what became of the main process. Children of the keeper it notes itself.
@@ -315,5 +321,6 @@ mod libc_signal {
     pub(super) const TERM: i32 = Signal::SIGTERM as i32;
     pub(super) const HUP: i32 = Signal::SIGHUP as i32;
     pub(super) const USR1: i32 = Signal::SIGUSR1 as i32;
+    /// Look again: something that is waited for, or beside the run, may have changed.
     pub(super) const USR2: i32 = Signal::SIGUSR2 as i32;
 }

@@ -26,6 +26,9 @@ impl Shim<'_> {
         if self.record.state.has_ended() {
             return self.leave();
         }
+        // They may have changed since the keeper, whose copy this is, read the spec.
+        self.post.spec.limits.clone_from(&self.record.limits);
+        self.look_for_limits();
         let replaces = self.post.board.get(Word::Replaced) > 0;
         match self.post.board.phase() {
             Phase::Ready if self.record.state == State::Queued => return self.queue_up(replaces),

@@ -31,6 +31,7 @@ impl Shim<'_> {
     fn strangers(&self) -> Vec<i32> {
         let main = self.post.board.get(Word::ChildPid) as i32;
         let mut found = marked(&self.post.proc, &self.post.home.marks(&self.record.key()));
+        found.extend(self.post.cgroup().map(|own| own.members()).unwrap_or_default());
         if self.main.as_ref().is_some_and(|main| !main.has_exited()) {
             found.push(main);
         }

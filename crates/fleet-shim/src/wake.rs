@@ -113,7 +113,7 @@ impl Shim<'_> {
             self.publish();
         }
         if due(self.waiting.look_at) {
-            self.look_again();
+            self.look_at_line();
         }
         if due(self.runtime_limit()) {
             self.begin_stop(Why::TimedOut, None, None, None);

@@ -7,10 +7,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use anyhow::Context;
 use fleet_census::{Census, is_living};
-use fleet_cli::{Exit, Failure};
+use fleet_cli::{Exit, Failure, talk};
 use fleet_core::{Dependency, Id, ProcessRecord, Spec};
 use fleet_registry::{Home, RegistryLock, RunDir, make_dir};
 
+use crate::confine::{confine, release};
 use crate::kernel;
 use crate::order;
 use crate::ports::{self, PortRange, Ports};
@@ -91,7 +92,8 @@ impl<'a> Claims<'a> {
             kernel::name_file(&mut spec, self.home);
         }
         spec.small_pipes = !nix::unistd::geteuid().is_root() && has_many(self.home);
-        let shim_lock = make_run(self.home, &spec)?;
+        confine(&mut spec, self.home).iter().for_each(talk);
+        let shim_lock = make_run(self.home, &spec).inspect_err(|_| release(&spec))?;
         let record = ProcessRecord::wanted(&spec, self.boot.clone(), fleet_os::host_name());
         self.lock.append(&record)?;
         Ok(Claim::New(Box::new(spec), shim_lock))

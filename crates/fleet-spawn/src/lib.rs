@@ -10,6 +10,7 @@
 
 mod args;
 mod claim;
+mod confine;
 mod kernel;
 mod order;
 mod ports;
@@ -75,7 +76,7 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
 
 /// What is lost by not compacting is time, so that a failure is told and no more.
 fn compact(home: &Home) {
-    match fleet_registry::compact(home, Keep::default(), Timestamp::now()) {
+    match fleet_census::prune(home, Keep::default(), Timestamp::now()) {
         Ok(pruned) => pruned.problems.iter().for_each(talk),
         Err(e) => talk(format!("cannot compact the registry: {e}")),
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use fleet_cli::{Exit, Failure};
-use fleet_core::{Id, Limits, LogLimits, Queue, Signal, Spec, Timestamp};
+use fleet_core::{Id, LogLimits, Queue, Signal, Spec, Timestamp};
 
 use crate::wish::{Span, Typed, Wish};
 
@@ -40,7 +40,7 @@ pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow
             max_bytes: value(&wish.log_max_size).map_or(log.max_bytes, |size| size.0.max(1)),
             keep: wish.log_keep.unwrap_or(log.keep),
         },
-        limits: Limits::default(),
+        limits: wish.limits.limits(),
         health: None,
         watchdog_seconds: seconds(&wish.health.watchdog),
         restart_unhealthy: wish.restart_unhealthy.unwrap_or(false),

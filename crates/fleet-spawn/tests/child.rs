@@ -9,7 +9,10 @@ use std::path::Path;
 use fleet_testkit::{Log, TestFleet, status_field, until};
 
 fn environment(pid: i32) -> HashMap<String, String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
+    let read = || fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
+    // execve(2) lets the parent go on a moment before the kernel has put the environment there.
+    until("it has an environment", || !read().is_empty());
+    let text = read();
     text.split_terminator('\0')
         .map(|entry| entry.split_once('=').unwrap())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

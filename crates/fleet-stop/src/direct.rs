@@ -8,7 +8,7 @@ use fleet_census::{Tree, open_shim_lock};
 use fleet_core::{
     Cause, End, Happening, Outcome, ProcessRecord, Signal, State, StopAsked, Timestamp,
 };
-use fleet_os::PidFd;
+use fleet_os::{Cgroup, PidFd};
 use fleet_registry::{Home, RegistryLock, write_record};
 
 use crate::asked::How;
@@ -33,7 +33,8 @@ pub(crate) fn stop(
         return Err("another tool is taking care of it at this moment".to_owned());
     }
     let main = record.main().and_then(|main| PidFd::of(main).ok().flatten());
-    let ending = Ending { tree: Tree::of(home, record), main };
+    let cgroup = Cgroup::of(&record.limits);
+    let ending = Ending { tree: Tree::of(home, record), main, cgroup };
     let signal = how.signal.unwrap_or(Signal::TERM);
     let asked = StopAsked { at: Timestamp::now(), by: how.by.clone(), unkillable: Vec::new() };
     ending.signal(signal);
@@ -41,6 +42,9 @@ pub(crate) fn stop(
     if killed && !ending.kill() {
         let left: Vec<String> = ending.tree.members().iter().map(i32::to_string).collect();
         return Err(format!("unkillable (pid): {}", left.join(", ")));
+    }
+    if let Some(cgroup) = &ending.cgroup {
+        let _ = cgroup.remove();
     }
     let outcome = ending.main.as_ref().and_then(PidFd::outcome).unwrap_or(Outcome::Unknown);
     let mut ended = record.clone();
@@ -84,6 +88,7 @@ fn write_end(
 struct Ending<'a> {
     tree: Tree<'a>,
     main: Option<PidFd>,
+    cgroup: Option<Cgroup>,
 }
 
 impl Ending<'_> {
@@ -109,6 +114,9 @@ impl Ending<'_> {
     /// Kills until nothing is left, since a fork can race one pass.
     fn kill(&self) -> bool {
         let since = Instant::now();
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.unthrottle();
+        }
         loop {
             self.signal(Signal::KILL);
             if self.wait(Duration::from_millis(50)) {
