@@ -5,14 +5,14 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use fleet_core::{Happening, Health, Outcome, ProcessRecord, State};
+use fleet_core::{Happening, Outcome, ProcessRecord, State};
 use fleet_logfile::Stream;
 use fleet_os::{PidFd, Signals, look, monotonic_nanos};
 use serde_json::json;
 
 use crate::board::{Phase, Why, Word};
+use crate::health::Asked;
 use crate::keeper;
-use crate::notify::{self, Said};
 use crate::output::{Capture, dropped_words};
 use crate::post::Post;
 use crate::take_up::known_record;
@@ -24,8 +24,6 @@ pub(crate) const SECOND: u64 = 1000 * MILLI;
 const OPEN_LINE: u64 = SECOND;
 /// Buffers are given back after this time without output.
 pub(crate) const REST: u64 = 20 * MILLI;
-/// A status is published at most this often.
-const STATUS: u64 = 10 * SECOND;
 /// How long init, or whoever reaps, may take until the kernel tells how a process ended.
 const OUTCOME: u64 = 5 * SECOND;
 /// A read below this size is a small one; after some of them in a row a nap lets more gather.
@@ -59,6 +57,8 @@ pub(crate) struct Shim<'a> {
     pub(crate) status_at: Option<u64>,
     /// Until when the kernel is asked how the main process ended.
     pub(crate) outcome_until: Option<u64>,
+    /// The question how the process is, while it is under way.
+    pub(crate) asked: Option<Asked>,
     small_reads: u32,
     drop_said: bool,
     /// Whether this is the first shim after keeper and shim had both died.
@@ -92,6 +92,7 @@ pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Resul
         rest_at: None,
         status_at: None,
         outcome_until: None,
+        asked: None,
         small_reads: 0,
         drop_said: false,
         adopts: post.board.get(Word::Replaced) == 1 && post.board.get(Word::Stranger) != 0,
@@ -126,12 +127,16 @@ impl Shim<'_> {
         if ready.notify {
             self.heard();
         }
+        if ready.answer {
+            self.answer_comes();
+        }
         if ready.bell {
             let _ = self.post.bell.read();
         }
         if ready.news || self.outcome_until.is_some() {
             self.signals();
             self.children();
+            self.look_at_command();
             self.look_at_main();
         }
         if !self.leaving {
@@ -146,6 +151,7 @@ impl Shim<'_> {
         }
         self.rest_at = Some(monotonic_nanos() + REST);
         self.watch_open_line(stream);
+        self.look_for_line();
         self.tell_of_drops();
         self.small_reads = if length < SMALL_READ { self.small_reads + 1 } else { 0 };
         if self.small_reads > 4 {
@@ -178,34 +184,13 @@ impl Shim<'_> {
         self.publish();
     }
 
-    fn heard(&mut self) {
-        let said = self.post.notify.as_ref().map(notify::read).unwrap_or_default();
-        for word in said {
-            match word {
-                Said::Ready if self.record.health != Some(Health::Healthy) => {
-                    self.record.health = Some(Health::Healthy);
-                    self.publish();
-                    self.event("healthy", "it said that it is ready", json!({}));
-                }
-                Said::Ready => {}
-                Said::Status(status) => {
-                    self.record.status = Some(status);
-                    self.status_at.get_or_insert_with(|| {
-                        let last = self.record.ts.nanos();
-                        let ago = fleet_core::Timestamp::now().nanos().saturating_sub(last).max(0);
-                        monotonic_nanos() + STATUS.saturating_sub(ago as u64)
-                    });
-                }
-            }
-        }
-    }
-
     fn signals(&mut self) {
         while let Some(signal) = self.signals.next() {
             match signal.number {
                 libc_signal::TERM => self.asked(Why::Asked, signal),
                 libc_signal::HUP => self.asked(Why::Restart, signal),
                 libc_signal::USR1 => self.report_status(),
+                libc_signal::USR2 => self.look_again(),
                 _ => {}
             }
             if self.leaving {
@@ -232,6 +217,11 @@ impl Shim<'_> {
             _ => return,
         };
         self.happened(happening);
+        if suspended {
+            self.health_pauses();
+        } else {
+            self.health_goes_on();
+        }
         self.publish();
         let event = if suspended { "paused" } else { "resumed" };
         self.event(event, format!("is {}", self.record.state), json!({}));
@@ -305,4 +295,5 @@ mod libc_signal {
     pub(super) const TERM: i32 = Signal::SIGTERM as i32;
     pub(super) const HUP: i32 = Signal::SIGHUP as i32;
     pub(super) const USR1: i32 = Signal::SIGUSR1 as i32;
+    pub(super) const USR2: i32 = Signal::SIGUSR2 as i32;
 }

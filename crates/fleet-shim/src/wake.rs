@@ -7,6 +7,7 @@ use fleet_os::monotonic_nanos;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::board::{Phase, Why, Word};
+use crate::health::Asked;
 use crate::supervise::{MILLI, SECOND, STREAMS, Shim};
 
 pub(crate) struct Ready {
@@ -14,6 +15,8 @@ pub(crate) struct Ready {
     pub(crate) bell: bool,
     pub(crate) keeper: bool,
     pub(crate) notify: bool,
+    /// Something of the question how the process is.
+    pub(crate) answer: bool,
     /// Something besides output: under a flood of that, the rest need not be asked each time.
     pub(crate) news: bool,
 }
@@ -23,23 +26,25 @@ impl Shim<'_> {
         let post = &self.post;
         // Once it has ended, its descriptor would be ready for ever.
         let main = self.main.as_ref().filter(|_| self.outcome_until.is_none());
+        let read = |fd| (fd, PollFlags::POLLIN);
         let watched = [
-            Some(post.stdout.as_fd()),
-            Some(post.stderr.as_fd()),
-            Some(post.bell.as_fd()),
-            self.keeper.as_ref().map(AsFd::as_fd),
-            post.notify.as_ref().map(AsFd::as_fd),
-            Some(self.signals.as_fd()),
-            main.map(AsFd::as_fd),
+            Some(read(post.stdout.as_fd())),
+            Some(read(post.stderr.as_fd())),
+            Some(read(post.bell.as_fd())),
+            self.keeper.as_ref().map(AsFd::as_fd).map(read),
+            post.notify.as_ref().map(AsFd::as_fd).map(read),
+            Some(read(self.signals.as_fd())),
+            main.map(AsFd::as_fd).map(read),
+            self.asked.as_ref().and_then(Asked::watched),
         ];
         let mut fds: Vec<PollFd<'_>> =
-            watched.iter().flatten().map(|&fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+            watched.iter().flatten().map(|&(fd, flags)| PollFd::new(fd, flags)).collect();
         let _ = poll(&mut fds, self.timeout());
         let mut answers = fds.iter().map(|fd| fd.any().unwrap_or(true));
         let ready = watched.map(|fd| fd.is_some() && answers.next().unwrap_or(false));
-        let [stdout, stderr, bell, keeper, notify, signals, main] = ready;
+        let [stdout, stderr, bell, keeper, notify, signals, main, answer] = ready;
         let news = bell || signals || main || !(stdout || stderr);
-        Ready { output: [stdout, stderr], bell, keeper, notify, news }
+        Ready { output: [stdout, stderr], bell, keeper, notify, answer, news }
     }
 
     /// Until the next timer, or without end.
@@ -55,7 +60,7 @@ impl Shim<'_> {
         }
     }
 
-    fn due_times(&self) -> [Option<u64>; 9] {
+    fn due_times(&self) -> [Option<u64>; 10] {
         let board = &self.post.board;
         // Nobody tells of the end of strangers: look again soon.
         let strangers = board.get(Word::Stranger) != 0;
@@ -75,6 +80,7 @@ impl Shim<'_> {
             board.moment(Word::StopDue),
             board.moment(Word::RetryAt),
             self.runtime_limit(),
+            self.health_due(),
         ]
     }
 
@@ -82,7 +88,8 @@ impl Shim<'_> {
         let limit = self.post.spec.max_runtime_seconds?;
         let counts = self.post.board.phase() == Phase::Alive && self.post.board.why() == Why::Not;
         let limit = (limit * SECOND as f64) as u64;
-        counts.then(|| self.post.board.get(Word::StartedAt).saturating_add(limit))
+        let end = || self.post.board.get(Word::StartedAt).saturating_add(limit);
+        counts.then(|| end().max(self.post.board.get(Word::ExtendedUntil)))
     }
 
     pub(crate) fn timers(&mut self) {
@@ -104,6 +111,9 @@ impl Shim<'_> {
         if due(self.status_at) {
             self.status_at = None;
             self.publish();
+        }
+        if due(self.health_due()) {
+            self.mind_health();
         }
         if due(self.runtime_limit()) {
             self.begin_stop(Why::TimedOut, None, None, None);

@@ -13,6 +13,7 @@ use fleet_registry::{Home, RegistryLock, RunDir, make_dir};
 
 use crate::ports::{self, PortRange, Ports};
 use crate::wanted;
+use crate::wish::Prepared;
 
 /// Above so many processes, pipes of an ordinary user are made small (see `Spec::small_pipes`).
 const MANY: usize = 400;
@@ -25,6 +26,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) reuse: bool,
     /// Ports to be reserved, and where free ones are looked for.
     pub(crate) ports: Option<(Ports, PortRange)>,
+    /// How it is asked whether it is well, once its ports are known.
+    pub(crate) health: Option<Prepared>,
     /// All else that is wanted of it.
     pub(crate) spec: Spec,
 }
@@ -63,7 +66,7 @@ impl<'a> Claims<'a> {
 
     /// Finds or makes a run.
     pub(crate) fn claim(&mut self, wanted: Candidate<'_>) -> anyhow::Result<Claim> {
-        let Candidate { name, reuse, ports, mut spec } = wanted;
+        let Candidate { name, reuse, ports, health, mut spec } = wanted;
         if reuse
             && name.is_none()
             && let Some(id) = same_process(self.census()?, &spec)
@@ -79,6 +82,7 @@ impl<'a> Claims<'a> {
         if let Some((ports, range)) = ports {
             self.reserve(&mut spec, ports, range)?;
         }
+        spec.health = health.map(|health| health.with_ports(&spec.ports)).transpose()?;
         spec.run = self.home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
         spec.small_pipes = !nix::unistd::geteuid().is_root() && has_many(self.home);
         let shim_lock = make_run(self.home, &spec)?;

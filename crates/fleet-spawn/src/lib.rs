@@ -27,7 +27,9 @@ use fleet_shim::Nursery;
 pub use args::{Args, Wait};
 use claim::{Candidate, Claim, Claims};
 use ports::PortRange;
-pub use wish::{HealthWish, LimitsWish, Size, Span, Typed, Wish, Words};
+pub use wish::{
+    HealthWish, LimitsWish, Place, Prepared, Size, Span, Status, Typed, Url, Wish, WithPorts, Words,
+};
 
 /// Starts what was asked for, prints its id, and waits as long as was asked.
 ///
@@ -36,6 +38,7 @@ pub use wish::{HealthWish, LimitsWish, Size, Span, Typed, Wish, Words};
 pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     let home = args.home.locate()?;
     let spec = wanted::spec(&args.wish, &args.command, Id::near("new"))?;
+    let health = args.wish.health.prepare()?;
     home.create()?;
     surroundings::warn_once(&home);
     if fleet_registry::is_large(&home) {
@@ -45,7 +48,8 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
         (ports.value, args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value))
     });
     let name = args.name.as_ref();
-    let claim = Claims::begin(&home)?.claim(Candidate { name, reuse: args.reuse, ports, spec })?;
+    let candidate = Candidate { name, reuse: args.reuse, ports, health, spec };
+    let claim = Claims::begin(&home)?.claim(candidate)?;
     match claim {
         Claim::Reused(id) => {
             print_id(&id)?;

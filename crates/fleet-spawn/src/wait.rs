@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fleet_census::holds_lock;
 use fleet_cli::{Exit, Failure, talk};
-use fleet_core::{Cause, Health, ProcessRecord, RunKey, State};
+use fleet_core::{Cause, Health, ProcessRecord, RunKey, Spec, State};
 use fleet_registry::{Home, read_record};
 
 use crate::args::Wait;
@@ -21,26 +21,48 @@ pub(crate) fn until(
     timeout: Option<Duration>,
 ) -> anyhow::Result<Exit> {
     let Some(wait) = wait.filter(|&wait| wait != Wait::Started) else { return Ok(Exit::Yes) };
-    if wait == Wait::Healthy && home.run_of(run).notify_socket().is_none() {
+    if wait == Wait::Healthy && !can_be_healthy(home, run) {
         let words = format!("'{}' runs, but cannot say that it is ready", run.id);
         let hint = "the home's path is too long for a socket; choose a shorter one with --home";
         return Err(Failure::new(Exit::CouldNot, words).hint(hint).into());
     }
     let reached = |record: &ProcessRecord| {
-        record.state.has_ended()
-            || (wait == Wait::Healthy && record.health == Some(Health::Healthy))
+        record.state.has_ended() || (wait == Wait::Healthy && is_decided(record))
     };
     let Some(record) = watch(home, run, timeout, reached) else {
         let word = if wait == Wait::Ended { "ended" } else { "healthy" };
-        let words = format!("'{}' is not {word} yet; it goes on running", run.id);
+        let last = read_record(&home.run_of(run)).ok().and_then(|record| record.health_reason);
+        let last = last.map_or(String::new(), |reason| format!(" ({reason})"));
+        let words = format!("'{}' is not {word} yet{last}; it goes on running", run.id);
         return Err(Failure::new(Exit::TimedOut, words).into());
     };
+    if wait == Wait::Healthy && record.health == Some(Health::Unhealthy) {
+        let reason = record.health_reason.unwrap_or_default();
+        talk(format!("'{}' is unhealthy: {reason}", run.id));
+        return Ok(Exit::No);
+    }
     if !record.state.has_ended() || record.state == State::Completed && wait == Wait::Ended {
         return Ok(Exit::Yes);
     }
     let reason = record.exit.map(|exit| exit.reason).unwrap_or_default();
     talk(format!("'{}' {}: {reason}", run.id, record.state));
     Ok(Exit::No)
+}
+
+/// Whether its health is known, one way or the other.
+fn is_decided(record: &ProcessRecord) -> bool {
+    matches!(record.health, Some(Health::Healthy | Health::Unhealthy))
+}
+
+/// Whether it has a way to become healthy: a check, or a socket to say that it is ready.
+fn can_be_healthy(home: &Home, run: &RunKey) -> bool {
+    let dir = home.run_of(run);
+    let has_check = || {
+        let spec = std::fs::read(dir.spec()).ok();
+        let spec = spec.and_then(|text| serde_json::from_slice::<Spec>(&text).ok());
+        spec.is_some_and(|spec| spec.health.is_some())
+    };
+    dir.notify_socket().is_some() || has_check()
 }
 
 /// Waits for the record to tell what the pipe did not.
