@@ -38,7 +38,7 @@ const fn right(title: &'static str) -> Column {
 /// What fits a terminal.
 pub(crate) fn table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
     let now = Timestamp::now();
-    let columns = [
+    let mut columns = vec![
         left("ID"),
         left("STATE"),
         right("PID"),
@@ -47,10 +47,15 @@ pub(crate) fn table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
         right("PORT"),
         left("WHAT"),
     ];
+    // A column for what few have is there only when one of them is listed.
+    let with_health = chosen.iter().any(|seen| seen.record.health.is_some());
+    if with_health {
+        columns.insert(2, left("HEALTH"));
+    }
     let names = Names::of(chosen);
-    let mut table = Table::new(columns.to_vec());
+    let mut table = Table::new(columns);
     for seen in chosen {
-        table.row(vec![
+        let mut row = vec![
             names.cell(&seen.record),
             state(seen),
             pid(seen),
@@ -58,7 +63,11 @@ pub(crate) fn table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
             Cell::new(seen.record.restarts.to_string()),
             Cell::maybe(ports(&seen.record)),
             Cell::new(what(seen, now)),
-        ]);
+        ];
+        if with_health {
+            row.insert(2, Cell::maybe(seen.record.health.map(Health::word)));
+        }
+        table.row(row);
     }
     table.write(out)
 }
@@ -120,7 +129,7 @@ pub(crate) fn health_table(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
             state(seen),
             Cell::styled(health, style(is_well(seen), seen.observed.is_living())),
             uptime(seen, now),
-            Cell::new(what(seen, now)),
+            Cell::new(seen.record.health_reason.clone().unwrap_or_else(|| what(seen, now))),
         ]);
     }
     table.write(out)
@@ -136,6 +145,7 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
         "attempt",
         "state",
         "health",
+        "health_reason",
         "pid",
         "uptime_seconds",
         "restarts",
@@ -159,6 +169,7 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
             record.attempt.to_string(),
             seen.observed.to_string(),
             text(record.health.map(|h| h.word().to_owned())),
+            text(record.health_reason.clone()),
             text(record.pid.filter(|_| seen.observed.is_living()).map(|p| p.to_string())),
             text(uptime_seconds(seen, now).map(|s| s.to_string())),
             record.restarts.to_string(),
@@ -281,6 +292,9 @@ fn what(seen: &Seen, now: Timestamp) -> String {
             let last = record.exit.as_ref().and_then(|exit| exit.stderr_tail.last());
             let last = last.map_or(String::new(), |line| format!(": {}", line.trim()));
             format!("{}, {ago} ago{last}", reason())
+        }
+        _ if record.health == Some(Health::Unhealthy) => {
+            format!("unhealthy: {}", record.health_reason.as_deref().unwrap_or_default())
         }
         _ => match &record.status {
             Some(status) => format!("{status} · {}", record.command.join(" ")),

@@ -1,7 +1,8 @@
 //! Where a health check asks: addresses and URLs, as they are typed.
 
 use std::marker::PhantomData;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::IpAddr;
+use std::process::Command;
 use std::str::FromStr;
 
 use fleet_cli::{Exit, Failure};
@@ -82,17 +83,27 @@ impl Place {
         if self.host == LOCALHOST || self.host.parse::<IpAddr>().is_ok() {
             return Ok(Located { host: self.host.clone() });
         }
-        let found = (self.host.as_str(), self.port).to_socket_addrs();
-        match found.map(|mut addresses| addresses.next()) {
-            Ok(Some(address)) => Ok(Located { host: address.ip().to_string() }),
-            other => {
-                let why = other.err().map_or(String::new(), |e| format!(": {e}"));
-                let words =
-                    format!("cannot find the address of '{}' for the health check{why}", self.host);
+        match look_up(&self.host) {
+            Ok(host) => Ok(Located { host }),
+            Err(why) => {
+                let words = format!(
+                    "cannot find the address of '{}' for the health check: {why}",
+                    self.host
+                );
                 Err(refused(words).hint("say an address instead of the name"))
             }
         }
     }
+}
+
+/// The first address of a name, by getent(1): a static program cannot load the name services that
+/// this system uses (nss(5)).
+fn look_up(name: &str) -> Result<String, String> {
+    let asked = Command::new("getent").args(["ahosts", name]).output();
+    let output = asked.map_err(|e| format!("getent cannot be run: {e}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let first = text.split_whitespace().next().filter(|ip| ip.parse::<IpAddr>().is_ok());
+    first.map(str::to_owned).ok_or_else(|| "no name service knows it".to_owned())
 }
 
 /// A host whose address is known.
