@@ -122,10 +122,10 @@ fn a_check_decides_and_ready_ends_the_start_period() {
 #[test]
 fn who_says_that_it_stops_is_asked_no_more() {
     let fleet = TestFleet::new();
-    let body = "while not os.path.exists(sys.argv[1]): time.sleep(0.02)\n\
-        say(\"STOPPING=1\")\n\
-        while not os.path.exists(sys.argv[2]): time.sleep(0.02)\n' $FLEET_DIR/asked '";
-    let script = program(body) + " $FLEET_DIR/go";
+    let body = "def wait_for(name):\n    \
+        while not os.path.exists(os.environ[\"FLEET_DIR\"] + name): time.sleep(0.02)\n\
+        wait_for(\"/asked\")\nsay(\"STOPPING=1\")\nwait_for(\"/go\")";
+    let script = program(body);
     let command = "sh -c 'echo once >> $FLEET_DIR/asked; exit 1'";
     let options =
         ["--health-exec", command, "--health-interval", "20ms", "--health-start-period", "1h"];
