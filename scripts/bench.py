@@ -2,7 +2,7 @@
 """Measures what fleet costs, side by side with what one would use instead, and prints one table.
 
     scripts/bench.py                 everything, at most 10 minutes
-    scripts/bench.py --only capture  one group: sizes, spawn, idle, queue, list, stop, metrics, capture
+    scripts/bench.py --only capture  one group: sizes, spawn, idle, queue, health, list, stop, metrics, capture
 
 Works on the programs in target/release (`make build`). Peers that are not installed are left out;
 `scripts/setup.sh --bench` installs them. Missing a bar is no error: the table says so.
@@ -15,10 +15,12 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from datetime import datetime
 from pathlib import Path
@@ -357,6 +359,43 @@ def report_turns(home, times=10):
 
 def moment(text):
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
+# Health checks.
+
+
+def health(bench, count=20, seconds=30):
+    """Shims with a tcp check every 10 s beside idle ones, then many of them with a quick check."""
+    figures = {}
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
+        threading.Thread(target=accept_all, args=(server,), daemon=True).start()
+        port = server.getsockname()[1]
+        for kind, options in (("idle", ""), ("with a tcp check", f"--health-tcp 127.0.0.1:{port} --health-interval 10s")):
+            home = bench.home()
+            spawn_checked(bench, home, count, options)
+            time.sleep(12)
+            pids = home.supervisors()
+            woken, used = sum(map(switches, pids)), sum(map(cpu_seconds, pids))
+            time.sleep(seconds)
+            woken, used = sum(map(switches, pids)) - woken, sum(map(cpu_seconds, pids)) - used
+            memory = statistics.median(private_dirty_kb(r["shim"]["pid"]) for r in home.records())
+            figures[kind] = (memory, woken, used)
+            home.tool("fleet-stop", "--all", "--force")
+        server.shutdown(socket.SHUT_RDWR)
+    (idle_kb, _, _), (memory, woken, used) = figures["idle"], figures["with a tcp check"]
+    row("private memory of a shim with a tcp check", f"{memory:g} kB", f"idle {idle_kb:g} kB", memory, 100, " kB")
+    checks = count * seconds / 10
+    row(f"wake-ups of {count} of them in {seconds} s, per check", f"{woken}", f"{checks:g} checks", woken / checks, 2.5)
+    row("  CPU of one check", f"{used / checks * 1e6:.0f} µs")
+
+
+def spawn_checked(bench, home, count, options):
+    loop = f'for i in $(seq {count}); do fleet-spawn --name p$i {options} -- {bench.program("idle")} >/dev/null; done'
+    subprocess.run(["sh", "-c", loop], env=home.env, check=True)
+
+
+def accept_all(server):
+    with contextlib.suppress(OSError):
+        while True:
+            server.accept()[0].close()
 
 
 # Listing.
@@ -593,7 +632,8 @@ def report_capture(kind, megabytes, best):
 
 
 GROUPS = {
-    "sizes": sizes, "spawn": spawn, "idle": idle, "queue": queue, "list": listing, "stop": stop,
+    "sizes": sizes, "spawn": spawn, "idle": idle, "queue": queue, "health": health, "list": listing,
+    "stop": stop,
     "metrics": metrics, "capture": capture,
 }
 

@@ -9,8 +9,9 @@ use crate::time::Timestamp;
 
 /// One event. The shim writes `spawned`, `queued`, `turn` (what it waited for has come), `started`,
 /// `restarted`, `main_exited` (others of the tree live on), `exited` (another attempt follows),
-/// `stopping`, `killing`, `unkillable`, `ended`, `paused`, `resumed`, `healthy`, `status` (asked for
-/// by SIGUSR1), `limits_changed`, `limits_refused`, `adopted`, `shim_replaced` and `log_dropped`.
+/// `stopping`, `killing`, `unkillable`, `ended`, `paused`, `resumed`, `healthy`, `unhealthy`,
+/// `reloading` and `says_stopping` (it said so by sd_notify(3)), `status` (asked for by SIGUSR1),
+/// `limits_changed`, `limits_refused`, `adopted`, `shim_replaced` and `log_dropped`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventRecord {
     /// Always `event`.

@@ -1,5 +1,7 @@
 //! How a process is asked whether it is well.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What is known of how a process is, beyond that it lives.
@@ -50,6 +52,8 @@ pub enum Probe {
     Http {
         /// Who is asked.
         address: Address,
+        /// The name by which it is asked (`Host:`): name and port as they were written.
+        host: String,
         /// Path and query, beginning with a slash.
         path: String,
         /// Lowest status that is good.
@@ -75,8 +79,18 @@ pub enum Probe {
 /// A place to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
-    /// A name or an address.
+    /// An address, or `localhost`, which means that of both families. Other names were replaced by
+    /// their address when the process was spawned: a supervisor asks no resolver.
     pub host: String,
     /// The port.
     pub port: u16,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
 }

@@ -31,7 +31,6 @@ impl Signal {
     /// To a shim: look again, something that is waited for, or beside its run, may have changed.
     pub const USR2: Signal = Signal(nix::sys::signal::Signal::SIGUSR2);
 
-
     /// The signal with this number, if Linux has a name for it.
     pub fn from_number(number: i32) -> Option<Signal> {
         nix::sys::signal::Signal::try_from(number).ok().map(Signal)

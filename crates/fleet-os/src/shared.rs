@@ -174,6 +174,13 @@ impl Pages {
     }
 }
 
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, whole, and nobody can hold a part of it any more.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,7 +37,7 @@ pub struct Args {
     /// All runs that are remembered, however old
     #[arg(short, long)]
     pub all: bool,
-    /// Show how each is; exit with 1 unless all are well
+    /// Check now how each is, and show it; exit with 1 unless all are well
     #[arg(long, conflicts_with = "prune")]
     pub health: bool,
     /// Forget ended runs beyond the limits, with their logs; a living process is never touched

@@ -4,9 +4,11 @@
 //!
 //! One census is taken, and healed unless that is refused; the choice is made from it and shown.
 //! In a pipe each process is its record as the registry has it, with fields that this build may
-//! not know, and with what the kernel says put in (`view`).
+//! not know, and with what the kernel says put in (`view`). With `--health` the supervisors are asked
+//! first to look again (`check`).
 
 mod args;
+mod check;
 mod place;
 mod usage;
 mod view;
@@ -64,7 +66,10 @@ fn once(
 ) -> anyhow::Result<Exit> {
     let census = truth(args, home)?;
     let places = Places::of(&census.seen);
-    let (chosen, unmatched) = choose(args, selection, census);
+    let (mut chosen, unmatched) = choose(args, selection, census);
+    if args.health {
+        check::look_again(home, &mut chosen).iter().for_each(talk);
+    }
     match format {
         Format::Table if args.health => view::health_table(&mut out, &chosen, &places)?,
         Format::Table => view::table(&mut out, &chosen, &places)?,

@@ -40,7 +40,7 @@ const fn right(title: &'static str) -> Column {
 /// What fits a terminal.
 pub(crate) fn table(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Result<()> {
     let now = Timestamp::now();
-    let columns = [
+    let mut columns = vec![
         left("ID"),
         left("STATE"),
         right("PID"),
@@ -49,10 +49,15 @@ pub(crate) fn table(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Resu
         right("PORT"),
         left("WHAT"),
     ];
+    // A column for what few have is there only when one of them is listed.
+    let with_health = chosen.iter().any(|seen| seen.record.health.is_some());
+    if with_health {
+        columns.insert(2, left("HEALTH"));
+    }
     let names = Names::of(chosen);
-    let mut table = Table::new(columns.to_vec());
+    let mut table = Table::new(columns);
     for seen in chosen {
-        table.row(vec![
+        let mut row = vec![
             names.cell(&seen.record),
             state(seen),
             pid(seen),
@@ -60,7 +65,11 @@ pub(crate) fn table(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Resu
             Cell::new(seen.record.restarts.to_string()),
             Cell::maybe(ports(&seen.record)),
             Cell::new(what(seen, now, places)),
-        ]);
+        ];
+        if with_health {
+            row.insert(2, Cell::maybe(seen.record.health.map(Health::word)));
+        }
+        table.row(row);
     }
     table.write(out)
 }
@@ -131,7 +140,7 @@ pub(crate) fn health_table(out: &mut Out, chosen: &[Seen], places: &Places) -> i
             state(seen),
             Cell::styled(health, style(is_well(seen), seen.observed.is_living())),
             uptime(seen, now),
-            Cell::new(what(seen, now, places)),
+            Cell::new(seen.record.health_reason.clone().unwrap_or_else(|| what(seen, now, places))),
         ]);
     }
     table.write(out)
@@ -147,6 +156,7 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
         "attempt",
         "state",
         "health",
+        "health_reason",
         "pid",
         "uptime_seconds",
         "restarts",
@@ -173,6 +183,7 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
             record.attempt.to_string(),
             seen.observed.to_string(),
             text(record.health.map(|h| h.word().to_owned())),
+            text(record.health_reason.clone()),
             text(record.pid.filter(|_| seen.observed.is_living()).map(|p| p.to_string())),
             text(uptime_seconds(seen, now).map(|s| s.to_string())),
             record.restarts.to_string(),
@@ -312,6 +323,9 @@ fn what(seen: &Seen, now: Timestamp, places: &Places) -> String {
             let last = record.exit.as_ref().and_then(|exit| exit.stderr_tail.last());
             let last = last.map_or(String::new(), |line| format!(": {}", line.trim()));
             format!("{}, {ago} ago{last}", reason())
+        }
+        _ if record.health == Some(Health::Unhealthy) => {
+            format!("unhealthy: {}", record.health_reason.as_deref().unwrap_or_default())
         }
         _ => match &record.status {
             Some(status) => format!("{status} · {}", record.command.join(" ")),

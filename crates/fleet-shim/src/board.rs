@@ -34,6 +34,8 @@ pub(crate) enum Why {
     TimedOut,
     /// The main process failed and left others behind.
     Leftovers,
+    /// It is unhealthy, and another attempt is to follow.
+    Unhealthy,
 }
 
 /// Names of the words. A word is written by one process at a time.
@@ -88,6 +90,36 @@ pub(crate) enum Word {
     Over,
     Replaced,
     EventNumber,
+    /// The command that asks how the process is, as [`Word::ChildPid`] and the words after it.
+    ProbePid,
+    ProbeError,
+    ProbeStatus,
+    /// Monotonic nanoseconds of the next question; in the past while one is under way.
+    AskAt,
+    /// Nanoseconds from the last question to the next, while it was not healthy yet.
+    AskPause,
+    /// Monotonic nanoseconds of the end of the start period.
+    GraceEnds,
+    /// Failures of the check in a row.
+    Failures,
+    /// Whether a check of this attempt succeeded.
+    WasHealthy,
+    /// Whether somebody waits for the next verdict.
+    LookAsked,
+    /// Whether the line that is waited for came.
+    LineSeen,
+    /// Nanoseconds within which the process has to report; zero for ever.
+    WatchdogNanos,
+    /// Monotonic nanoseconds by when it has to report next.
+    WatchdogAt,
+    /// Whether it did not, and has not reported since.
+    WatchdogMissed,
+    /// Whether it said that it is stopping.
+    SaysStopping,
+    /// Monotonic nanoseconds up to which it asked for a longer run than it has.
+    ExtendedUntil,
+    /// Monotonic nanoseconds since when its health is not looked at, because it is suspended.
+    HealthPausedAt,
     /// Two slots of [`TOTALS`] words.
     Totals,
     /// Two slots for each of two streams of [`OPEN`] words.
@@ -98,7 +130,7 @@ pub(crate) enum Word {
 
 const TOTALS: usize = 8;
 const OPEN: usize = 3;
-const MAIN_ENDED: u64 = 1 << 32;
+const ENDED: u64 = 1 << 32;
 /// Marks a count that stands still.
 const RESTS: u64 = 1 << 63;
 
@@ -170,7 +202,8 @@ impl Board {
             1 => Why::Asked,
             2 => Why::Restart,
             3 => Why::TimedOut,
-            _ => Why::Leftovers,
+            4 => Why::Leftovers,
+            _ => Why::Unhealthy,
         }
     }
 
@@ -235,19 +268,41 @@ impl Board {
         Report { pid: self.at(Word::ChildPid as usize), error: self.at(Word::ChildError as usize) }
     }
 
+    /// Where the command that asks how the process is tells how far it came.
+    pub(crate) fn probe_report(&self) -> Report<'_> {
+        Report { pid: self.at(Word::ProbePid as usize), error: self.at(Word::ProbeError as usize) }
+    }
+
     /// How the main process ended, if it did and somebody was told.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
-        let word = self.get(Word::MainStatus);
-        (word & MAIN_ENDED != 0).then(|| Outcome::from_wait_status((word & 0xffff) as i32))
+        self.ended(Word::MainStatus)
+    }
+
+    /// How the command that asked how the process is ended.
+    pub(crate) fn probe_outcome(&self) -> Option<Outcome> {
+        self.ended(Word::ProbeStatus)
+    }
+
+    fn ended(&self, status: Word) -> Option<Outcome> {
+        let word = self.get(status);
+        (word & ENDED != 0).then(|| Outcome::from_wait_status((word & 0xffff) as i32))
     }
 
     pub(crate) fn set_outcome(&self, outcome: Outcome) {
+        self.set_ended(Word::MainStatus, outcome);
+    }
+
+    pub(crate) fn set_probe_outcome(&self, outcome: Outcome) {
+        self.set_ended(Word::ProbeStatus, outcome);
+    }
+
+    fn set_ended(&self, word: Word, outcome: Outcome) {
         let status = match outcome {
             Outcome::Code(code) => (code & 0xff) << 8,
             Outcome::Signal { signal, core } => signal | if core { 0x80 } else { 0 },
             Outcome::Unknown => return,
         };
-        self.set(Word::MainStatus, MAIN_ENDED | status as u64);
+        self.set(word, ENDED | status as u64);
     }
 
     pub(crate) fn set_usage(&self, usage: Usage) {

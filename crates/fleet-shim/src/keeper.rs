@@ -69,6 +69,11 @@ pub(crate) fn note(board: &Board, change: Change) {
             Change::Continued(_) => board.set(Word::MainSuspended, 0),
         }
     }
+    if let Change::Ended(pid, outcome, _) = change
+        && pid as u64 == board.get(Word::ProbePid)
+    {
+        board.set_probe_outcome(outcome);
+    }
     take(change);
 }
 

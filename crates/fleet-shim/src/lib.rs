@@ -14,6 +14,7 @@
 
 mod adopt;
 mod board;
+mod health;
 mod keeper;
 mod life;
 mod limits;
@@ -41,6 +42,7 @@ use fleet_core::RunKey;
 use fleet_os::{Signals, fork, name_self, replace_arguments};
 use fleet_registry::Home;
 
+pub use health::{BadPattern, Pattern};
 pub use nursery::Nursery;
 
 use crate::keeper::{Watch, keep_watch};

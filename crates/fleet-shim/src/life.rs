@@ -48,7 +48,7 @@ impl Shim<'_> {
     }
 
     /// What the command finds in its environment: the caller's, and where it is in the fleet.
-    fn environment(&self) -> Vec<OsString> {
+    pub(crate) fn environment(&self) -> Vec<OsString> {
         let spec = &self.post.spec;
         let mut ours: Vec<(String, OsString)> = vec![
             ("FLEET_ID".into(), spec.id.as_str().into()),
@@ -66,6 +66,11 @@ impl Shim<'_> {
         }
         if let Some(socket) = self.post.notify.as_ref().and(self.post.dir.notify_socket()) {
             ours.push(("NOTIFY_SOCKET".into(), socket.into()));
+        }
+        if let Some(seconds) = spec.watchdog_seconds {
+            // Without WATCHDOG_PID it is meant for whoever finds it (sd_watchdog_enabled(3)).
+            let micros = (seconds * 1e6) as u64;
+            ours.push(("WATCHDOG_USEC".into(), micros.to_string().into()));
         }
         let is = |entry: &OsString, name: &str| {
             entry.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|v| v.first() == Some(&b'='))
@@ -107,6 +112,7 @@ impl Shim<'_> {
         self.record.started_at = Some(Timestamp::now());
         self.record.retry_at = None;
         self.happened(Happening::Executed);
+        self.begin_health();
         self.publish_awaited();
         let words = format!("attempt {} runs as pid {pid}", self.record.attempt);
         let event = if self.record.attempt == 1 { "started" } else { "restarted" };
@@ -149,6 +155,7 @@ impl Shim<'_> {
         self.post.board.set_phase(Phase::MainGone);
         self.main = None;
         self.end_of_suspension();
+        self.drop_question();
         if self.is_empty() {
             return self.attempt_over();
         }
@@ -173,8 +180,10 @@ impl Shim<'_> {
         self.capture.drain(self.post);
         let outcome = self.post.board.outcome().unwrap_or(Outcome::Unknown);
         let why = self.post.board.why();
-        let succeeded = outcome == Outcome::Code(0) && why != Why::TimedOut;
+        let ended_by_us = matches!(why, Why::TimedOut | Why::Unhealthy);
+        let succeeded = outcome == Outcome::Code(0) && !ended_by_us;
         let mut end = self.describe(outcome, why);
+        self.end_health();
         if !succeeded && why != Why::Asked {
             let since = self.record.started_at.map_or(0, Timestamp::nanos);
             end.stderr_tail = stderr_tail(&self.post.dir.log(), since, TAIL_LINES, TAIL_BYTES);
@@ -191,7 +200,8 @@ impl Shim<'_> {
 
     /// An attempt ended by itself: is there to be another one?
     fn decide(&mut self, mut end: End, succeeded: bool) {
-        if !self.post.spec.restart.wants(succeeded) {
+        let unhealthy = self.post.board.why() == Why::Unhealthy;
+        if !unhealthy && !self.post.spec.restart.wants(succeeded) {
             let unknown = end.cause == Cause::Unknown;
             self.happened(match (succeeded, unknown) {
                 (true, _) => Happening::Succeeded,
@@ -242,7 +252,6 @@ impl Shim<'_> {
         self.record.restarts += 1;
         self.record.stop = None;
         self.record.paused_seconds = None;
-        self.record.health = None;
         self.record.status = None;
         self.record.exit = None;
         self.record.set_main(None);
@@ -306,6 +315,10 @@ impl Shim<'_> {
                 let limit = self.post.spec.max_runtime_seconds.unwrap_or_default();
                 let limit = duration_text(Duration::from_secs_f64(limit));
                 (Cause::TimedOut, format!("ran longer than its limit of {limit} and {words}"))
+            }
+            (Why::Unhealthy, _) => {
+                let reason = self.record.health_reason.as_deref().unwrap_or("no reason is known");
+                (Cause::Unhealthy, format!("was unhealthy ({reason}) and {words}"))
             }
             _ => self.own_end(outcome, &killed, &format!("{words} after {after}"), largest),
         };

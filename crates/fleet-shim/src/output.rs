@@ -13,6 +13,7 @@ use fleet_logfile::{Counts, LogFile, LogOutput, MAX_PIECE, Open, Stream, format,
 use fleet_os::Pages;
 
 use crate::board::{BATCH, BATCH_AT, Board, Totals, Word};
+use crate::health::LineWatch;
 use crate::post::Post;
 
 /// Log lines on their way to one write(2).
@@ -24,12 +25,15 @@ pub(crate) struct Capture {
     buffer: Pages,
     /// Why the log could not be written last time.
     pub(crate) trouble: Option<String>,
+    /// A line that is waited for.
+    pub(crate) watch: Option<LineWatch>,
 }
 
 impl Capture {
     /// Opens the log, and finishes what a predecessor had in flight.
     pub(crate) fn open(post: &mut Post) -> io::Result<Capture> {
-        let mut capture = Capture { log: None, buffer: Pages::new(BUFFER)?, trouble: None };
+        let (buffer, watch) = (Pages::new(BUFFER)?, LineWatch::of(post));
+        let mut capture = Capture { log: None, buffer, trouble: None, watch };
         if let Some(stream) = post.board.in_flight() {
             capture.recover(post, stream);
         }
@@ -124,6 +128,11 @@ impl Capture {
         let now = board.get(Word::BatchStamp) as i64;
         let size = board.get(Word::LogSize);
         let mut totals = board.totals();
+        // Before the batch is committed: a successor that writes it again sees it again.
+        let data = board.shared.bytes(BATCH_AT..BATCH_AT + length);
+        if self.watch.as_mut().is_some_and(|watch| watch.sees(stream, data)) {
+            board.set(Word::LineSeen, 1);
+        }
         let (batch, next) = board.batch(stream, length, now);
         let before = batch.open.length + length;
         let (open, counts) = match &self.log {

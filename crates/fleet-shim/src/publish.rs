@@ -46,6 +46,13 @@ impl Shim<'_> {
         store(&self.post.dir, &self.record);
     }
 
+    /// Writes the run's own record alone: what changes often, and is news for nobody who reads the
+    /// registry.
+    pub(crate) fn publish_own(&mut self) {
+        self.record.ts = Timestamp::now();
+        store(&self.post.dir, &self.record);
+    }
+
     /// Writes the last record of the run. The process is gone, so that waiting hurts nobody now.
     ///
     /// The registry comes first: who learns of the end from the run's own record, as fleet-stop

@@ -5,14 +5,14 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use fleet_core::{Happening, Health, Outcome, ProcessRecord};
+use fleet_core::{Happening, Outcome, ProcessRecord};
 use fleet_logfile::Stream;
 use fleet_os::{PidFd, Signals, look, monotonic_nanos};
 use serde_json::json;
 
 use crate::board::{Phase, Why, Word};
+use crate::health::Asked;
 use crate::keeper;
-use crate::notify::{self, Said};
 use crate::output::{Capture, dropped_words};
 use crate::post::Post;
 use crate::queue::Waiting;
@@ -25,8 +25,6 @@ pub(crate) const SECOND: u64 = 1000 * MILLI;
 const OPEN_LINE: u64 = SECOND;
 /// Buffers are given back after this time without output.
 pub(crate) const REST: u64 = 20 * MILLI;
-/// A status is published at most this often.
-const STATUS: u64 = 10 * SECOND;
 /// How long init, or whoever reaps, may take until the kernel tells how a process ended.
 const OUTCOME: u64 = 5 * SECOND;
 /// A read below this size is a small one; after some of them in a row a nap lets more gather.
@@ -62,6 +60,8 @@ pub(crate) struct Shim<'a> {
     pub(crate) status_at: Option<u64>,
     /// Until when the kernel is asked how the main process ended.
     pub(crate) outcome_until: Option<u64>,
+    /// The question how the process is, while it is under way.
+    pub(crate) asked: Option<Asked>,
     small_reads: u32,
     drop_said: bool,
     pub(crate) waiting: Waiting,
@@ -97,6 +97,7 @@ pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Resul
         rest_at: None,
         status_at: None,
         outcome_until: None,
+        asked: None,
         small_reads: 0,
         drop_said: false,
         waiting: Waiting::default(),
@@ -139,6 +140,9 @@ impl Shim<'_> {
         if ready.notify {
             self.heard();
         }
+        if ready.answer {
+            self.answer_comes();
+        }
         if ready.bell {
             let _ = self.post.bell.read();
         }
@@ -148,6 +152,7 @@ impl Shim<'_> {
                 return;
             }
             self.children();
+            self.look_at_command();
             self.look_at_main();
         }
         if ready.turn {
@@ -165,6 +170,7 @@ impl Shim<'_> {
         }
         self.rest_at = Some(monotonic_nanos() + REST);
         self.watch_open_line(stream);
+        self.look_for_line();
         self.tell_of_drops();
         self.small_reads = if length < SMALL_READ { self.small_reads + 1 } else { 0 };
         if self.small_reads > 4 {
@@ -195,28 +201,6 @@ impl Shim<'_> {
         let log = serde_json::to_value(totals.log).unwrap_or_default();
         self.event("log_dropped", words, json!({"log": log}));
         self.publish();
-    }
-
-    fn heard(&mut self) {
-        let said = self.post.notify.as_ref().map(notify::read).unwrap_or_default();
-        for word in said {
-            match word {
-                Said::Ready if self.record.health != Some(Health::Healthy) => {
-                    self.record.health = Some(Health::Healthy);
-                    self.publish();
-                    self.event("healthy", "it said that it is ready", json!({}));
-                }
-                Said::Ready => {}
-                Said::Status(status) => {
-                    self.record.status = Some(status);
-                    self.status_at.get_or_insert_with(|| {
-                        let last = self.record.ts.nanos();
-                        let ago = fleet_core::Timestamp::now().nanos().saturating_sub(last).max(0);
-                        monotonic_nanos() + STATUS.saturating_sub(ago as u64)
-                    });
-                }
-            }
-        }
     }
 
     fn signals(&mut self) {

@@ -26,6 +26,11 @@ impl Shim<'_> {
             _ => return,
         };
         self.happened(happening);
+        if suspended {
+            self.health_pauses();
+        } else {
+            self.health_goes_on();
+        }
         self.publish_awaited();
         let event = if suspended { "paused" } else { "resumed" };
         let paused = self.record.paused_seconds.unwrap_or_default();

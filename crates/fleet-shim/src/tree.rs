@@ -25,6 +25,8 @@ impl Shim<'_> {
         let mut found = unsupervised(&self.post.proc, found);
         let mut seen = HashSet::new();
         found.retain(|&pid| seen.insert(pid) && self.is_living(pid));
+        let asked = self.command_members();
+        found.retain(|pid| !asked.contains(pid));
         found
     }
 
@@ -43,7 +45,7 @@ impl Shim<'_> {
     }
 
     /// A zombie is dead, whoever is to reap it.
-    fn is_living(&self, pid: i32) -> bool {
+    pub(crate) fn is_living(&self, pid: i32) -> bool {
         self.post.proc.stat(pid).is_ok_and(|stat| !stat.is_dead())
     }
 
@@ -55,14 +57,18 @@ impl Shim<'_> {
         alone || self.members().is_empty()
     }
 
-    /// Sends a signal to the whole tree, the main process first. Each is taken hold of first and
-    /// then looked at again, so that a pid that is used anew meanwhile is not hit.
+    /// Sends a signal to the whole tree, the main process first.
     pub(crate) fn signal_tree(&self, signal: Signal) {
-        let members = self.members();
+        self.signal_all(&self.members(), signal);
+    }
+
+    /// Sends a signal to each. It is taken hold of first and then looked at again, so that a pid
+    /// that is used anew meanwhile is not hit.
+    pub(crate) fn signal_all(&self, members: &[i32], signal: Signal) {
         let family: HashSet<i32> =
             members.iter().copied().chain([std::process::id() as i32, self.post.keeper]).collect();
         let stranger = self.post.board.get(Word::Stranger) != 0;
-        for &pid in &members {
+        for pid in members {
             let held = match PidFd::open(pid) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 held => held.ok(),

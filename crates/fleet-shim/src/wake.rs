@@ -7,6 +7,7 @@ use fleet_os::monotonic_nanos;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::board::{Phase, Why, Word};
+use crate::health::Asked;
 use crate::supervise::{MILLI, SECOND, STREAMS, Shim};
 
 pub(crate) struct Ready {
@@ -16,6 +17,8 @@ pub(crate) struct Ready {
     pub(crate) notify: bool,
     /// Something that a queued run looked at has ended.
     pub(crate) turn: bool,
+    /// Something of the question how the process is.
+    pub(crate) answer: bool,
     /// Something besides output: under a flood of that, the rest need not be asked each time.
     pub(crate) news: bool,
 }
@@ -25,26 +28,28 @@ impl Shim<'_> {
         let post = &self.post;
         // Once it has ended, its descriptor would be ready for ever.
         let main = self.main.as_ref().filter(|_| self.outcome_until.is_none());
+        let read = |fd| (fd, PollFlags::POLLIN);
         let watched = [
-            Some(post.stdout.as_fd()),
-            Some(post.stderr.as_fd()),
-            Some(post.bell.as_fd()),
-            self.keeper.as_ref().map(AsFd::as_fd),
-            post.notify.as_ref().map(AsFd::as_fd),
-            Some(self.signals.as_fd()),
-            main.map(AsFd::as_fd),
+            Some(read(post.stdout.as_fd())),
+            Some(read(post.stderr.as_fd())),
+            Some(read(post.bell.as_fd())),
+            self.keeper.as_ref().map(AsFd::as_fd).map(read),
+            post.notify.as_ref().map(AsFd::as_fd).map(read),
+            Some(read(self.signals.as_fd())),
+            main.map(AsFd::as_fd).map(read),
+            self.asked.as_ref().and_then(Asked::watched),
         ];
         let mut fds: Vec<PollFd<'_>> =
-            watched.iter().flatten().map(|&fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+            watched.iter().flatten().map(|&(fd, flags)| PollFd::new(fd, flags)).collect();
         let others = self.waiting.watched.iter();
         fds.extend(others.map(|other| PollFd::new(other.as_fd(), PollFlags::POLLIN)));
         let _ = poll(&mut fds, self.timeout());
         let mut answers = fds.iter().map(|fd| fd.any().unwrap_or(true));
         let ready = watched.map(|fd| fd.is_some() && answers.next().unwrap_or(false));
-        let [stdout, stderr, bell, keeper, notify, signals, main] = ready;
+        let [stdout, stderr, bell, keeper, notify, signals, main, answer] = ready;
         let turn = answers.any(|ended| ended);
         let news = bell || signals || main || !(stdout || stderr);
-        Ready { output: [stdout, stderr], bell, keeper, notify, turn, news }
+        Ready { output: [stdout, stderr], bell, keeper, notify, turn, answer, news }
     }
 
     /// Until the next timer, or without end.
@@ -82,6 +87,7 @@ impl Shim<'_> {
             board.moment(Word::StopDue),
             board.moment(Word::RetryAt),
             self.runtime_limit(),
+            self.health_due(),
         ]
     }
 
@@ -89,7 +95,8 @@ impl Shim<'_> {
         let limit = (self.post.spec.max_runtime_seconds? * SECOND as f64) as u64;
         let board = &self.post.board;
         let counts = board.phase() == Phase::Alive && board.why() == Why::Not && !board.rests();
-        counts.then(|| board.get(Word::Counted).saturating_add(limit))
+        let end = || board.get(Word::Counted).saturating_add(limit);
+        counts.then(|| end().max(board.get(Word::ExtendedUntil)))
     }
 
     pub(crate) fn timers(&mut self) {
@@ -114,6 +121,9 @@ impl Shim<'_> {
         }
         if due(self.waiting.look_at) {
             self.look_at_line();
+        }
+        if due(self.health_due()) {
+            self.mind_health();
         }
         if due(self.runtime_limit()) {
             self.begin_stop(Why::TimedOut, None, None, None);

@@ -16,6 +16,7 @@ use crate::kernel;
 use crate::order;
 use crate::ports::{self, PortRange, Ports};
 use crate::wanted;
+use crate::wish::Prepared;
 
 /// Above so many processes, pipes of an ordinary user are made small (see `Spec::small_pipes`).
 const MANY: usize = 400;
@@ -32,6 +33,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) connection_file: bool,
     /// What it waits for.
     pub(crate) after: &'a [Dependency],
+    /// How it is asked whether it is well, once its ports are known.
+    pub(crate) health: Option<Prepared>,
     /// All else that is wanted of it.
     pub(crate) spec: Spec,
 }
@@ -70,7 +73,7 @@ impl<'a> Claims<'a> {
 
     /// Finds or makes a run.
     pub(crate) fn claim(&mut self, wanted: Candidate<'_>) -> anyhow::Result<Claim> {
-        let Candidate { name, reuse, ports, connection_file, after, mut spec } = wanted;
+        let Candidate { name, reuse, ports, connection_file, after, health, mut spec } = wanted;
         if reuse
             && name.is_none()
             && let Some(id) = same_process(self.census()?, &spec)
@@ -87,6 +90,7 @@ impl<'a> Claims<'a> {
         if let Some((ports, range)) = ports {
             self.reserve(&mut spec, ports, range)?;
         }
+        spec.health = health.map(|health| health.with_ports(&spec.ports)).transpose()?;
         spec.run = self.home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
         if connection_file {
             kernel::name_file(&mut spec, self.home);

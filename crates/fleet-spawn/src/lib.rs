@@ -30,7 +30,9 @@ use fleet_shim::Nursery;
 pub use args::{Args, Wait};
 use claim::{Candidate, Claim, Claims};
 use ports::PortRange;
-pub use wish::{HealthWish, LimitsWish, Size, Span, Typed, Wish, Words};
+pub use wish::{
+    HealthWish, LimitsWish, Place, Prepared, Size, Span, Status, Typed, Url, Wish, WithPorts, Words,
+};
 
 /// Starts what was asked for, prints its id, and waits as long as was asked.
 ///
@@ -39,6 +41,7 @@ pub use wish::{HealthWish, LimitsWish, Size, Span, Typed, Wish, Words};
 pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     let home = args.home.locate()?;
     let spec = wanted::spec(&args.wish, &args.command, Id::near("new"))?;
+    let health = args.wish.health.prepare()?;
     home.create()?;
     surroundings::warn_once(&home);
     if fleet_registry::is_large(&home) {
@@ -53,6 +56,7 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
         ports,
         connection_file: args.wish.connection_file == Some(true),
         after: &args.wish.after,
+        health,
         spec,
     })?;
     match claim {

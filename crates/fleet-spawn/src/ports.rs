@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::str::FromStr;
 
+use fleet_cli::{Exit, Failure};
+
 use fleet_core::Id;
 
 /// Which ports are wanted.
@@ -124,6 +126,40 @@ pub(crate) fn fill_in(argument: &OsStr, ports: &[u16]) -> OsString {
     OsString::from_vec(text)
 }
 
+/// As [`fill_in`], for text.
+pub(crate) fn fill_text(text: &str, ports: &[u16]) -> String {
+    fill_in(text.as_ref(), ports).to_string_lossy().into_owned()
+}
+
+/// The text with some port for each placeholder: whether it will mean something can be told before
+/// ports are chosen.
+pub(crate) fn filled_for_trial(text: &str) -> String {
+    match left_over(text) {
+        None => text.to_owned(),
+        Some(_) => fill_text(text, &[1; 100]),
+    }
+}
+
+/// Refuses a placeholder for which there is no port.
+///
+/// # Errors
+/// A sentence that names it.
+pub(crate) fn refuse_left_over(option: &str, text: &str) -> Result<(), Failure> {
+    let Some(name) = left_over(text) else { return Ok(()) };
+    let words = format!("{option}: no port is reserved for '{name}'");
+    Err(Failure::new(Exit::CouldNot, words)
+        .hint("reserve one with --port auto, or several with --port auto:5"))
+}
+
+/// The first placeholder for a port.
+fn left_over(text: &str) -> Option<&str> {
+    text.match_indices("{port").find_map(|(at, name)| {
+        let digits = text[at + name.len()..].bytes().take_while(u8::is_ascii_digit).count();
+        let end = at + name.len() + digits;
+        text[end..].starts_with('}').then(|| &text[at..=end])
+    })
+}
+
 /// The text with each occurrence of a placeholder replaced.
 pub(crate) fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut replaced = Vec::with_capacity(text.len());
@@ -173,5 +209,8 @@ mod tests {
     fn placeholders_are_filled_in() {
         let ports = [9555, 9556];
         assert_eq!(fill_in("-p{port}:{port1}{port2}{x}".as_ref(), &ports), "-p9555:9556{port2}{x}");
+        assert_eq!(left_over("a{portx}{port1"), None);
+        assert_eq!(left_over("{{port12}"), Some("{port12}"));
+        assert_eq!(filled_for_trial("{port}{port7}{x}"), "11{x}");
     }
 }

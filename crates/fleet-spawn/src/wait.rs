@@ -20,7 +20,7 @@ pub(crate) fn until(
     timeout: Option<Duration>,
 ) -> anyhow::Result<Exit> {
     let Some(wait) = wait else { return Ok(Exit::Yes) };
-    if wait == Wait::Healthy && home.run_of(run).notify_socket().is_none() {
+    if wait == Wait::Healthy && !can_be_healthy(home, run) {
         let words = format!("'{}' runs, but cannot say that it is ready", run.id);
         let hint = "the home's path is too long for a socket; choose a shorter one with --home";
         return Err(Failure::new(Exit::CouldNot, words).hint(hint).into());
@@ -29,13 +29,18 @@ pub(crate) fn until(
         record.state.has_ended()
             || match wait {
                 Wait::Started => !matches!(record.state, State::Queued | State::Starting),
-                Wait::Healthy => record.health == Some(Health::Healthy),
+                Wait::Healthy => is_decided(record),
                 Wait::Ended => false,
             }
     };
     let Some(record) = watch(home, run, timeout, reached)? else {
         return Err(too_late(home, run, wait));
     };
+    if wait == Wait::Healthy && record.health == Some(Health::Unhealthy) {
+        let reason = record.health_reason.unwrap_or_default();
+        talk(format!("'{}' is unhealthy: {reason}", run.id));
+        return Ok(Exit::No);
+    }
     if !record.state.has_ended() || record.state == State::Completed && wait != Wait::Healthy {
         return Ok(Exit::Yes);
     }
@@ -54,10 +59,24 @@ fn too_late(home: &Home, run: &RunKey, wait: Wait) -> anyhow::Error {
         Wait::Ended => "ended",
     };
     let record = read_record(&home.run_of(run)).ok();
+    let last = record.as_ref().and_then(|record| record.health_reason.as_ref());
+    let last = last.map_or(String::new(), |reason| format!(" ({reason})"));
     let waiting = record.filter(|r| r.state == State::Queued).and_then(|r| r.waiting);
     let what = waiting.map_or_else(|| "goes on running".to_owned(), |why| format!("still {why}"));
-    let words = format!("'{}' is not {word} yet; it {what}", run.id);
+    let words = format!("'{}' is not {word} yet{last}; it {what}", run.id);
     Failure::new(Exit::TimedOut, words).into()
+}
+
+/// Whether its health is known, one way or the other.
+fn is_decided(record: &ProcessRecord) -> bool {
+    matches!(record.health, Some(Health::Healthy | Health::Unhealthy))
+}
+
+/// Whether it has a way to become healthy: a check, or a socket to say that it is ready.
+fn can_be_healthy(home: &Home, run: &RunKey) -> bool {
+    let dir = home.run_of(run);
+    let has_check = || read_spec(&dir).is_ok_and(|spec| spec.health.is_some());
+    dir.notify_socket().is_some() || has_check()
 }
 
 /// Waits for the record to tell what the pipe did not.

@@ -104,7 +104,10 @@ fn no_folder(path: &Path, why: &str) -> anyhow::Error {
 /// This environment, then the files, then what was typed: the last one wins. What a surrounding
 /// process of the fleet was told of itself is not passed on.
 fn environment(wish: &Wish) -> anyhow::Result<Vec<OsString>> {
-    let ours = |name: &OsStr| name.as_bytes().starts_with(b"FLEET_") || name == "NOTIFY_SOCKET";
+    let of_systemd = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+    let ours = |name: &OsStr| {
+        name.as_bytes().starts_with(b"FLEET_") || of_systemd.iter().any(|known| name == *known)
+    };
     let mut all: Vec<(OsString, OsString)> =
         env::vars_os().filter(|(name, _)| !ours(name)).collect();
     let mut given = Vec::new();

@@ -161,3 +161,32 @@ fn a_time_that_cannot_be_counted_is_refused() {
     spawn.succeeds();
     assert_eq!(fleet.ps("sleep")["state"], "running");
 }
+
+#[test]
+fn a_health_check_is_refused_before_anything_starts() {
+    let fleet = TestFleet::new();
+    for (options, words) in [
+        (&["--health-tcp", "80", "--health-log", "x"][..], "one health check"),
+        (&["--health-interval", "1s"], "--health-interval is said of no health check"),
+        (&["--health-tcp", "80", "--health-status", "200"], "--health-http is answered"),
+        (&["--health-tcp", "nonsense"], "write PORT, HOST:PORT"),
+        (&["--health-tcp", "{port}"], "no port is reserved for '{port}'"),
+        (&["--health-http", "https://localhost/"], "--health-exec 'curl -fsS https://localhost/'"),
+        (
+            &["--health-http", "http://localhost/", "--health-status", "2xx"],
+            "write 200, or 200-299",
+        ),
+        (&["--health-http", "http://no-such-host.invalid/"], "'no-such-host.invalid'"),
+        (&["--health-log", "ready (on"], "\n    ready (on\n          ^"),
+        (&["--health-exec", "a 'b"], "a quote that is not closed"),
+        (
+            &["--health-exec", "true", "--health-timeout", "0s"],
+            "--health-timeout cannot be no time",
+        ),
+        (&["--health-exec", "true", "--health-retries", "0"], "--health-retries"),
+    ] {
+        let run = fleet.run("fleet-spawn").args(["--name", "job"]).args(options);
+        run.args(["--", "true"]).fails_with(2).stderr_has(words);
+        assert!(!fleet.file("processes/job").exists(), "{options:?}");
+    }
+}

@@ -59,3 +59,27 @@ fn reuse_waits_for_the_one_that_lives() {
     fleet.spawn("job", "sleep 0.3; exit 4");
     wait(&fleet, "ended", &["--reuse"], "true").fails_with(1).stderr_has("code 4");
 }
+
+#[test]
+fn a_check_is_waited_for_also_where_no_socket_can_be() {
+    let fleet = TestFleet::new();
+    let home = fleet.scratch().join("a-long-name-".repeat(8));
+    let run = |name: &str, command: &str, code: i32| {
+        let run = fleet.run("fleet-spawn").args(["--wait", "healthy", "--wait-timeout", "20s"]);
+        let run = run.args(["--name", name, "--health-exec", command, "--health-retries", "1"]);
+        let run = run.args(["--health-start-period", "0s", "--home"]).arg(&home);
+        run.args(["--", "sleep", "600"]).fails_with(code)
+    };
+    run("good", "true", 0).stdout_is("good\n");
+    let words = "'bad' is unhealthy: the health command exited with code 1";
+    run("bad", "false", 1).stderr_has(words);
+    fleet.run("fleet-stop").args(["--all", "--force", "--home"]).arg(&home).succeeds();
+}
+
+#[test]
+fn what_hinders_it_is_said_when_the_time_is_over() {
+    let fleet = TestFleet::new();
+    let options = ["--wait-timeout", "1s", "--health-exec", "sh -c 'echo still loading; exit 1'"];
+    let ran = wait(&fleet, "healthy", &options, "exec sleep 600").fails_with(124);
+    ran.stderr_has("not healthy yet").stderr_has("still loading");
+}

@@ -6,6 +6,7 @@
 
 mod health;
 mod limits;
+mod place;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -20,8 +21,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ports::{PortRange, Ports};
-pub use health::HealthWish;
+pub use health::{HealthWish, Prepared};
 pub use limits::LimitsWish;
+pub use place::{Place, Status, Url, WithPorts};
 pub use typed::{Size, Span, Typed};
 
 /// A wish. What is absent was not said.
