@@ -2,9 +2,9 @@
 
 use std::io;
 
-use fleet_core::{Id, Incarnation, Observed, ProcessRecord, State};
+use fleet_core::{Id, Observed, ProcessRecord, State};
 use fleet_os::{Proc, boot_id, living, marked, unsupervised};
-use fleet_registry::{Entry, Home, RegistryError, read_record, replay};
+use fleet_registry::{Entry, Home, Line, RegistryError, read_record, replay};
 
 use crate::supervisor::holds_lock;
 
@@ -16,7 +16,7 @@ pub struct Seen {
     /// What the kernel says.
     pub observed: Observed,
     /// The record as it was written, with fields that this build may not know.
-    pub json: Vec<u8>,
+    pub json: Line,
 }
 
 /// All runs that the registry knows.
@@ -50,61 +50,39 @@ pub enum CensusError {
 pub fn take(home: &Home) -> Result<Census, CensusError> {
     let replay = replay(home)?;
     let boot = boot_id().map_err(CensusError::Kernel)?;
-    let alive = Alive::ask(&replay.entries, &boot).map_err(CensusError::Kernel)?;
+    let supervised = supervised(&replay.entries, &boot).map_err(CensusError::Kernel)?;
     let seen = replay
         .entries
         .into_iter()
-        .enumerate()
-        .map(|(at, entry)| look_closer(home, entry, alive.of(at), &boot))
+        .zip(supervised)
+        .map(|(entry, supervised)| look_closer(home, entry, supervised, &boot))
         .collect();
     Ok(Census { home: home.clone(), seen, problems: replay.problems, rebuilt: replay.rebuilt })
 }
 
-/// Whether main process and shim of a run live.
-#[derive(Clone, Copy, Debug, Default)]
-struct Life {
-    main: bool,
-    shim: bool,
-}
-
-/// The kernel's answers for all entries, asked in one go.
-struct Alive {
-    lives: Vec<Life>,
-}
-
-impl Alive {
-    fn ask(entries: &[Entry], boot: &str) -> io::Result<Alive> {
-        let mut who: Vec<Incarnation> = Vec::with_capacity(2 * entries.len());
-        let mut whose: Vec<(usize, bool)> = Vec::with_capacity(2 * entries.len());
-        let should_live = |e: &&(usize, &Entry)| !e.1.record.state.has_ended();
-        for (at, entry) in entries.iter().enumerate().filter(|e| should_live(&e)) {
-            let record = &entry.record;
-            if record.boot == boot {
-                let main = record.main().map(|main| (main, true));
-                let shim = record.shim.map(|shim| (shim.who, false));
-                for (one, is_main) in main.into_iter().chain(shim) {
-                    who.push(one);
-                    whose.push((at, is_main));
-                }
-            }
+/// Whether the shim of each run lives that should, asked of the kernel in one go. While it does,
+/// the record is right: a shim writes down what becomes of its process.
+fn supervised(entries: &[Entry], boot: &str) -> io::Result<Vec<bool>> {
+    let mut shims = Vec::with_capacity(entries.len());
+    let mut whose = Vec::with_capacity(entries.len());
+    for (at, record) in entries.iter().map(|entry| &entry.record).enumerate() {
+        if let Some(shim) = record.shim.filter(|_| !record.state.has_ended() && record.boot == boot)
+        {
+            shims.push(shim.who);
+            whose.push(at);
         }
-        let mut lives = vec![Life::default(); entries.len()];
-        for ((at, is_main), alive) in whose.into_iter().zip(living(&who)?) {
-            let life: &mut Life = &mut lives[at];
-            *(if is_main { &mut life.main } else { &mut life.shim }) = alive;
-        }
-        Ok(Alive { lives })
     }
-
-    fn of(&self, at: usize) -> Life {
-        self.lives[at]
+    let mut supervised = vec![false; entries.len()];
+    for (at, alive) in whose.into_iter().zip(living(&shims)?) {
+        supervised[at] = alive;
     }
+    Ok(supervised)
 }
 
-fn look_closer(home: &Home, entry: Entry, life: Life, boot: &str) -> Seen {
+fn look_closer(home: &Home, entry: Entry, supervised: bool, boot: &str) -> Seen {
     let Entry { record, json } = entry;
     let as_recorded = Observed::AsRecorded(record.state);
-    if record.state.has_ended() || life.shim || record.is_newer() {
+    if record.state.has_ended() || supervised || record.is_newer() {
         return Seen { record, observed: as_recorded, json };
     }
     // The run's own record is never older than the registry's; an end may be in it alone.
@@ -112,7 +90,7 @@ fn look_closer(home: &Home, entry: Entry, life: Life, boot: &str) -> Seen {
     let own = read_record(&dir).ok().filter(|own| own.ts >= record.ts);
     let (record, json) = match own {
         Some(own) if own != record => {
-            let json = serde_json::to_vec(&own).unwrap_or(json);
+            let json = serde_json::to_vec(&own).map_or(json, Line::from);
             (own, json)
         }
         _ => (record, json),
@@ -121,9 +99,7 @@ fn look_closer(home: &Home, entry: Entry, life: Life, boot: &str) -> Seen {
         state if state.has_ended() => Observed::AsRecorded(state),
         _ if record.boot != boot => Observed::Lost { reboot: true },
         state if holds_lock(&dir) => Observed::AsRecorded(state),
-        state if life.main || lives(&record) || lives_unrecorded(home, &record) => {
-            Observed::Orphaned(state)
-        }
+        state if lives(&record) || lives_unrecorded(home, &record) => Observed::Orphaned(state),
         _ => Observed::Lost { reboot: false },
     };
     Seen { record, observed, json }

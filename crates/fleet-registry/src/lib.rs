@@ -22,6 +22,7 @@
 mod append;
 mod compact;
 mod home;
+mod line;
 mod record_file;
 mod replay;
 mod select;
@@ -29,6 +30,7 @@ mod select;
 pub use append::{RegistryError, RegistryLock};
 pub use compact::{Keep, Pruned, compact, is_large};
 pub use home::{Home, HomeError, RunDir, make_dir};
+pub use line::Line;
 pub use record_file::{read_record, replace_file, write_record};
 pub use replay::{Entry, Replay, replay};
 pub use select::{BadSelector, Selector, has_labels};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::thread;
 
 use fleet_core::{Id, ProcessRecord};
@@ -12,6 +13,7 @@ use serde::Deserialize;
 
 use crate::append::RegistryError;
 use crate::home::Home;
+use crate::line::Line;
 use crate::record_file::read_record;
 
 /// Below this many runs, a second thread costs more than it saves.
@@ -23,7 +25,7 @@ pub struct Entry {
     /// Its newest record.
     pub record: ProcessRecord,
     /// The record as it was written, with fields that this build may not know.
-    pub json: Vec<u8>,
+    pub json: Line,
 }
 
 /// What the registry holds.
@@ -34,7 +36,7 @@ pub struct Replay {
     /// What could not be read, each a sentence that names file and line.
     pub problems: Vec<String>,
     /// Lines of a newer version that this build cannot read: whoever rewrites the file keeps them.
-    pub newer: Vec<Vec<u8>>,
+    pub newer: Vec<Line>,
     /// Whether the file was missing and the entries come from the runs' folders.
     pub rebuilt: bool,
 }
@@ -46,7 +48,7 @@ pub struct Replay {
 pub fn replay(home: &Home) -> Result<Replay, RegistryError> {
     let path = home.registry();
     match fs::read(&path) {
-        Ok(text) => Ok(parse(&text, &path.display().to_string())),
+        Ok(text) => Ok(parse(&Arc::new(text), &path.display().to_string())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(from_folders(home)),
         Err(source) => Err(RegistryError::Read { path, source }),
     }
@@ -60,7 +62,7 @@ struct Lines {
     older: Vec<Range<usize>>,
 }
 
-fn parse(text: &[u8], path: &str) -> Replay {
+fn parse(text: &Arc<Vec<u8>>, path: &str) -> Replay {
     let mut replay = Replay::default();
     let mut runs: HashMap<(&str, u32), usize> = HashMap::new();
     let mut lines: Vec<Lines> = Vec::new();
@@ -92,7 +94,7 @@ fn parse(text: &[u8], path: &str) -> Replay {
 }
 
 /// Parses the newest good line of each run; two threads share the work when there is much of it.
-fn newest_of_all(text: &[u8], path: &str, lines: &[Lines], replay: &mut Replay) {
+fn newest_of_all(text: &Arc<Vec<u8>>, path: &str, lines: &[Lines], replay: &mut Replay) {
     if lines.len() < WORTH_A_THREAD {
         return lines.iter().for_each(|run| newest(text, path, run, replay));
     }
@@ -120,13 +122,12 @@ fn record(line: &[u8]) -> Result<ProcessRecord, serde_json::Error> {
 }
 
 /// Parses the newest good line of a run.
-fn newest(text: &[u8], path: &str, run: &Lines, replay: &mut Replay) {
+fn newest(text: &Arc<Vec<u8>>, path: &str, run: &Lines, replay: &mut Replay) {
     let (number, place) = &run.last;
     for place in std::iter::once(place).chain(run.older.iter().rev()) {
         match record(&text[place.clone()]) {
             Ok(record) => {
-                let json = text[place.clone()].to_vec();
-                replay.entries.push(Entry { record, json });
+                replay.entries.push(Entry { record, json: Line::of(text, place.clone()) });
                 return;
             }
             // What a newer build knows of this run is not to be judged by what was known before.
@@ -152,7 +153,7 @@ impl Replay {
             ),
             None => format!("'{path}' line {number} is not a registry record: {why}"),
         });
-        self.newer.extend(version.map(|_| line.to_vec()));
+        self.newer.extend(version.map(|_| line.to_vec().into()));
         version.is_some()
     }
 }
@@ -223,7 +224,7 @@ pub(crate) fn from_folders(home: &Home) -> Replay {
             let dir = home.run(&id, run);
             match read_record(&dir) {
                 Ok(record) => {
-                    let json = serde_json::to_vec(&record).unwrap_or_default();
+                    let json = serde_json::to_vec(&record).unwrap_or_default().into();
                     replay.entries.push(Entry { record, json });
                 }
                 Err(e) => {
@@ -269,7 +270,7 @@ pub(crate) mod tests {
             + &line("b", 1, State::Running)
             + &line("a", 1, State::Running)
             + &line("a", 2, State::Starting);
-        let replay = parse(text.as_bytes(), "r");
+        let replay = parse(&Arc::new(text.into_bytes()), "r");
         let found: Vec<_> =
             replay.entries.iter().map(|e| (e.record.key().to_string(), e.record.state)).collect();
         assert_eq!(
@@ -288,7 +289,7 @@ pub(crate) mod tests {
         let good = line("a", 1, State::Running);
         let torn = &line("a", 1, State::Stopping)[..90];
         let text = format!("{good}garbage\n{torn}\n{{\"kind\":\"process\"}}\n");
-        let replay = parse(text.as_bytes(), "r");
+        let replay = parse(&Arc::new(text.into_bytes()), "r");
         assert_eq!(replay.entries[0].record.state, State::Running);
         let problems = replay.problems.join("\n");
         for part in ["line 2 is not", "line 3 is not", "line 4 is not", "missing field `id`"] {
@@ -300,7 +301,7 @@ pub(crate) mod tests {
     fn a_bad_newest_line_leaves_the_one_before() {
         let odd = line("a", 1, State::Stopping).replace("\"stopping\"", "\"melting\"");
         let text = line("a", 1, State::Running) + &odd;
-        let replay = parse(text.as_bytes(), "r");
+        let replay = parse(&Arc::new(text.into_bytes()), "r");
         assert_eq!(replay.entries[0].record.state, State::Running);
         assert!(replay.problems[0].contains("line 2"), "{:?}", replay.problems);
     }
@@ -312,9 +313,9 @@ pub(crate) mod tests {
             .replace("\"stopping\"", "{\"is\":\"melting\"}");
         let keyless = "{\"v\":3,\"name\":\"a\"}\n";
         let text = line("a", 1, State::Running) + &odd + keyless;
-        let replay = parse(text.as_bytes(), "r");
+        let replay = parse(&Arc::new(text.into_bytes()), "r");
         assert!(replay.entries.is_empty(), "{:?}", replay.entries);
-        let kept: Vec<&[u8]> = replay.newer.iter().map(Vec::as_slice).collect();
+        let kept: Vec<&[u8]> = replay.newer.iter().map(|line| &**line).collect();
         assert_eq!(kept, [keyless.trim_end().as_bytes(), odd.trim_end().as_bytes()]);
         assert!(replay.problems[1].contains("line 2 is of version 2"), "{:?}", replay.problems);
     }
@@ -337,7 +338,7 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(text: Vec<u8>) {
-            parse(&text, "r");
+            parse(&Arc::new(text), "r");
         }
 
         #[test]

@@ -1,5 +1,6 @@
 //! Claiming a name: everything that happens under the registry's lock.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -10,12 +11,23 @@ use fleet_cli::{Exit, Failure};
 use fleet_core::{Id, ProcessRecord, Spec};
 use fleet_registry::{Home, RegistryLock, RunDir, make_dir};
 
-use crate::args::Args;
-use crate::ports::{self, PortRange};
+use crate::ports::{self, PortRange, Ports};
 use crate::wanted;
 
 /// Above so many processes, pipes of an ordinary user are made small (see `Spec::small_pipes`).
 const MANY: usize = 400;
+
+/// A process about to be claimed.
+pub(crate) struct Candidate<'a> {
+    /// Its name; without one, it gets one from its command.
+    pub(crate) name: Option<&'a Id>,
+    /// Whether what lives already under this name, or without a name with this command, will do.
+    pub(crate) reuse: bool,
+    /// Ports to be reserved, and where free ones are looked for.
+    pub(crate) ports: Option<(Ports, PortRange)>,
+    /// All else that is wanted of it.
+    pub(crate) spec: Spec,
+}
 
 /// What became of the wish.
 pub(crate) enum Claim {
@@ -25,35 +37,81 @@ pub(crate) enum Claim {
     Reused(Id),
 }
 
-/// Finds or makes a run. Check and append happen under one lock, so that of fifty simultaneous
-/// starts of a name one wins, and the names of the others are never half taken.
-pub(crate) fn claim(args: &Args, home: &Home, mut spec: Spec) -> anyhow::Result<Claim> {
-    let lock = RegistryLock::take(home)?;
-    // Counting all is for those who need it: a plain spawn looks at one folder.
-    let unnamed_reuse = args.reuse && args.name.is_none();
-    let census = (unnamed_reuse || args.wish.port.is_some()).then(|| fleet_census::take(home));
-    let census = census.transpose()?;
-    if unnamed_reuse && let Some(id) = census.as_ref().and_then(|c| same_process(c, &spec)) {
-        return Ok(Claim::Reused(id));
+/// Claims of names and ports. Check and append happen under one lock, so that of fifty
+/// simultaneous starts of a name one wins, and the names of the others are never half taken.
+pub(crate) struct Claims<'a> {
+    home: &'a Home,
+    lock: RegistryLock,
+    boot: String,
+    census: Option<Census>,
+    /// Ports of what lives and of what was claimed, and whose they are, once it was counted.
+    reserved: HashMap<u16, Id>,
+}
+
+impl<'a> Claims<'a> {
+    /// Takes the lock.
+    pub(crate) fn begin(home: &'a Home) -> anyhow::Result<Claims<'a>> {
+        let lock = RegistryLock::take(home)?;
+        Ok(Claims {
+            home,
+            lock,
+            boot: fleet_os::boot_id()?,
+            census: None,
+            reserved: HashMap::new(),
+        })
     }
-    spec.id = match &args.name {
-        None => free_name(home, &wanted::name_for(&args.command)),
-        Some(name) if !is_living(home, name) => name.clone(),
-        Some(name) if args.reuse => return Ok(Claim::Reused(name.clone())),
-        Some(name) => return Err(taken(name)),
-    };
-    if let (Some(ports), Some(census)) = (&args.wish.port, &census) {
-        let range = args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value);
-        spec.ports = ports::choose(ports.value, range, census)
+
+    /// Finds or makes a run.
+    pub(crate) fn claim(&mut self, wanted: Candidate<'_>) -> anyhow::Result<Claim> {
+        let Candidate { name, reuse, ports, mut spec } = wanted;
+        if reuse
+            && name.is_none()
+            && let Some(id) = same_process(self.census()?, &spec)
+        {
+            return Ok(Claim::Reused(id));
+        }
+        spec.id = match name {
+            None => free_name(self.home, &wanted::name_for(&spec.command)),
+            Some(name) if !is_living(self.home, name) => name.clone(),
+            Some(name) if reuse => return Ok(Claim::Reused(name.clone())),
+            Some(name) => return Err(taken(name)),
+        };
+        if let Some((ports, range)) = ports {
+            self.reserve(&mut spec, ports, range)?;
+        }
+        spec.run = self.home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
+        spec.small_pipes = !nix::unistd::geteuid().is_root() && has_many(self.home);
+        let shim_lock = make_run(self.home, &spec)?;
+        let record = ProcessRecord::wanted(&spec, self.boot.clone(), fleet_os::host_name());
+        self.lock.append(&record)?;
+        Ok(Claim::New(Box::new(spec), shim_lock))
+    }
+
+    fn reserve(&mut self, spec: &mut Spec, ports: Ports, range: PortRange) -> anyhow::Result<()> {
+        self.census()?;
+        spec.ports = ports::choose(ports, range, &self.reserved)
             .map_err(|why| Failure::new(Exit::CouldNot, why))?;
+        self.reserved.extend(spec.ports.iter().map(|&port| (port, spec.id.clone())));
         spec.command = spec.command.iter().map(|a| ports::fill_in(a, &spec.ports)).collect();
+        Ok(())
     }
-    spec.run = home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
-    spec.small_pipes = !nix::unistd::geteuid().is_root() && has_many(home);
-    let shim_lock = make_run(home, &spec)?;
-    let record = ProcessRecord::wanted(&spec, fleet_os::boot_id()?, fleet_os::host_name());
-    lock.append(&record)?;
-    Ok(Claim::New(Box::new(spec), shim_lock))
+
+    /// Counting all is for those who need it: a plain spawn looks at one folder. Nobody else can
+    /// add to the count while the lock is held.
+    fn census(&mut self) -> anyhow::Result<&Census> {
+        let census = match self.census.take() {
+            Some(census) => census,
+            None => {
+                let census = fleet_census::take(self.home)?;
+                let living = census.seen.iter().filter(|seen| seen.observed.is_living());
+                for record in living.map(|seen| &seen.record) {
+                    self.reserved.extend(record.ports.iter().map(|&p| (p, record.id.clone())));
+                }
+                census
+            }
+        };
+        Ok(self.census.insert(census))
+    }
 }
 
 fn taken(name: &Id) -> anyhow::Error {

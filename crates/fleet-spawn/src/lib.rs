@@ -25,7 +25,8 @@ use fleet_registry::{Home, Keep};
 use fleet_shim::Nursery;
 
 pub use args::{Args, Wait};
-use claim::{Claim, claim};
+use claim::{Candidate, Claim, Claims};
+use ports::PortRange;
 pub use wish::{HealthWish, LimitsWish, Size, Span, Typed, Wish, Words};
 
 /// Starts what was asked for, prints its id, and waits as long as was asked.
@@ -40,7 +41,12 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     if fleet_registry::is_large(&home) {
         compact(&home);
     }
-    match claim(&args, &home, spec)? {
+    let ports = args.wish.port.as_ref().map(|ports| {
+        (ports.value, args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value))
+    });
+    let name = args.name.as_ref();
+    let claim = Claims::begin(&home)?.claim(Candidate { name, reuse: args.reuse, ports, spec })?;
+    match claim {
         Claim::Reused(id) => {
             print_id(&id)?;
             let run = home.runs(&id).last().copied().unwrap_or(0);
@@ -49,9 +55,10 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
         Claim::New(spec, lock) => {
             let run = spec.key();
             let nursery = nursery.context("cannot make a supervisor")?;
-            nursery.order(&home, &run, &lock).context("the supervisor was killed")?;
+            let answer =
+                nursery.order(&home, &run, &lock, true).context("the supervisor was killed")?;
             drop(lock);
-            started(&home, &run, nursery.answer())?;
+            started(&home, &run, answer)?;
             print_id(&run.id)?;
             wait::until(&home, &run, args.wait, args.wait_timeout)
         }

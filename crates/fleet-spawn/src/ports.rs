@@ -1,13 +1,13 @@
 //! Reserving ports.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::str::FromStr;
 
-use fleet_census::Census;
+use fleet_core::Id;
 
 /// Which ports are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,17 +60,20 @@ impl FromStr for PortRange {
     }
 }
 
-/// Chooses the ports: none that a living process of the fleet reserved, and none that is in use on
-/// this host. Call it under the registry's lock.
+/// Chooses the ports: none of those that are `reserved`, by whom is said there, and none that is
+/// in use on this host. Call it under the registry's lock.
 ///
 /// # Errors
 /// A sentence: the port is taken, and by whom, or the range has too few.
-pub(crate) fn choose(wanted: Ports, range: PortRange, census: &Census) -> Result<Vec<u16>, String> {
-    let living = || census.seen.iter().filter(|seen| seen.observed.is_living());
+pub(crate) fn choose(
+    wanted: Ports,
+    range: PortRange,
+    reserved: &HashMap<u16, Id>,
+) -> Result<Vec<u16>, String> {
     match wanted {
         Ports::Exactly(port) => {
-            if let Some(owner) = living().find(|seen| seen.record.ports.contains(&port)) {
-                return Err(format!("port {port} is reserved by '{}'", owner.record.id));
+            if let Some(owner) = reserved.get(&port) {
+                return Err(format!("port {port} is reserved by '{owner}'"));
             }
             if !is_free(port) {
                 return Err(format!("port {port} is in use by a program outside the fleet"));
@@ -78,9 +81,7 @@ pub(crate) fn choose(wanted: Ports, range: PortRange, census: &Census) -> Result
             Ok(vec![port])
         }
         Ports::Auto(count) => {
-            let reserved: HashSet<u16> =
-                living().flat_map(|seen| seen.record.ports.iter().copied()).collect();
-            let free = |port: u16| !reserved.contains(&port) && is_free(port);
+            let free = |port: u16| !reserved.contains_key(&port) && is_free(port);
             free_block(range, count, free).ok_or_else(|| {
                 format!("no {count} free ports in a row from {} to {}", range.first, range.last)
             })
