@@ -27,7 +27,7 @@ use fleet_shim::Nursery;
 pub use args::{Args, Wait};
 use claim::{Candidate, Claim, Claims};
 use ports::PortRange;
-pub use wish::{HealthWish, LimitsWish, Size, Span, Typed, Wish, Words};
+pub use wish::{Form, HealthWish, LimitsWish, Size, Span, Typed, Wish, Words};
 
 /// Starts what was asked for, prints its id, and waits as long as was asked.
 ///
