@@ -10,6 +10,9 @@
 
 mod args;
 mod claim;
+mod env_file;
+mod file;
+mod placeholders;
 mod ports;
 mod surroundings;
 mod wait;

@@ -42,7 +42,31 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Several<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(list))
+        let list: Vec<One<T>> = Vec::deserialize(SeqAccessDeserializer::new(list))?;
+        Ok(list.into_iter().map(|One(one)| one).collect())
+    }
+}
+
+/// A text of a list, refused while it is read, when its place is known.
+struct One<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for One<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<One<T>, D::Error> {
+        from.deserialize_str(OneOf(PhantomData))
+    }
+}
+
+struct OneOf<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOf<T> {
+    type Value = One<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<One<T>, E> {
+        T::deserialize(StrDeserializer::new(text)).map(One)
     }
 }
 

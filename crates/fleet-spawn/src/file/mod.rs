@@ -1,0 +1,4 @@
+//! A fleet in a file.
+mod draft;
+mod merge;
+mod order;
