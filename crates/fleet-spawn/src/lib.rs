@@ -10,6 +10,7 @@
 
 mod args;
 mod claim;
+mod command;
 mod env_file;
 mod file;
 mod placeholders;

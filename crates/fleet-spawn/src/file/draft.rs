@@ -22,7 +22,7 @@ pub(super) struct Section {
     /// What it says, relative paths made absolute.
     pub(super) said: Said,
     /// Where the value of each key stands.
-    places: BTreeMap<String, usize>,
+    pub(super) places: BTreeMap<String, usize>,
     /// Whether a key of it was refused, so that what it lacks is no news.
     pub(super) spoilt: bool,
 }
