@@ -12,27 +12,27 @@ impl Census {
     /// Starts a shim for everything orphaned, and for what is lost and wanted to be restarted;
     /// writes down the end of what else is lost. Returns a sentence for each.
     pub fn heal(&mut self) -> Vec<String> {
-        let mut said = Vec::new();
-        let home = self.home.clone();
-        for seen in &mut self.seen {
-            let key = seen.record.key();
-            let outcome = match seen.observed {
-                Observed::AsRecorded(_) => continue,
-                Observed::Orphaned(_) => adopt(&home, seen).map(|()| {
-                    let pid = seen.record.pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
-                    format!("'{key}'{pid} had lost its shim; a new one took over")
-                }),
-                Observed::Lost { reboot: false } if can_restart(&home, &seen.record) => {
-                    adopt(&home, seen)
-                        .map(|()| format!("'{key}' had died with its shim; it is started again"))
-                }
-                Observed::Lost { reboot } => lose(&home, seen, reboot)
-                    .map(|()| format!("'{key}' is lost: {}", reason(reboot))),
-            };
-            said.push(outcome.unwrap_or_else(|why| format!("cannot mend '{key}': {why}")));
-        }
-        said
+        let home = &self.home;
+        self.seen.iter_mut().filter_map(|seen| mend(home, seen)).collect()
     }
+}
+
+/// Mends one run if it needs it, and says so in a sentence.
+pub(crate) fn mend(home: &Home, seen: &mut Seen) -> Option<String> {
+    let key = seen.record.key();
+    let outcome = match seen.observed {
+        Observed::AsRecorded(_) => return None,
+        Observed::Orphaned(_) => adopt(home, seen).map(|()| {
+            let pid = seen.record.pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
+            format!("'{key}'{pid} had lost its shim; a new one took over")
+        }),
+        Observed::Lost { reboot: false } if can_restart(home, &seen.record) => adopt(home, seen)
+            .map(|()| format!("'{key}' had died with its shim; it is started again")),
+        Observed::Lost { reboot } => {
+            lose(home, seen, reboot).map(|()| format!("'{key}' is lost: {}", reason(reboot)))
+        }
+    };
+    Some(outcome.unwrap_or_else(|why| format!("cannot mend '{key}': {why}")))
 }
 
 /// Whether it is wanted, and what is needed for it is still there.

@@ -11,10 +11,19 @@
 //!
 //! [`Census::heal`] mends: it starts a shim that adopts what is orphaned, and writes down the end
 //! of what is lost.
+//!
+//! [`Vigil`] waits until runs are as wanted, woken by the kernel, and mends what loses its
+//! supervisors meanwhile. [`Tree`] finds the processes of a run.
 
+mod ask;
 mod heal;
 mod supervisor;
+mod tree;
 mod truth;
+mod vigil;
 
+pub use ask::{AFTER_GRACE, ask, grace, signal_shim};
 pub use supervisor::{StartError, Supervisor, holds_lock, open_shim_lock};
+pub use tree::Tree;
 pub use truth::{Census, CensusError, Seen, is_living, take};
+pub use vigil::Vigil;

@@ -105,8 +105,14 @@ fn look_closer(home: &Home, entry: Entry, supervised: bool, boot: &str) -> Seen 
     Seen { record, observed, json }
 }
 
+/// A run whose lock is free, as it is now.
+pub(crate) fn look(home: &Home, record: &ProcessRecord) -> io::Result<Seen> {
+    let json = serde_json::to_vec(record)?.into();
+    Ok(look_closer(home, Entry { record: record.clone(), json }, false, &boot_id()?))
+}
+
 /// Whether the recorded main process lives.
-fn lives(record: &ProcessRecord) -> bool {
+pub(crate) fn lives(record: &ProcessRecord) -> bool {
     record.main().is_some_and(|main| living(&[main]).is_ok_and(|alive| alive == [true]))
 }
 

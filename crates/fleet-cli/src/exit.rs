@@ -70,9 +70,11 @@ pub fn talk(message: impl std::fmt::Display) {
 }
 
 /// Runs a tool: parses its arguments, does its work and returns its exit status.
-pub fn run<A: Parser>(
+///
+/// The work ends with an [`Exit`], or, where it passes on another program's status, with that.
+pub fn run<A: Parser, E: Into<ExitCode>>(
     tool: &'static str,
-    work: impl FnOnce(A) -> anyhow::Result<Exit>,
+    work: impl FnOnce(A) -> anyhow::Result<E>,
 ) -> ExitCode {
     let _ = TOOL.set(tool);
     let args = match A::try_parse() {

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 
 /// One event. The shim writes `spawned`, `started`, `restarted`, `main_exited` (others of the tree
 /// live on), `exited` (another attempt follows), `stopping`, `killing`, `unkillable`, `ended`,
-/// `paused`, `resumed`, `healthy`, `status`, `adopted`, `shim_replaced` and `log_dropped`.
+/// `paused`, `resumed`, `healthy`, `status` (asked for by SIGUSR1), `adopted`, `shim_replaced` and `log_dropped`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventRecord {
     /// Always `event`.

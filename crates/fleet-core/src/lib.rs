@@ -44,7 +44,7 @@ pub use spec::{
 pub use state::{Happening, Observed, Refused, State};
 pub use time::{BadTime, Timestamp};
 pub use units::{BadUnit, duration_text, parse_duration, parse_size, size_text};
-pub use wait::{After, BadDependency, Dependency, Queue, Until};
+pub use wait::{After, BadDependency, Dependency, Queue, Until, Verdict};
 
 /// Version of the records that this build writes; an absent `v` means 1.
 pub const RECORD_VERSION: u32 = 1;

@@ -160,6 +160,12 @@ pub struct ProcessRecord {
     /// When the current attempt started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    /// Since when the main process is suspended, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_at: Option<Timestamp>,
+    /// How long the current attempt was suspended before that; limits on its time do not count it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_seconds: Option<f64>,
     /// When the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
@@ -229,6 +235,8 @@ impl ProcessRecord {
             file: spec.file.as_ref().map(|origin| origin.path.clone()),
             spawned_at: spec.spawned_at,
             started_at: None,
+            paused_at: None,
+            paused_seconds: None,
             ended_at: None,
             retry_at: None,
             stop: None,
@@ -245,6 +253,24 @@ impl ProcessRecord {
     /// The main process, where it was recorded with its start time.
     pub fn main(&self) -> Option<Incarnation> {
         Some(Incarnation { pid: self.pid?, start: self.pid_start?, inode: self.pid_inode })
+    }
+
+    /// What a shell would say of its end: its own code, or 128 and the number of the signal that
+    /// ended it; 1 where it was stopped, or where there is neither or a code 0 that is no success
+    /// (it was too late, say). `None` while it lives.
+    pub fn exit_status(&self) -> Option<u8> {
+        let end = self.exit.as_ref();
+        let code = end.and_then(|end| end.code);
+        let signal = end.and_then(|end| end.signal).map(|signal| 128 + signal.number());
+        match self.state {
+            State::Completed => Some(0),
+            State::Failed => {
+                let status = code.or(signal).and_then(|status| u8::try_from(status).ok());
+                Some(status.filter(|&status| status != 0).unwrap_or(1))
+            }
+            State::Stopped | State::Lost => Some(1),
+            _ => None,
+        }
     }
 
     /// Whether the form is newer than this build understands.

@@ -18,6 +18,12 @@ pub struct BadSignal(String);
 impl Signal {
     /// The request to end.
     pub const TERM: Signal = Signal(nix::sys::signal::Signal::SIGTERM);
+    /// The terminal is gone; to most services: read the configuration anew. To a shim: restart.
+    pub const HUP: Signal = Signal(nix::sys::signal::Signal::SIGHUP);
+    /// The pause that cannot be refused.
+    pub const STOP: Signal = Signal(nix::sys::signal::Signal::SIGSTOP);
+    /// Something happened to a child.
+    pub const CHLD: Signal = Signal(nix::sys::signal::Signal::SIGCHLD);
     /// The end that cannot be refused.
     pub const KILL: Signal = Signal(nix::sys::signal::Signal::SIGKILL);
     /// Go on after a stop.

@@ -5,7 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::Health;
 use crate::id::{BadId, Id, RunKey};
+use crate::record::ProcessRecord;
+use crate::state::State;
 
 /// How far a run must have come for who waits for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,34 @@ impl Until {
 impl fmt::Display for Until {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
+    }
+}
+
+/// What a record says to who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It has come as far as is wanted.
+    Reached,
+    /// It may still.
+    Open,
+    /// It never will in this run.
+    Never,
+}
+
+impl Until {
+    /// Whether this run has come so far, or can no longer.
+    pub fn verdict(self, record: &ProcessRecord) -> Verdict {
+        let reached = match self {
+            Until::Started => record.started_at.is_some(),
+            Until::Healthy => record.health == Some(Health::Healthy) && !record.state.has_ended(),
+            Until::Completed => record.state == State::Completed,
+            Until::Ended => record.state.has_ended(),
+        };
+        match (reached, record.state.has_ended()) {
+            (true, _) => Verdict::Reached,
+            (false, true) => Verdict::Never,
+            (false, false) => Verdict::Open,
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! output in the form of [`cri`]. Readers take no lock and tell the writer nothing.
 //!
 //! [`Reader`] goes forwards from file to file and can be asked again when more was written: a
-//! follower is a reader and a [`Watch`]. It knows its file by its open handle, not by its name, so
+//! follower is a reader and a watch on its folder. It knows its file by its open handle, not by its name, so
 //! that it reads a file to the end after it was renamed, or even removed. [`seek`] finds a moment
 //! by halving, [`tail`] the last lines by [`Backward`], neither reads what it does not need; both
 //! answer with a [`Position`] that holds across renames. [`Joiner`] makes lines of pieces, and
@@ -32,7 +32,6 @@ mod join;
 mod last_words;
 mod merge;
 mod reader;
-mod watch;
 mod writer;
 
 #[cfg(test)]
@@ -48,5 +47,4 @@ pub use join::{Joiner, MAX_MESSAGE, Message};
 pub use last_words::stderr_tail;
 pub use merge::Merge;
 pub use reader::Reader;
-pub use watch::{Watch, Woken};
 pub use writer::{LogFile, LogOutput};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fleet_census::Seen;
 use fleet_cli::{Exit, talk};
 use fleet_core::RunKey;
-use fleet_logfile::{Watch, Woken};
+use fleet_os::{Changes, Watch, Woken};
 use fleet_registry::Home;
 
 use crate::Plan;
@@ -44,7 +44,7 @@ const REGISTRY: &str = "registry.jsonl";
 pub(crate) fn watch(home: &Home) -> Watch {
     let mut watch = Watch::new();
     // A home that is not there yet is found by the sweeps.
-    let _ = watch.add(home.path(), HOME);
+    let _ = watch.add(home.path(), Changes::Contents, HOME);
     watch
 }
 
@@ -171,7 +171,7 @@ impl Follower {
         };
         let stdout = io::stdout();
         let output = self.printer.is_stdout().then(|| stdout.as_fd());
-        self.watch.wait(most, output)
+        self.watch.wait(most, output, &[])
     }
 
     /// How long there is nothing to do unless something happens.
@@ -323,7 +323,7 @@ impl Followed {
     fn attend(&mut self, watch: &mut Watch, number: u64) {
         self.met |= self.run.log.is_dir();
         if self.met && !self.watched {
-            self.watched = watch.add(&self.run.log, number).is_ok();
+            self.watched = watch.add(&self.run.log, Changes::Contents, number).is_ok();
         }
     }
 

@@ -26,7 +26,6 @@ use fleet_cli::{Exit, Failure, Format, Records, talk};
 use fleet_core::Id;
 use fleet_logfile::{Merge, Stream};
 use fleet_registry::Home;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 pub use args::{Args, Lines, StreamName, Timestamps};
 
@@ -141,7 +140,7 @@ impl Plan {
     /// Opens the logs of these runs; one that cannot be read is said and left out.
     fn open(&self, home: &Home, seen: &[Seen], exit: &mut Exit) -> Vec<Run> {
         if seen.len() > MANY {
-            allow_many_files();
+            fleet_os::allow_many_files();
         }
         let runs: HashMap<Id, usize> = runs_of_each(seen);
         let numbered = |id: &Id| runs.get(id).is_some_and(|count| *count > 1);
@@ -197,12 +196,4 @@ fn printer(args: &Args) -> anyhow::Result<Printer> {
             pad: 0,
         }),
     })
-}
-
-/// Each source holds a file open; the soft limit is 1024 for the sake of select(2) alone.
-fn allow_many_files() {
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // What cannot be raised shows itself when a log cannot be opened.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
 }

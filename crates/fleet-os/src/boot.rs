@@ -48,3 +48,11 @@ pub fn is_on_network(folder: &Path) -> bool {
     nix::sys::statfs::statfs(folder)
         .is_ok_and(|fs| NETWORK.contains(&(fs.filesystem_type().0 & 0xffff_ffff)))
 }
+/// Raises the limit on open files as far as it goes. The usual soft limit, 1024, is for the sake of
+/// select(2) alone; what cannot be raised shows itself when a file cannot be opened.
+pub fn allow_many_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}

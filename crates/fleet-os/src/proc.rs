@@ -46,6 +46,11 @@ impl Stat {
     pub fn is_dead(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
+
+    /// Whether it is stopped, by a signal or by a debugger.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
 }
 
 impl Proc {

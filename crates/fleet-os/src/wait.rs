@@ -80,17 +80,41 @@ fn usage_of(usage: &libc::rusage) -> Usage {
     }
 }
 
-/// Takes the change that [`look`] showed.
+/// Takes the change that [`look`] showed, and no later one: a process that was suspended may have
+/// gone on or died since, which is for the next look.
 pub fn take(change: Change) {
-    let flags = libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED;
-    // SAFETY: wait4(2) with null pointers takes the status and writes nothing.
-    unsafe { libc::wait4(change.pid(), std::ptr::null_mut(), flags, std::ptr::null_mut()) };
+    let kind = match change {
+        Change::Ended(..) => libc::WEXITED,
+        Change::Stopped(_) => libc::WSTOPPED,
+        Change::Continued(_) => libc::WCONTINUED,
+    };
+    let pid = change.pid() as libc::id_t;
+    // SAFETY: waitid(2) with a null pointer takes the status and writes nothing.
+    unsafe { libc::waitid(libc::P_PID, pid, std::ptr::null_mut(), kind | libc::WNOHANG) };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::process::Command;
+
+    /// Who was suspended dies before that is taken: how it died must not be lost.
+    fn a_late_take_leaves_the_end() {
+        #[expect(clippy::zombie_processes, reason = "reaped by the functions under test")]
+        let child = Command::new("sh").args(["-c", "kill -STOP $$"]).spawn().unwrap();
+        let pid = child.id() as i32;
+        assert_eq!(look(true).unwrap(), Some(Change::Stopped(pid)));
+        crate::PidFd::open(pid).unwrap().signal(fleet_core::Signal::KILL).unwrap();
+        let ended = loop {
+            match look(true).unwrap() {
+                Some(ended @ Change::Ended(..)) => break ended,
+                _ => std::thread::yield_now(),
+            }
+        };
+        take(Change::Stopped(pid));
+        assert_eq!(look(false).unwrap(), Some(ended));
+        take(ended);
+    }
 
     #[test]
     fn a_look_leaves_the_change_to_be_taken() {
@@ -109,6 +133,7 @@ mod tests {
                 assert_eq!(look(false).unwrap(), Some(change));
                 take(change);
                 assert_eq!(look(false).unwrap_err().kind(), io::ErrorKind::NotFound);
+                a_late_take_leaves_the_end();
             });
             // SAFETY: the child of a test leaves without running the parent's exit handlers.
             unsafe { libc::_exit(i32::from(passed.is_err())) }

@@ -76,6 +76,7 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
         right("UPTIME"),
         right("PORT"),
         left("LABELS"),
+        left("CONNECTION FILE"),
         left("SPAWNED"),
         left("CWD"),
         left("COMMAND"),
@@ -94,6 +95,7 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen]) -> io::Result<()> {
             uptime(seen, now),
             Cell::maybe(ports(record)),
             Cell::maybe(labels(record)),
+            Cell::maybe(record.connection_file.as_ref()),
             Cell::new(record.spawned_at.to_string()),
             Cell::new(&record.cwd),
             Cell::new(record.command.join(" ")),
@@ -264,6 +266,11 @@ fn what(seen: &Seen, now: Timestamp) -> String {
             let left = record.retry_at.map_or(0.0, |at| at.seconds_since(now).max(0.0));
             let left = duration_text(Duration::from_secs_f64(left));
             format!("{}; next attempt in {left}", reason())
+        }
+        Observed::AsRecorded(State::Paused) => {
+            let since = record.paused_at.map_or(0.0, |at| now.seconds_since(at).max(0.0));
+            let since = duration_text(Duration::from_secs_f64(since));
+            format!("paused for {since} · {}", record.command.join(" "))
         }
         Observed::AsRecorded(State::Stopping) => {
             let stop = record.stop.as_ref();

@@ -199,6 +199,11 @@ impl RunDir {
         self.0.join("attempts.jsonl")
     }
 
+    /// The Jupyter connection file, where one is wanted.
+    pub fn connection_file(&self) -> PathBuf {
+        self.0.join("connection.json")
+    }
+
     /// Folder of its log files.
     pub fn log(&self) -> PathBuf {
         self.0.join("log")

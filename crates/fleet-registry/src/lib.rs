@@ -31,6 +31,6 @@ pub use append::{RegistryError, RegistryLock};
 pub use compact::{Keep, Pruned, compact, is_large};
 pub use home::{Home, HomeError, RunDir, make_dir};
 pub use line::Line;
-pub use record_file::{read_record, replace_file, write_record};
+pub use record_file::{read_record, read_spec, replace_file, write_record};
 pub use replay::{Entry, Replay, replay};
 pub use select::{BadSelector, Selector, has_labels};

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use fleet_core::ProcessRecord;
+use fleet_core::{ProcessRecord, Spec};
 
 use crate::home::RunDir;
 
@@ -45,6 +45,14 @@ pub fn write_record(dir: &RunDir, record: &ProcessRecord) -> io::Result<()> {
         Ok(mut file) => file.write_all(&json),
         Err(_) => replace_file(&dir.record(), &json),
     }
+}
+
+/// What was wanted of a run.
+///
+/// # Errors
+/// Its folder is gone, or the file holds something else.
+pub fn read_spec(dir: &RunDir) -> io::Result<Spec> {
+    Ok(serde_json::from_slice(&fs::read(dir.spec())?)?)
 }
 
 /// The newest record of a run.

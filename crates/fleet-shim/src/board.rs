@@ -65,6 +65,8 @@ pub(crate) enum Word {
     MainSuspended,
     /// Monotonic nanoseconds.
     StartedAt,
+    /// How long the attempt has run, pauses left out: see `Board::count`.
+    Counted,
     StopWhy,
     /// Monotonic nanoseconds of the next step of a stop.
     StopDue,
@@ -97,6 +99,8 @@ pub(crate) enum Word {
 const TOTALS: usize = 8;
 const OPEN: usize = 3;
 const MAIN_ENDED: u64 = 1 << 32;
+/// Marks a count that stands still.
+const RESTS: u64 = 1 << 63;
 
 /// Size of one batch.
 pub(crate) const BATCH: usize = 64 << 10;
@@ -194,6 +198,36 @@ impl Board {
             self.set(word, 0);
         }
         self.set_phase(Phase::Launching);
+    }
+
+    /// Begins to count the time of an attempt that began at `start` (monotonic nanoseconds).
+    pub(crate) fn count_from(&self, start: u64) {
+        self.set(Word::Counted, start);
+    }
+
+    /// Stops the count when the main process is suspended and goes on when it is continued;
+    /// whether that changed anything. While it counts, the word holds the moment from which to
+    /// count; while it does not, the time that was counted, marked. One store changes over, so
+    /// that a shim that dies in between counts nothing twice.
+    pub(crate) fn count(&self, suspended: bool, now: u64) -> bool {
+        let word = self.get(Word::Counted);
+        let resting = word & RESTS != 0;
+        if suspended != resting {
+            let other = now.saturating_sub(word & !RESTS);
+            self.set(Word::Counted, if suspended { other | RESTS } else { other });
+        }
+        suspended != resting
+    }
+
+    /// How long the attempt has run without its pauses, in nanoseconds.
+    pub(crate) fn counted(&self, now: u64) -> u64 {
+        let word = self.get(Word::Counted);
+        if word & RESTS != 0 { word & !RESTS } else { now.saturating_sub(word) }
+    }
+
+    /// Whether the count stands still.
+    pub(crate) fn rests(&self) -> bool {
+        self.get(Word::Counted) & RESTS != 0
     }
 
     /// Where the child tells how far it came.
@@ -368,6 +402,20 @@ mod tests {
         assert_eq!(board.totals(), totals);
         assert_eq!(board.open_line(Stream::Stderr), (open, next.start..next.start + 3));
         assert_eq!(board.open_line(Stream::Stdout).0, Open::default());
+    }
+
+    #[test]
+    fn pauses_are_not_counted() {
+        let board = Board::new().unwrap();
+        board.count_from(100);
+        assert!(!board.count(false, 110));
+        assert!(board.count(true, 130) && board.rests());
+        assert!(!board.count(true, 500));
+        assert_eq!(board.counted(900), 30);
+        assert!(board.count(false, 1000) && !board.rests());
+        assert_eq!(board.counted(1005), 35);
+        assert!(board.count(true, 1010));
+        assert_eq!(board.counted(2000), 40);
     }
 
     #[test]

@@ -30,7 +30,9 @@ impl Shim<'_> {
     /// Runs the command.
     pub(crate) fn start_attempt(&mut self) {
         self.post.board.begin_attempt();
-        self.post.board.set(Word::StartedAt, monotonic_nanos());
+        let now = monotonic_nanos();
+        self.post.board.set(Word::StartedAt, now);
+        self.post.board.count_from(now);
         let started = self.launch();
         self.launched(started);
     }
@@ -57,6 +59,9 @@ impl Shim<'_> {
         for (at, port) in spec.ports.iter().enumerate() {
             let name = if at == 0 { "FLEET_PORT".into() } else { format!("FLEET_PORT_{at}") };
             ours.push((name, port.to_string().into()));
+        }
+        if let Some(file) = &spec.connection_file {
+            ours.push(("FLEET_CONNECTION_FILE".into(), file.into()));
         }
         if let Some(socket) = self.post.notify.as_ref().and(self.post.dir.notify_socket()) {
             ours.push(("NOTIFY_SOCKET".into(), socket.into()));
@@ -144,6 +149,7 @@ impl Shim<'_> {
     pub(crate) fn main_gone(&mut self) {
         self.post.board.set_phase(Phase::MainGone);
         self.main = None;
+        self.end_of_suspension();
         if self.is_empty() {
             return self.attempt_over();
         }
@@ -207,7 +213,7 @@ impl Shim<'_> {
             self.happened(Happening::Died);
             return self.over(end);
         }
-        let lived = now.saturating_sub(board.get(Word::StartedAt)) as f64 / NANOS;
+        let lived = board.counted(now) as f64 / NANOS;
         let backoff = self.post.spec.backoff;
         let row = if lived >= backoff.reset_seconds { 0 } else { board.get(Word::DeathsInARow) };
         board.set(Word::DeathsInARow, row + 1);
@@ -236,6 +242,7 @@ impl Shim<'_> {
         self.record.attempt += 1;
         self.record.restarts += 1;
         self.record.stop = None;
+        self.record.paused_seconds = None;
         self.record.health = None;
         self.record.status = None;
         self.record.exit = None;

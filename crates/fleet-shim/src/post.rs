@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use fleet_core::{RunKey, Spec};
 use fleet_logfile::Stream;
 use fleet_os::{Proc, open_fifo, resize_pipe, waiting};
-use fleet_registry::{Home, RunDir};
+use fleet_registry::{Home, RunDir, read_spec};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::board::{BATCH, BATCH_AT, Board, Word};
@@ -37,7 +37,7 @@ impl Post {
     /// Takes up the post of a run.
     pub(crate) fn open(home: Home, run: &RunKey, lock: OwnedFd) -> io::Result<Post> {
         let dir = home.run_of(run);
-        let spec: Spec = serde_json::from_slice(&fs::read(dir.spec())?)?;
+        let spec = read_spec(&dir)?;
         let stdout = open_fifo(&dir.stdout_fifo())?;
         let stderr = open_fifo(&dir.stderr_fifo())?;
         // An ordinary user may hold 16,384 pages in pipes (pipe(7)); beyond that every pipe of

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use fleet_core::{Happening, Health, Outcome, ProcessRecord, State};
+use fleet_core::{Happening, Health, Outcome, ProcessRecord};
 use fleet_logfile::Stream;
 use fleet_os::{PidFd, Signals, look, monotonic_nanos};
 use serde_json::json;
@@ -214,27 +214,12 @@ impl Shim<'_> {
         }
     }
 
-    fn report_status(&mut self) {
-        self.record.log = Some(self.post.board.totals().log);
-        let record = serde_json::to_value(&self.record).unwrap_or_default();
-        self.event("status", format!("is {}", self.record.state), json!({"process": record}));
-    }
-
     /// Reaps, and notes what became of the main process. Children of the keeper it notes itself.
     fn children(&mut self) {
         while let Ok(Some(change)) = look(false) {
             keeper::note(&self.post.board, change);
         }
-        let suspended = self.post.board.get(Word::MainSuspended) != 0;
-        let happening = match self.record.state {
-            State::Running if suspended => Happening::Suspended,
-            State::Paused if !suspended => Happening::Continued,
-            _ => return,
-        };
-        self.happened(happening);
-        self.publish();
-        let event = if suspended { "paused" } else { "resumed" };
-        self.event(event, format!("is {}", self.record.state), json!({}));
+        self.look_at_suspension();
     }
 
     /// Whether the main process ended, and then whether anything of its tree is left.

@@ -39,6 +39,7 @@ impl Shim<'_> {
             return;
         }
         self.look_for_parent();
+        self.look_at_suspension();
         if self.adopts && self.record.state == State::Stopping {
             // When the grace began is not known any more, nor whether the signal was sent.
             self.begin_stop(Why::Asked, None, None, None);

@@ -57,10 +57,11 @@ impl Shim<'_> {
 
     fn due_times(&self) -> [Option<u64>; 9] {
         let board = &self.post.board;
-        // Nobody tells of the end of strangers: look again soon.
+        // Nobody tells when strangers end or go on: look again soon.
         let strangers = board.get(Word::Stranger) != 0;
         let waits = match board.phase() {
-            Phase::Alive => self.outcome_until.map(|_| 5 * MILLI),
+            Phase::Alive if self.outcome_until.is_some() => Some(5 * MILLI),
+            Phase::Alive if strangers && board.rests() => Some(SECOND),
             Phase::MainGone if strangers => Some(100 * MILLI),
             _ => None,
         };
@@ -78,11 +79,11 @@ impl Shim<'_> {
         ]
     }
 
-    fn runtime_limit(&self) -> Option<u64> {
-        let limit = self.post.spec.max_runtime_seconds?;
-        let counts = self.post.board.phase() == Phase::Alive && self.post.board.why() == Why::Not;
-        let limit = (limit * SECOND as f64) as u64;
-        counts.then(|| self.post.board.get(Word::StartedAt).saturating_add(limit))
+    pub(crate) fn runtime_limit(&self) -> Option<u64> {
+        let limit = (self.post.spec.max_runtime_seconds? * SECOND as f64) as u64;
+        let board = &self.post.board;
+        let counts = board.phase() == Phase::Alive && board.why() == Why::Not && !board.rests();
+        counts.then(|| board.get(Word::Counted).saturating_add(limit))
     }
 
     pub(crate) fn timers(&mut self) {

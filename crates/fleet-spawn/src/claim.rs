@@ -11,6 +11,7 @@ use fleet_cli::{Exit, Failure};
 use fleet_core::{Id, ProcessRecord, Spec};
 use fleet_registry::{Home, RegistryLock, RunDir, make_dir};
 
+use crate::kernel;
 use crate::ports::{self, PortRange, Ports};
 use crate::wanted;
 
@@ -25,7 +26,9 @@ pub(crate) struct Candidate<'a> {
     pub(crate) reuse: bool,
     /// Ports to be reserved, and where free ones are looked for.
     pub(crate) ports: Option<(Ports, PortRange)>,
-    /// All else that is wanted of it.
+    /// Whether a Jupyter connection file is written for its five ports.
+    pub(crate) connection_file: bool,
+    /// All else that is wanted of it, ports that are reserved already among it.
     pub(crate) spec: Spec,
 }
 
@@ -63,7 +66,7 @@ impl<'a> Claims<'a> {
 
     /// Finds or makes a run.
     pub(crate) fn claim(&mut self, wanted: Candidate<'_>) -> anyhow::Result<Claim> {
-        let Candidate { name, reuse, ports, mut spec } = wanted;
+        let Candidate { name, reuse, ports, connection_file, mut spec } = wanted;
         if reuse
             && name.is_none()
             && let Some(id) = same_process(self.census()?, &spec)
@@ -77,9 +80,13 @@ impl<'a> Claims<'a> {
             Some(name) => return Err(taken(name)),
         };
         if let Some((ports, range)) = ports {
-            self.reserve(&mut spec, ports, range)?;
+            spec.ports = self.reserve(&spec.id, ports, range)?;
+            spec.command = spec.command.iter().map(|a| ports::fill_in(a, &spec.ports)).collect();
         }
         spec.run = self.home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
+        if connection_file {
+            kernel::name_file(&mut spec, self.home);
+        }
         spec.small_pipes = !nix::unistd::geteuid().is_root() && has_many(self.home);
         let shim_lock = make_run(self.home, &spec)?;
         let record = ProcessRecord::wanted(&spec, self.boot.clone(), fleet_os::host_name());
@@ -87,13 +94,18 @@ impl<'a> Claims<'a> {
         Ok(Claim::New(Box::new(spec), shim_lock))
     }
 
-    fn reserve(&mut self, spec: &mut Spec, ports: Ports, range: PortRange) -> anyhow::Result<()> {
+    /// Reserves ports for what is claimed next.
+    pub(crate) fn reserve(
+        &mut self,
+        id: &Id,
+        ports: Ports,
+        range: PortRange,
+    ) -> anyhow::Result<Vec<u16>> {
         self.census()?;
-        spec.ports = ports::choose(ports, range, &self.reserved)
+        let chosen = ports::choose(ports, range, &self.reserved)
             .map_err(|why| Failure::new(Exit::CouldNot, why))?;
-        self.reserved.extend(spec.ports.iter().map(|&port| (port, spec.id.clone())));
-        spec.command = spec.command.iter().map(|a| ports::fill_in(a, &spec.ports)).collect();
-        Ok(())
+        self.reserved.extend(chosen.iter().map(|&port| (port, id.clone())));
+        Ok(chosen)
     }
 
     /// Counting all is for those who need it: a plain spawn looks at one folder. Nobody else can
@@ -163,7 +175,10 @@ fn make_run(home: &Home, spec: &Spec) -> anyhow::Result<File> {
     let failed = || format!("cannot make the folder '{}'", dir.path().display());
     make_dir(dir.path()).with_context(failed)?;
     make_dir(&home.data(&spec.id)).with_context(failed)?;
-    let written = write_locked(&dir, spec);
+    let written = write_locked(&dir, spec).and_then(|lock| {
+        spec.connection_file.as_ref().map_or(Ok(()), |_| kernel::write_file(&dir, spec))?;
+        Ok(lock)
+    });
     if written.is_err() {
         // Nothing of a run that never was is to be left, so that the next one may have its number.
         let _ = fs::remove_dir_all(dir.path());

@@ -13,6 +13,7 @@ mod claim;
 mod command;
 mod env_file;
 mod file;
+mod kernel;
 mod placeholders;
 mod ports;
 mod surroundings;
@@ -45,11 +46,12 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     if fleet_registry::is_large(&home) {
         compact(&home);
     }
-    let ports = args.wish.port.as_ref().map(|ports| {
-        (ports.value, args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value))
-    });
+    let range = args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value);
+    let ports = kernel::wanted_ports(&args.wish)?.map(|ports| (ports, range));
     let name = args.name.as_ref();
-    let claim = Claims::begin(&home)?.claim(Candidate { name, reuse: args.reuse, ports, spec })?;
+    let connection_file = args.wish.connection_file == Some(true);
+    let candidate = Candidate { name, reuse: args.reuse, ports, connection_file, spec };
+    let claim = Claims::begin(&home)?.claim(candidate)?;
     match claim {
         Claim::Reused(id) => {
             print_id(&id)?;

@@ -124,7 +124,8 @@ pub(crate) fn fill_in(argument: &OsStr, ports: &[u16]) -> OsString {
     OsString::from_vec(text)
 }
 
-fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+/// The text with each occurrence of a placeholder replaced.
+pub(crate) fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut replaced = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.windows(from.len()).position(|window| window == from) {

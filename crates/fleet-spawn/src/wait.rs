@@ -1,12 +1,11 @@
 //! Waiting for a run to come as far as was asked.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
-use fleet_census::holds_lock;
+use fleet_census::Vigil;
 use fleet_cli::{Exit, Failure, talk};
 use fleet_core::{Cause, Health, ProcessRecord, RunKey, State};
-use fleet_registry::{Home, read_record};
+use fleet_registry::{Home, read_record, read_spec};
 
 use crate::args::Wait;
 
@@ -30,7 +29,7 @@ pub(crate) fn until(
         record.state.has_ended()
             || (wait == Wait::Healthy && record.health == Some(Health::Healthy))
     };
-    let Some(record) = watch(home, run, timeout, reached) else {
+    let Some(record) = watch(home, run, timeout, reached)? else {
         let word = if wait == Wait::Ended { "ended" } else { "healthy" };
         let words = format!("'{}' is not {word} yet; it goes on running", run.id);
         return Err(Failure::new(Exit::TimedOut, words).into());
@@ -47,11 +46,12 @@ pub(crate) fn until(
 pub(crate) fn until_started(home: &Home, run: &RunKey) -> anyhow::Result<()> {
     let decided = |record: &ProcessRecord| record.state != State::Starting;
     let failed = |exit, words: String| Err(Failure::new(exit, words).into());
-    let Some(record) = watch(home, run, Some(TAKE_OVER), decided) else {
+    let Some(record) = watch(home, run, Some(TAKE_OVER), decided)? else {
         let words = format!("the supervisor of '{}' died before it could start it", run.id);
         return failed(Exit::CouldNot, words);
     };
     match record.exit {
+        Some(end) if end.cause == Cause::Lost => failed(Exit::CouldNot, end.reason),
         Some(end) if end.cause == Cause::ExecFailed => {
             let missing = end.code == Some(Exit::NotFound as i32);
             failed(if missing { Exit::NotFound } else { Exit::NotExecutable }, end.reason)
@@ -60,28 +60,26 @@ pub(crate) fn until_started(home: &Home, run: &RunKey) -> anyhow::Result<()> {
     }
 }
 
-/// Looks at the run's record again and again, less often as time goes by, until it is as wanted;
-/// `None` when the time is over, or when nobody is left who could change it.
+/// Waits until the run's record is as wanted; `None` when the time is over.
 fn watch(
     home: &Home,
     run: &RunKey,
     timeout: Option<Duration>,
     wanted: impl Fn(&ProcessRecord) -> bool,
-) -> Option<ProcessRecord> {
+) -> anyhow::Result<Option<ProcessRecord>> {
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut vigil = Vigil::over(home, vec![newest(home, run)?]);
+    let reached = vigil.until(deadline, |_, record| wanted(record));
+    vigil.said().iter().for_each(talk);
+    Ok(reached.then(|| vigil.record(0).clone()))
+}
+
+/// The newest record of the run; its shim may not have written one yet.
+fn newest(home: &Home, run: &RunKey) -> anyhow::Result<ProcessRecord> {
     let dir = home.run_of(run);
-    let since = Instant::now();
-    let mut nap = Duration::from_millis(1);
-    loop {
-        let supervised = holds_lock(&dir);
-        let record = read_record(&dir).ok();
-        let never_began = record.as_ref().is_none_or(|record| record.state == State::Starting);
-        if let Some(record) = record.filter(&wanted) {
-            return Some(record);
-        }
-        if timeout.is_some_and(|limit| since.elapsed() >= limit) || !supervised && never_began {
-            return None;
-        }
-        thread::sleep(nap);
-        nap = (nap * 2).min(Duration::from_millis(100));
+    if let Ok(record) = read_record(&dir) {
+        return Ok(record);
     }
+    let spec = read_spec(&dir)?;
+    Ok(ProcessRecord::wanted(&spec, fleet_os::boot_id()?, fleet_os::host_name()))
 }

@@ -3,17 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fleet_census::{Seen, holds_lock};
-use fleet_core::{Observed, ProcessRecord, Signal, Spec, State, StopRequest};
+use fleet_census::{AFTER_GRACE, Seen, ask, grace, holds_lock, signal_shim};
+use fleet_core::{Observed, ProcessRecord, Signal, State, StopRequest};
 use fleet_os::PidFd;
-use fleet_registry::{Home, read_record, replace_file};
+use fleet_registry::{Home, read_record};
 
 use crate::args::Args;
 use crate::direct;
-
-/// Beyond the grace, the time that killing and writing down may take; a shim calls a process
-/// unkillable after five seconds.
-const AFTER_GRACE: Duration = Duration::from_secs(10);
 
 /// How the stop is to go.
 pub(crate) struct How {
@@ -43,22 +39,14 @@ pub(crate) struct Target {
 impl Target {
     /// Asks its shim, if it has one; what has ended is asked nothing.
     pub(crate) fn ask(home: &Home, seen: Seen, how: &How) -> Target {
-        let dir = home.run_of(&seen.record.key());
-        let grace = how.grace.unwrap_or_else(|| {
-            let spec = std::fs::read(dir.spec()).ok();
-            let spec = spec.and_then(|text| serde_json::from_slice::<Spec>(&text).ok());
-            Duration::try_from_secs_f64(spec.map_or(10.0, |s| s.grace_seconds)).unwrap_or_default()
-        });
+        let grace = how.grace.unwrap_or_else(|| grace(home, &seen.record));
         if seen.observed.is_living() {
             let request = StopRequest {
                 by: how.by.clone(),
                 grace_seconds: how.grace.map(|d| d.as_secs_f64()),
                 signal: how.signal,
             };
-            // Without it the stop goes as it was spawned, which is better than not at all.
-            let json = serde_json::to_vec(&request).unwrap_or_default();
-            let _ = replace_file(&dir.stop_request(), &json);
-            signal_shim(&seen.record);
+            ask(home, &seen.record, Signal::TERM, &request);
         }
         Target { seen, since: Instant::now(), limit: grace + AFTER_GRACE }
     }
@@ -87,7 +75,7 @@ impl Target {
                 // A shim that took over after the request may not have seen it.
                 let seen = record.state == State::Stopping && !dir.stop_request().exists();
                 if record.shim != asked && !seen {
-                    signal_shim(&record);
+                    signal_shim(&record, Signal::TERM);
                 }
                 asked = record.shim;
                 self.seen.record = record;
@@ -123,7 +111,7 @@ impl Target {
         match entries.into_iter().map(|e| e.record).find(|record| record.key() == key) {
             Some(newest) if newest.state.has_ended() => Some(Ok(newest)),
             Some(newest) if newest.shim != shim => {
-                signal_shim(&newest);
+                signal_shim(&newest, Signal::TERM);
                 self.seen.record = newest;
                 None
             }
@@ -147,13 +135,5 @@ impl Target {
             Some(shim) => shim.wait(Duration::from_millis(100)),
             None => thread::sleep(Duration::from_millis(5)),
         }
-    }
-}
-
-/// The request itself. A shim that is gone will be found out while waiting.
-fn signal_shim(record: &ProcessRecord) {
-    let shim = record.shim.and_then(|shim| PidFd::of(shim.who).ok().flatten());
-    if let Some(shim) = shim {
-        let _ = shim.signal(Signal::TERM);
     }
 }

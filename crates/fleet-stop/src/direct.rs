@@ -1,13 +1,12 @@
 //! Ending a tree without a shim.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fleet_census::open_shim_lock;
+use fleet_census::{Tree, open_shim_lock};
 use fleet_core::{Cause, End, Happening, Outcome, ProcessRecord, Signal, StopAsked, Timestamp};
-use fleet_os::{PidFd, Proc, descendants, marked, unsupervised};
+use fleet_os::PidFd;
 use fleet_registry::{Home, RegistryLock, write_record};
 
 use crate::asked::How;
@@ -32,16 +31,16 @@ pub(crate) fn stop(
         return Err("another tool is taking care of it at this moment".to_owned());
     }
     let main = record.main().and_then(|main| PidFd::of(main).ok().flatten());
-    let tree = Tree { record, home, main };
+    let ending = Ending { tree: Tree::of(home, record), main };
     let signal = how.signal.unwrap_or(Signal::TERM);
     let asked = StopAsked { at: Timestamp::now(), by: how.by.clone(), unkillable: Vec::new() };
-    tree.signal(signal);
-    let killed = !tree.wait(how.grace.unwrap_or(GRACE));
-    if killed && !tree.kill() {
-        let left: Vec<String> = tree.members().iter().map(i32::to_string).collect();
+    ending.signal(signal);
+    let killed = !ending.wait(how.grace.unwrap_or(GRACE));
+    if killed && !ending.kill() {
+        let left: Vec<String> = ending.tree.members().iter().map(i32::to_string).collect();
         return Err(format!("unkillable (pid): {}", left.join(", ")));
     }
-    let outcome = tree.main.as_ref().and_then(PidFd::outcome).unwrap_or(Outcome::Unknown);
+    let outcome = ending.main.as_ref().and_then(PidFd::outcome).unwrap_or(Outcome::Unknown);
     let mut ended = record.clone();
     ended.stop = Some(asked);
     let after_grace = killed && signal != Signal::KILL;
@@ -74,43 +73,24 @@ fn write_end(
     Ok(record)
 }
 
-/// A tree that is nobody's child: found by descent and by the marks in its environment.
-struct Tree<'a> {
-    record: &'a ProcessRecord,
-    home: &'a Home,
+/// A tree that is nobody's child, about to end.
+struct Ending<'a> {
+    tree: Tree<'a>,
     main: Option<PidFd>,
 }
 
-impl Tree<'_> {
-    fn members(&self) -> BTreeSet<i32> {
-        let proc = Proc::default();
-        let record = self.record;
-        let living = self.main.as_ref().is_some_and(|main| !main.has_exited());
-        let mut found: BTreeSet<i32> = record.pid.filter(|_| living).into_iter().collect();
-        found.extend(marked(&proc, &self.home.marks(&record.key())));
-        let below: Vec<i32> = found.iter().flat_map(|&pid| descendants(&proc, pid)).collect();
-        found.extend(below);
-        let mut found: BTreeSet<i32> =
-            unsupervised(&proc, found.into_iter().collect()).into_iter().collect();
-        found.retain(|&pid| proc.stat(pid).is_ok_and(|stat| !stat.is_dead()));
-        found
-    }
-
+impl Ending<'_> {
     fn signal(&self, signal: Signal) {
-        for pid in self.members() {
-            if let Ok(held) = PidFd::open(pid)
-                && self.members().contains(&pid)
-            {
-                let _ = held.signal(signal);
-                let _ = held.signal(Signal::CONT);
-            }
+        for (_, held) in self.tree.hold() {
+            let _ = held.signal(signal);
+            let _ = held.signal(Signal::CONT);
         }
     }
 
     /// Waits until nothing of it lives; whether that came true in time.
     fn wait(&self, limit: Duration) -> bool {
         let since = Instant::now();
-        while !self.members().is_empty() {
+        while !self.tree.members().is_empty() {
             if since.elapsed() >= limit {
                 return false;
             }

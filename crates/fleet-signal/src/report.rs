@@ -1,0 +1,47 @@
+//! Printing what became of each.
+
+use std::io::Write;
+
+use fleet_cli::{Align, Cell, Column, Format, Out, Records, Table};
+
+use crate::target::Target;
+
+pub(crate) fn report(mut out: Out, format: Format, targets: &[Target]) -> anyhow::Result<()> {
+    match format {
+        Format::Jsonl => records(Records::lines(&mut out), targets)?,
+        Format::Json => records(Records::array(&mut out), targets)?,
+        _ => table(&mut out, targets)?,
+    }
+    Ok(out.finish()?)
+}
+
+fn records<W: Write>(mut records: Records<W>, targets: &[Target]) -> anyhow::Result<()> {
+    for target in targets {
+        records.write(&target.record)?;
+    }
+    records.finish()?;
+    Ok(())
+}
+
+fn table(out: &mut Out, targets: &[Target]) -> anyhow::Result<()> {
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let column = |title, align| Column { title, align };
+    let mut table = Table::new(vec![
+        column("ID", Align::Left),
+        column("STATE", Align::Left),
+        column("PID", Align::Right),
+        column("ATTEMPT", Align::Right),
+    ]);
+    for Target { record, .. } in targets {
+        let pid = record.pid.filter(|_| !record.state.has_ended());
+        table.row(vec![
+            Cell::new(record.id.as_str()),
+            Cell::new(record.state.word()),
+            Cell::maybe(pid.map(|pid| pid.to_string())),
+            Cell::new(record.attempt.to_string()),
+        ]);
+    }
+    Ok(table.write(out)?)
+}
