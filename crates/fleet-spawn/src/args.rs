@@ -78,8 +78,13 @@ pub struct FileArgs {
     #[arg(long, requires = "file", group = "deed", conflicts_with = "command")]
     pub check: bool,
     /// Start nothing: say what differs from what runs; exit with 1 if anything does
-    #[arg(long, visible_alias = "dry-run", requires = "file", group = "deed",
-          conflicts_with = "command")]
+    #[arg(
+        long,
+        visible_alias = "dry-run",
+        requires = "file",
+        group = "deed",
+        conflicts_with = "command"
+    )]
     pub diff: bool,
     /// Start what is missing, and restart what runs otherwise than the file says; limits that can
     /// change in place do

@@ -29,8 +29,7 @@ pub(crate) type Pair = (OsString, OsString);
 pub(crate) fn read(path: &Path) -> Result<Vec<Pair>, EnvFileError> {
     let text =
         fs::read(path).map_err(|source| EnvFileError::Read { path: path.to_owned(), source })?;
-    parse(&text)
-        .map_err(|(line, why)| EnvFileError::Line { path: path.to_owned(), line, why })
+    parse(&text).map_err(|(line, why)| EnvFileError::Line { path: path.to_owned(), line, why })
 }
 
 /// All variables in their order, or the number of a bad line and what is wrong with it.
@@ -156,7 +155,8 @@ mod tests {
     fn a_bad_line_is_named_by_its_number() {
         let text = "# one\r\nA=1\r\n\r\nB\r\n";
         assert_eq!(parse(text.as_bytes()).unwrap_err().0, 4);
-        for line in ["A", "=1", "A b=1", "A =1", "A=\"b", "A='b", "A=\"b\" c", "A=\"b\\\"", "A=\0"] {
+        for line in ["A", "=1", "A b=1", "A =1", "A=\"b", "A='b", "A=\"b\" c", "A=\"b\\\"", "A=\0"]
+        {
             assert!(only(line).is_err(), "{line}");
         }
     }

@@ -63,7 +63,9 @@ mod tests {
         assert_eq!(filled("{{{id}}}"), "{{id}}");
         assert_eq!(filled("{{id}"), "{web");
         assert_eq!(filled("{id}}"), "web}");
-        for text in ["", "{", "{}", "{x}", "{ id }", "{{x}}", "awk '{print $1}'", "{i", "{\"id\": 1}"] {
+        for text in
+            ["", "{", "{}", "{x}", "{ id }", "{{x}}", "awk '{print $1}'", "{i", "{\"id\": 1}"]
+        {
             assert_eq!(filled(text), text);
         }
     }

@@ -106,8 +106,7 @@ fn no_folder(path: &Path, why: &str) -> anyhow::Error {
 /// process of the fleet was told of itself is not passed on.
 fn environment(wish: &Wish) -> anyhow::Result<Vec<OsString>> {
     let ours = |name: &OsStr| name.as_bytes().starts_with(b"FLEET_") || name == "NOTIFY_SOCKET";
-    let mut all: Vec<Pair> =
-        env::vars_os().filter(|(name, _)| !ours(name)).collect();
+    let mut all: Vec<Pair> = env::vars_os().filter(|(name, _)| !ours(name)).collect();
     let mut given = Vec::new();
     for file in &wish.env_file {
         given.extend(env_file::read(file)?);

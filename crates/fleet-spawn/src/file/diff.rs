@@ -128,9 +128,8 @@ pub(super) fn orphans<'a>(
 ) -> impl Iterator<Item = &'a ProcessRecord> {
     let named: HashSet<Id> = file.members.iter().map(|member| member.id.clone()).collect();
     let path = file.path.clone();
-    living(census).filter(move |record| {
-        record.file.as_deref() == Some(&path) && !named.contains(&record.id)
-    })
+    living(census)
+        .filter(move |record| record.file.as_deref() == Some(&path) && !named.contains(&record.id))
 }
 
 fn living(census: &Census) -> impl Iterator<Item = &ProcessRecord> {
@@ -187,8 +186,10 @@ mod tests {
 
     #[test]
     fn differences_name_their_keys_and_no_secrets() {
-        let old = json!({ "command": ["a"], "env": { "KEY": "one" }, "limits": { "memory": "1G" } });
-        let new = json!({ "command": ["a"], "env": { "KEY": "two" }, "limits": { "memory": "2G" } });
+        let old =
+            json!({ "command": ["a"], "env": { "KEY": "one" }, "limits": { "memory": "1G" } });
+        let new =
+            json!({ "command": ["a"], "env": { "KEY": "two" }, "limits": { "memory": "2G" } });
         let found = differing(&Id::near("web"), &old, &new);
         let text = serde_json::to_string(&found).unwrap();
         assert_eq!(found.len(), 2);

@@ -70,11 +70,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Draft {
     draft
 }
 
-fn sections(
-    value: Spanned<DeValue<'_>>,
-    folder: &Path,
-    faults: &mut Vec<Fault>,
-) -> Vec<Section> {
+fn sections(value: Spanned<DeValue<'_>>, folder: &Path, faults: &mut Vec<Fault>) -> Vec<Section> {
     let at = value.span().start;
     let DeValue::Table(table) = value.into_inner() else {
         faults.push(Fault::new(at, "expected tables, as [process.web] or [profile.base]"));
@@ -181,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_good_file_has_no_faults_and_keeps_its_order() {
-        let text = "[process.b]\ncommand='x'\ncwd='y'\n[profile.p]\nport=80\n[process.a]\nenv_file='e'\n";
+        let text =
+            "[process.b]\ncommand='x'\ncwd='y'\n[profile.p]\nport=80\n[process.a]\nenv_file='e'\n";
         let draft = read(text, "/f".as_ref());
         assert_eq!(draft.faults, []);
         let names: Vec<_> = draft.processes.iter().map(|s| s.name.as_str()).collect();
@@ -196,17 +193,32 @@ mod tests {
         for (line, expected) in [
             ("comand = 'x'", "2:1 there is no key 'comand' (did you mean 'command'?)"),
             ("grace = 'soon'", "2:9 \"soon\" is no duration; write 90s, 5m, 2h, 30d or 1h30m"),
-            ("log_max_size = '1X'", "2:16 \"1X\" is no size in bytes; write 4096, 512K, 10M or 2GiB"),
+            (
+                "log_max_size = '1X'",
+                "2:16 \"1X\" is no size in bytes; write 4096, 512K, 10M or 2GiB",
+            ),
             ("restart = true", "2:11 invalid type: boolean `true`, expected a text or a number"),
-            ("after = ['a', 'b:well']", "2:15 \"well\" is nothing to wait for; write started, healthy, completed or ended"),
-            ("after = 'b:well'", "2:9 \"well\" is nothing to wait for; write started, healthy, completed or ended"),
+            (
+                "after = ['a', 'b:well']",
+                "2:15 \"well\" is nothing to wait for; write started, healthy, completed or ended",
+            ),
+            (
+                "after = 'b:well'",
+                "2:9 \"well\" is nothing to wait for; write started, healthy, completed or ended",
+            ),
             ("after = 3", "2:9 invalid type: integer `3`, expected a text or a list of texts"),
             ("command = 3", "2:11 expected a text or a list of texts"),
-            ("labels = { 'a b' = 'x' }", "2:12 a label's key holds letters, digits and '_' and does not begin with a digit: \"a b\""),
+            (
+                "labels = { 'a b' = 'x' }",
+                "2:12 a label's key holds letters, digits and '_' and does not begin with a digit: \"a b\"",
+            ),
             ("env = { '' = 'x' }", "2:9 \"\" cannot name a variable"),
             ("env = 'hunter2'", "2:7 'env' is a table of texts (env = { NAME = \"value\" })"),
             ("env = { A = 7 }", "2:13 'env' is a table of texts (env = { NAME = \"value\" })"),
-            ("limits = { memory = 'lots' }", "2:21 \"lots\" is no size in bytes; write 4096, 512K, 10M or 2GiB"),
+            (
+                "limits = { memory = 'lots' }",
+                "2:21 \"lots\" is no size in bytes; write 4096, 512K, 10M or 2GiB",
+            ),
             ("limits.memry = '1G'", "2:8 there is no key 'memry' (did you mean 'memory'?)"),
             ("health.interval = 'x'", "2:19 \"x\" is no duration; write 90s, 5m, 2h, 30d or 1h30m"),
             ("replicas = -1", "2:12 invalid value: integer `-1`, expected u32"),

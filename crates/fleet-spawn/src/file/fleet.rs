@@ -1,6 +1,7 @@
 //! What a file means: every process with all that it builds on, in the order of their start.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use fleet_cli::Failure;
 use fleet_config::{Fault, did_you_mean};
@@ -33,6 +34,8 @@ struct Group<'a> {
 /// What comes from outside of the file.
 pub(super) struct Beside<'a> {
     pub(super) home: &'a Home,
+    /// The folder of the file, where its processes run unless it says otherwise.
+    pub(super) folder: &'a Path,
     /// Profiles that are laid over every process.
     pub(super) profiles: &'a [String],
     /// What is laid over these.
@@ -104,6 +107,7 @@ fn group<'a>(
     if wish.connection_file == Some(true) && wish.port.is_none() {
         wish.port = "auto:5".parse().ok();
     }
+    wish.cwd.get_or_insert_with(|| beside.folder.to_owned());
     let group = Group { section, layers, wish, command, env };
     match cannot_be(&group, beside.home) {
         None => Ok(Some(group)),

@@ -32,9 +32,10 @@ pub(super) struct Loaded {
 /// The file cannot be read, or something in it is wrong.
 pub(super) fn load(path: &Path, home: &Home, typed: &Wish) -> anyhow::Result<Loaded> {
     let (path, text) = read(path)?;
-    let draft = draft::read(&text, folder(&path));
+    let folder = folder(&path);
+    let draft = draft::read(&text, folder);
     let said = typed_over(typed)?;
-    let beside = Beside { home, profiles: &typed.profile, said: &said };
+    let beside = Beside { home, folder, profiles: &typed.profile, said: &said };
     let (members, mut faults) = understand(&draft, &beside);
     faults.extend(draft.faults);
     refuse(&path, &text, faults)?;

@@ -32,7 +32,8 @@ fn merge(base: &mut Said, over: &Said) {
 
 fn drop_other_probes(below: &mut Said, above: &Said) {
     let chosen = PROBES.iter().find(|probe| above.contains_key(probe[0]));
-    for others in chosen.into_iter().flat_map(|chosen| PROBES.iter().filter(move |p| *p != chosen)) {
+    for others in chosen.into_iter().flat_map(|chosen| PROBES.iter().filter(move |p| *p != chosen))
+    {
         others.iter().for_each(|key| {
             below.remove(*key);
         });

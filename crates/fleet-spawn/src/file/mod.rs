@@ -100,19 +100,10 @@ impl Job<'_> {
         Ok([changed, removed, started, waited].into_iter().max().unwrap_or(Exit::Yes))
     }
 
-    /// Amends what can be changed while it runs, and ends what has to be started anew.
+    /// Ends what has to be started anew.
     fn change(&self, standings: &[Standing]) -> Exit {
-        let changed: Vec<_> = standings.iter().filter_map(Standing::changed).collect();
-        let ending: Vec<_> = changed
-            .into_iter()
-            .filter(|record| !self.amended(record))
-            .cloned()
-            .collect();
-        apply::stop(self.home, ending)
-    }
-
-    fn amended(&self, _record: &fleet_core::ProcessRecord) -> bool {
-        false
+        let changed = standings.iter().filter_map(Standing::changed).cloned();
+        apply::stop(self.home, changed.collect())
     }
 
     fn remove_orphans(&self, census: &Census) -> Exit {

@@ -58,7 +58,8 @@ fn reached(wait: Wait, record: &ProcessRecord) -> bool {
 
 /// What an end means: a process that was to be healthy has to live, others to end well.
 fn verdict(wait: Wait, record: &ProcessRecord) -> Exit {
-    let well = !record.state.has_ended() || wait != Wait::Healthy && record.state == State::Completed;
+    let well =
+        !record.state.has_ended() || wait != Wait::Healthy && record.state == State::Completed;
     if well {
         return Exit::Yes;
     }

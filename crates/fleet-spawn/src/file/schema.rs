@@ -44,7 +44,8 @@ struct Plain;
 impl Transform for Plain {
     fn transform(&mut self, schema: &mut Schema) {
         schema.remove("default");
-        let is_null = |value: &Value| *value == "null" || value["type"] == "null" || value.is_null();
+        let is_null =
+            |value: &Value| *value == "null" || value["type"] == "null" || value.is_null();
         for key in ["type", "enum", "anyOf"] {
             let Some(Value::Array(list)) = schema.get_mut(key) else { continue };
             list.retain(|value| !is_null(value));

@@ -51,7 +51,8 @@ fn with_dependencies<'a>(file: &'a Loaded, mut wanted: HashSet<&'a Id>) -> Vec<&
 }
 
 fn fitting(text: &str) -> Result<impl Fn(&Member) -> bool, Failure> {
-    let unfit = |why: String| Failure::new(Exit::CouldNot, format!("{text:?} selects nothing: {why}"));
+    let unfit =
+        |why: String| Failure::new(Exit::CouldNot, format!("{text:?} selects nothing: {why}"));
     let selector: Selector =
         text.parse().map_err(|e: fleet_registry::BadSelector| unfit(e.to_string()))?;
     if !matches!(selector, Selector::Id(_) | Selector::Glob(_)) {
@@ -68,6 +69,7 @@ fn nothing(file: &Loaded, text: &str) -> Failure {
     let words = format!("no process of '{}' is named {text:?}", file.path);
     let names = file.members.iter().flat_map(|member| [member.id.as_str(), &member.group]);
     let hint = did_you_mean(text, names);
-    let hint = hint.unwrap_or_else(|| "'--check' lists them; a command is written behind --".into());
+    let hint =
+        hint.unwrap_or_else(|| "'--check' lists them; a command is written behind --".into());
     Failure::new(Exit::CouldNot, words).hint(hint)
 }

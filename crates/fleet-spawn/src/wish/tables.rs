@@ -101,7 +101,8 @@ pub(super) mod env_table {
     use serde::ser::Error as _;
 
     pub(crate) fn serialize<S: Serializer>(env: &[OsString], to: S) -> Result<S::Ok, S::Error> {
-        let pairs: Option<Vec<_>> = env.iter().map(|entry| entry.to_str()?.split_once('=')).collect();
+        let pairs: Option<Vec<_>> =
+            env.iter().map(|entry| entry.to_str()?.split_once('=')).collect();
         to.collect_map(pairs.ok_or_else(|| {
             S::Error::custom("a variable beside a profile or a file is KEY=VALUE, as UTF-8")
         })?)
