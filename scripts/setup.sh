@@ -6,6 +6,7 @@ set -euo pipefail
 # command | package | what is left out without it
 tests='
 jq         | jq         | the README blocks that read JSON lines with jq
+jsonschema | python3-jsonschema | fleet files held against their schema
 python3    | python3    | the demo and README blocks that serve a folder
 shellcheck | shellcheck | the check of the shell scripts
 '
