@@ -37,12 +37,13 @@ use fleet_core::RunKey;
 use fleet_registry::Home;
 use fleet_shim::Nursery;
 
-use crate::args::{Args, Deed};
+use crate::args::{Args, Deed, Wait};
 use crate::wish::Wish;
 use diff::Standing;
 pub(crate) use load::with_profiles;
 use load::{Loaded, load};
 use member::Member;
+use progress::Awaited;
 pub(crate) use schema::print_schema;
 use start::{Outcome, start};
 
@@ -96,7 +97,7 @@ impl Job<'_> {
         let removed = self.remove_orphans(&census);
         left_alone(chosen, &standings, deed);
         let (runs, started) = self.start(chosen)?;
-        let waited = progress::wait(self.home, runs, self.args.wait, self.args.wait_timeout)?;
+        let waited = progress::wait(self.home, &runs, self.args.wait, self.args.wait_timeout)?;
         Ok([changed, removed, started, waited].into_iter().max().unwrap_or(Exit::Yes))
     }
 
@@ -116,7 +117,7 @@ impl Job<'_> {
 
     /// Starts what does not live, and prints the name of each; the runs to be waited for, among
     /// them those that lived already.
-    fn start(&self, chosen: &[&Member]) -> anyhow::Result<(Vec<RunKey>, Exit)> {
+    fn start(&self, chosen: &[&Member]) -> anyhow::Result<(Vec<Awaited>, Exit)> {
         let mut runs = Vec::new();
         let mut worst = Exit::Yes;
         let mut out = Out::stdout(true, Paint(false));
@@ -124,11 +125,11 @@ impl Job<'_> {
             match outcome {
                 Ok(Outcome::Started(run)) => {
                     writeln!(out, "{}", run.id)?;
-                    runs.push(run);
+                    runs.push(self.awaited(member, run));
                 }
                 Ok(Outcome::Lived) => {
                     let run = self.home.runs(&member.id).last().copied().unwrap_or(0);
-                    runs.push(RunKey { id: member.id.clone(), run });
+                    runs.push(self.awaited(member, RunKey { id: member.id.clone(), run }));
                 }
                 Err(error) => worst = worst.max(failed(member, &error)),
             }
@@ -136,6 +137,15 @@ impl Job<'_> {
         })?;
         out.finish()?;
         Ok((runs, worst))
+    }
+
+    /// Nobody asks a process without a check whether it is well: it is as soon as it is started.
+    fn awaited(&self, member: &Member, run: RunKey) -> Awaited {
+        let wait = match self.args.wait {
+            Some(Wait::Healthy) if member.wish.health.is_empty() => Wait::Started,
+            wait => wait.unwrap_or(Wait::Started),
+        };
+        Awaited { run, wait }
     }
 }
 

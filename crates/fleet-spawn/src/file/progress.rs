@@ -11,24 +11,30 @@ use fleet_registry::{Home, read_record};
 
 use crate::args::Wait;
 
+/// A run, and how far it has to come.
+pub(super) struct Awaited {
+    pub(super) run: RunKey,
+    pub(super) wait: Wait,
+}
+
 /// Waits until all runs are as asked, or can no longer be; the worst of what became of them.
 ///
 /// # Errors
 /// A run has no record.
 pub(super) fn wait(
     home: &Home,
-    runs: Vec<RunKey>,
+    runs: &[Awaited],
     wait: Option<Wait>,
     timeout: Option<Duration>,
 ) -> anyhow::Result<Exit> {
     let Some(wait) = wait.filter(|_| !runs.is_empty()) else { return Ok(Exit::Yes) };
     let records: Vec<ProcessRecord> =
-        runs.iter().map(|run| read_record(&home.run_of(run))).collect::<io::Result<_>>()?;
+        runs.iter().map(|one| read_record(&home.run_of(&one.run))).collect::<io::Result<_>>()?;
     let mut line = Line::new(wait, &records);
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let mut vigil = Vigil::over(home, records);
     let in_time = vigil.until(deadline, |at, record| {
-        let done = reached(wait, record) || record.state.has_ended();
+        let done = reached(runs[at].wait, record) || record.state.has_ended();
         if done {
             line.done(at);
         }
@@ -42,8 +48,8 @@ pub(super) fn wait(
         talk(format!("not {word} in time, they go on: {}", super::some_of(&late)));
     }
     let mut worst = if in_time { Exit::Yes } else { Exit::TimedOut };
-    for record in (0..runs.len()).map(|at| vigil.record(at)) {
-        worst = worst.max(verdict(wait, record));
+    for (at, one) in runs.iter().enumerate() {
+        worst = worst.max(verdict(one.wait, vigil.record(at)));
     }
     Ok(worst)
 }
