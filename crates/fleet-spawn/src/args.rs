@@ -86,8 +86,7 @@ pub struct FileArgs {
         conflicts_with = "command"
     )]
     pub diff: bool,
-    /// Start what is missing, and restart what runs otherwise than the file says; limits that can
-    /// change in place do
+    /// Start what is missing, and restart what runs otherwise than the file says
     #[arg(long, requires = "file", group = "deed", conflicts_with = "command")]
     pub apply: bool,
     /// Stop what came from this file and is no longer in it, too
