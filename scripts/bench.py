@@ -2,7 +2,7 @@
 """Measures what fleet costs, side by side with what one would use instead, and prints one table.
 
     scripts/bench.py                 everything, at most 10 minutes
-    scripts/bench.py --only capture  one group: sizes, spawn, idle, queue, health, list, stop, metrics, capture
+    scripts/bench.py --only capture  one group: sizes, spawn, file, idle, queue, health, list, stop, metrics, capture
 
 Works on the programs in target/release (`make build`). Peers that are not installed are left out;
 `scripts/setup.sh --bench` installs them. Missing a bar is no error: the table says so.
@@ -278,6 +278,28 @@ def spawn(bench):
         figure, peer = f"{mine:.2f} s", f"setsid -f {theirs:.2f} s"
         row(f"spawn 1,000 in sequence, {name}", figure, peer, mine / theirs, bar)
     spawn_peers(bench, spawn_fleet(bench, 100)[0])
+
+
+def start_file(bench, count):
+    """A fleet of so many in a file, started by one command."""
+    home, idle = bench.home(), bench.program("idle")
+    file = bench.folder / "fleet.toml"
+    file.write_text("".join(f'[process.p{i}]\ncommand = ["{idle}"]\n' for i in range(count)))
+    living = lambda: pids_of(idle) + home.supervisors()
+    cost = cost_of(f"fleet-spawn --file {file} >/dev/null", home.env, living)
+    home.tool("fleet-stop", "--all", "--force")
+    return cost
+
+
+def start_files(bench):
+    bare, fleet = [], []
+    for _ in range(5):
+        bare.append(spawn_bare(bench, 100))
+        fleet.append(start_file(bench, 100))
+    wall, bare_wall = min(c[0] for c in fleet), min(c[0] for c in bare)
+    row("a file with 100, wall", f"{wall:.2f} s", f"setsid -f {bare_wall:.2f} s", wall / bare_wall, 2)
+    cpu, bare_cpu = min(c[1] for c in fleet), min(c[1] for c in bare)
+    row("a file with 100, CPU", f"{cpu:.2f} s", f"setsid -f {bare_cpu:.2f} s", round(cpu, 2), 0.5, " s")
 
 
 # The supervisor at rest.
@@ -632,8 +654,8 @@ def report_capture(kind, megabytes, best):
 
 
 GROUPS = {
-    "sizes": sizes, "spawn": spawn, "idle": idle, "queue": queue, "health": health, "list": listing,
-    "stop": stop,
+    "sizes": sizes, "spawn": spawn, "file": start_files, "idle": idle, "queue": queue, "health": health,
+    "list": listing, "stop": stop,
     "metrics": metrics, "capture": capture,
 }
 

@@ -7,6 +7,7 @@ set -euo pipefail
 tests='
 jq         | jq         | the README blocks that read JSON lines with jq
 cron       | cron       | the test of scheduled runs with the real cron
+jsonschema | python3-jsonschema | fleet files held against their schema
 python3    | python3    | the demo and README blocks that serve a folder
 shellcheck | shellcheck | the check of the shell scripts
 systemd-notify | systemd | the test of sd_notify with the real program

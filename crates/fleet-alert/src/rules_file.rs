@@ -25,7 +25,7 @@ pub(crate) fn load(path: &Path) -> Result<RuleSet, Failure> {
     RuleSet::load(path).map_err(|error| {
         let message = match &error {
             RulesError::Read { source, .. } => format!("{error}: {source}"),
-            RulesError::Wrong { .. } => error.to_string(),
+            RulesError::Wrong(_) => error.to_string(),
         };
         let failure = Failure::new(Exit::CouldNot, message);
         match (&error, error.hint()) {

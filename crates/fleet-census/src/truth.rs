@@ -110,8 +110,8 @@ fn look_closer(home: &Home, entry: Entry, supervised: bool, boot: &str) -> Seen 
 
 /// A run whose lock is free, as it is now.
 pub(crate) fn look(home: &Home, record: &ProcessRecord) -> io::Result<Seen> {
-    let entry = Entry { json: serde_json::to_vec(record)?.into(), record: record.clone() };
-    Ok(look_closer(home, entry, false, &boot_id()?))
+    let json = serde_json::to_vec(record)?.into();
+    Ok(look_closer(home, Entry { record: record.clone(), json }, false, &boot_id()?))
 }
 
 /// Whether the recorded main process lives.

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use fleet_config::{Fault, nearest};
 use fleet_core::parse_duration;
 use toml::Spanned;
 
-use crate::error::{Fault, RulesError, nearest};
+use crate::error::RulesError;
 use crate::expression::Settled;
 use crate::raw::{RawChannel, RawFile, RawRule};
 use crate::rule::{Channel, ChannelKind, Condition, Hold, Rule, RuleSet, Timing};
@@ -36,7 +37,7 @@ impl RuleSet {
         let file: Result<RawFile, _> = toml::from_str(text);
         file.map_err(Fault::from)
             .and_then(|file| Loader { text, names: BTreeSet::new() }.file(file))
-            .map_err(|fault| fault.locate(path, text))
+            .map_err(|fault| fault.locate(path, text).into())
     }
 }
 

@@ -222,6 +222,7 @@ impl Shim<'_> {
     fn look_again(&mut self) {
         self.look_for_limits();
         self.look_at_line();
+        self.ask_now();
     }
 
     /// Reaps, and notes what became of the main process. Children of the keeper it notes itself.

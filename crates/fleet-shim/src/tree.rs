@@ -68,7 +68,7 @@ impl Shim<'_> {
         let family: HashSet<i32> =
             members.iter().copied().chain([std::process::id() as i32, self.post.keeper]).collect();
         let stranger = self.post.board.get(Word::Stranger) != 0;
-        for pid in members {
+        for &pid in members {
             let held = match PidFd::open(pid) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 held => held.ok(),

@@ -65,7 +65,7 @@ impl Shim<'_> {
         }
     }
 
-    fn due_times(&self) -> [Option<u64>; 10] {
+    fn due_times(&self) -> [Option<u64>; 11] {
         let board = &self.post.board;
         // Nobody tells when strangers end or go on: look again soon.
         let strangers = board.get(Word::Stranger) != 0;

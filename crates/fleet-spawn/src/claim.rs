@@ -29,13 +29,13 @@ pub(crate) struct Candidate<'a> {
     pub(crate) reuse: bool,
     /// Ports to be reserved, and where free ones are looked for.
     pub(crate) ports: Option<(Ports, PortRange)>,
-    /// Whether it gets a Jupyter connection file for these ports.
+    /// Whether a Jupyter connection file is written for its five ports.
     pub(crate) connection_file: bool,
     /// What it waits for.
     pub(crate) after: &'a [Dependency],
     /// How it is asked whether it is well, once its ports are known.
     pub(crate) health: Option<Prepared>,
-    /// All else that is wanted of it.
+    /// All else that is wanted of it, ports that are reserved already among it.
     pub(crate) spec: Spec,
 }
 
@@ -88,7 +88,8 @@ impl<'a> Claims<'a> {
         };
         spec.after = order::bind(self.home, after, &spec.id)?;
         if let Some((ports, range)) = ports {
-            self.reserve(&mut spec, ports, range)?;
+            spec.ports = self.reserve(&spec.id, ports, range)?;
+            spec.command = spec.command.iter().map(|a| ports::fill_in(a, &spec.ports)).collect();
         }
         spec.health = health.map(|health| health.with_ports(&spec.ports)).transpose()?;
         spec.run = self.home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
@@ -103,13 +104,18 @@ impl<'a> Claims<'a> {
         Ok(Claim::New(Box::new(spec), shim_lock))
     }
 
-    fn reserve(&mut self, spec: &mut Spec, ports: Ports, range: PortRange) -> anyhow::Result<()> {
+    /// Reserves ports for what is claimed next.
+    pub(crate) fn reserve(
+        &mut self,
+        id: &Id,
+        ports: Ports,
+        range: PortRange,
+    ) -> anyhow::Result<Vec<u16>> {
         self.census()?;
-        spec.ports = ports::choose(ports, range, &self.reserved)
+        let chosen = ports::choose(ports, range, &self.reserved)
             .map_err(|why| Failure::new(Exit::CouldNot, why))?;
-        self.reserved.extend(spec.ports.iter().map(|&port| (port, spec.id.clone())));
-        spec.command = spec.command.iter().map(|a| ports::fill_in(a, &spec.ports)).collect();
-        Ok(())
+        self.reserved.extend(chosen.iter().map(|&port| (port, id.clone())));
+        Ok(chosen)
     }
 
     /// Counting all is for those who need it: a plain spawn looks at one folder. Nobody else can

@@ -6,13 +6,18 @@
 //! registry's lock the name is claimed, ports are chosen, the run's folder is made and its first
 //! record is appended (`claim`). Then the supervisor that was forked at the very beginning is
 //! given its order and the run's lock, and this program waits until it says that the command was
-//! executed, or why not. From then on nothing here matters to the process any more.
+//! executed, or why not. From then on nothing here matters to the process any more. A fleet in a
+//! file goes the same way, all of it at once (`file`).
 
 mod args;
 mod claim;
+mod command;
 mod confine;
+mod env_file;
+mod file;
 mod kernel;
 mod order;
+mod placeholders;
 mod ports;
 mod surroundings;
 mod wait;
@@ -27,11 +32,12 @@ use fleet_core::{Id, RunKey, Timestamp};
 use fleet_registry::{Home, Keep};
 use fleet_shim::Nursery;
 
-pub use args::{Args, Wait};
+pub use args::{Args, Deed, FileArgs, Wait};
 use claim::{Candidate, Claim, Claims};
 use ports::PortRange;
 pub use wish::{
-    HealthWish, LimitsWish, Place, Prepared, Size, Span, Status, Typed, Url, Wish, WithPorts, Words,
+    Form, HealthWish, LimitsWish, Place, Prepared, Size, Span, Status, Typed, Url, Wish, WithPorts,
+    Words,
 };
 
 /// Starts what was asked for, prints its id, and waits as long as was asked.
@@ -39,32 +45,44 @@ pub use wish::{
 /// # Errors
 /// It cannot be started; the error carries the exit status.
 pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
+    if args.file.schema {
+        return file::print_schema(&args.output);
+    }
+    if args.command.is_empty() {
+        let Some(path) = &args.file.file else { return Err(no_command(&args.file.selectors)) };
+        return file::run(path, &args, nursery);
+    }
+    if !args.file.selectors.is_empty() {
+        return Err(no_command(&args.file.selectors));
+    }
+    one(args, nursery)
+}
+
+fn no_command(words: &[String]) -> anyhow::Error {
+    let failure = Failure::new(Exit::CouldNot, "there is no command");
+    let command = if words.is_empty() { "COMMAND".to_owned() } else { words.join(" ") };
+    failure.hint(format!("write -- before it: fleet-spawn -- {command}")).into()
+}
+
+/// Starts one process.
+fn one(mut args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     let home = args.home.locate()?;
+    if !args.wish.profile.is_empty() {
+        args.wish = file::with_profiles(args.file.file.as_deref(), args.wish)?;
+    }
     let spec = wanted::spec(&args.wish, &args.command, Id::near("new"))?;
     let health = args.wish.health.prepare()?;
-    home.create()?;
-    surroundings::warn_once(&home);
-    if fleet_registry::is_large(&home) {
-        compact(&home);
-    }
+    prepare(&home)?;
     let range = args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value);
     let ports = kernel::wanted_ports(&args.wish)?.map(|ports| (ports, range));
     let name = args.name.as_ref();
-    let claim = Claims::begin(&home)?.claim(Candidate {
-        name,
-        reuse: args.reuse,
-        ports,
-        connection_file: args.wish.connection_file == Some(true),
-        after: &args.wish.after,
-        health,
-        spec,
-    })?;
-    match claim {
-        Claim::Reused(id) => {
-            print_id(&id)?;
-            let run = home.runs(&id).last().copied().unwrap_or(0);
-            wait::until(&home, &RunKey { id, run }, args.wait, args.wait_timeout)
-        }
+    let connection_file = args.wish.connection_file == Some(true);
+    let after = &args.wish.after;
+    let reuse = args.reuse;
+    let candidate = Candidate { name, reuse, ports, connection_file, after, health, spec };
+    let claim = Claims::begin(&home)?.claim(candidate)?;
+    let run = match claim {
+        Claim::Reused(id) => RunKey { run: home.runs(&id).last().copied().unwrap_or(0), id },
         Claim::New(spec, lock) => {
             let run = spec.key();
             let nursery = nursery.context("cannot make a supervisor")?;
@@ -72,10 +90,21 @@ pub fn spawn(args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
                 nursery.order(&home, &run, &lock, true).context("the supervisor was killed")?;
             drop(lock);
             started(&home, &run, answer)?;
-            print_id(&run.id)?;
-            wait::until(&home, &run, args.wait, args.wait_timeout)
+            run
         }
+    };
+    print_id(&run.id)?;
+    wait::until(&home, &run, args.wait, args.wait_timeout)
+}
+
+/// Makes the home ready for another process.
+fn prepare(home: &Home) -> anyhow::Result<()> {
+    home.create()?;
+    surroundings::warn_once(home);
+    if fleet_registry::is_large(home) {
+        compact(home);
     }
+    Ok(())
 }
 
 /// What is lost by not compacting is time, so that a failure is told and no more.

@@ -3,11 +3,9 @@
 use std::fs;
 
 use fleet_cli::{Exit, Failure};
+use fleet_config::did_you_mean;
 use fleet_core::{After, Dependency, Id};
 use fleet_registry::Home;
-
-/// Names less alike than this are not taken for a slip (Jaro and Winkler, 1 is the same).
-const ALIKE: f64 = 0.7;
 
 /// The dependencies of `id`, each on the newest run of its name. Call it under the registry's lock.
 ///
@@ -33,19 +31,12 @@ fn unknown(home: &Home, id: &Id) -> Failure {
             "there is no process '{id}' that could be waited for; what is not spawned yet is unknown"
         ),
     );
-    match nearest(home, id) {
-        Some(name) => failure.hint(format!("did you mean '{name}'?")),
-        None => failure.hint("'fleet-ps --all' lists all that are known"),
-    }
+    let hint = did_you_mean(id.as_str(), known(home).iter().map(Id::as_str));
+    failure.hint(hint.unwrap_or_else(|| "'fleet-ps --all' lists all that are known".to_owned()))
 }
 
-/// The known name that is most like this one, if any is.
-fn nearest(home: &Home, id: &Id) -> Option<Id> {
-    let folders = fs::read_dir(home.processes()).ok()?.flatten();
-    let names = folders.filter_map(|folder| folder.file_name().to_str()?.parse::<Id>().ok());
-    names
-        .map(|name| (strsim::jaro_winkler(id.as_str(), name.as_str()), name))
-        .filter(|(likeness, _)| *likeness > ALIKE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+/// The names that have a folder.
+fn known(home: &Home) -> Vec<Id> {
+    let folders = fs::read_dir(home.processes()).into_iter().flatten().flatten();
+    folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok()).collect()
 }

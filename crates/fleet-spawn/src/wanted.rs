@@ -10,6 +10,7 @@ use anyhow::Context;
 use fleet_cli::{Exit, Failure};
 use fleet_core::{Id, LogLimits, Queue, Signal, Spec, Timestamp};
 
+use crate::env_file::{self, Pair};
 use crate::wish::{Span, Typed, Wish};
 
 /// How long a process may take to end unless something else is said.
@@ -108,11 +109,10 @@ fn environment(wish: &Wish) -> anyhow::Result<Vec<OsString>> {
     let ours = |name: &OsStr| {
         name.as_bytes().starts_with(b"FLEET_") || of_systemd.iter().any(|known| name == *known)
     };
-    let mut all: Vec<(OsString, OsString)> =
-        env::vars_os().filter(|(name, _)| !ours(name)).collect();
+    let mut all: Vec<Pair> = env::vars_os().filter(|(name, _)| !ours(name)).collect();
     let mut given = Vec::new();
     for file in &wish.env_file {
-        given.extend(read_env_file(file)?);
+        given.extend(env_file::read(file)?);
     }
     for entry in &wish.env {
         let pair = split(entry.as_bytes()).ok_or_else(|| {
@@ -137,42 +137,10 @@ fn environment(wish: &Wish) -> anyhow::Result<Vec<OsString>> {
         .collect())
 }
 
-/// `KEY=VALUE` lines; empty lines and lines that begin with `#` are passed over, `export ` before
-/// a name and quotes around a value are taken away. Values never appear in an error.
-fn read_env_file(path: &Path) -> anyhow::Result<Vec<(OsString, OsString)>> {
-    let text = fs::read(path)
-        .with_context(|| format!("cannot read the environment file '{}'", path.display()))?;
-    let mut pairs = Vec::new();
-    for (at, line) in text.split(|&b| b == b'\n').enumerate() {
-        let line = line.trim_ascii();
-        let line = line.strip_prefix(b"export ").unwrap_or(line);
-        if line.is_empty() || line.starts_with(b"#") {
-            continue;
-        }
-        let (name, value) = split(line)
-            .with_context(|| format!("'{}' line {}: expected KEY=VALUE", path.display(), at + 1))?;
-        pairs.push((name, unquoted(value)));
-    }
-    Ok(pairs)
-}
-
-fn split(entry: &[u8]) -> Option<(OsString, OsString)> {
+fn split(entry: &[u8]) -> Option<Pair> {
     let at = entry.iter().position(|&b| b == b'=').filter(|&at| at > 0)?;
     let text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
     Some((text(&entry[..at]), text(&entry[at + 1..])))
-}
-
-fn unquoted(value: OsString) -> OsString {
-    let bytes = value.as_bytes();
-    for quote in [b'"', b'\''] {
-        if let [first, inner @ .., last] = bytes
-            && *first == quote
-            && *last == quote
-        {
-            return OsString::from_vec(inner.to_vec());
-        }
-    }
-    value
 }
 
 #[cfg(test)]
@@ -192,11 +160,8 @@ mod tests {
     }
 
     #[test]
-    fn quotes_around_values_go() {
-        for (line, value) in [("A=\"b c\"", "b c"), ("A='b'", "b"), ("A=b", "b"), ("A=\"", "\"")] {
-            let (_, found) = split(line.as_bytes()).unwrap();
-            assert_eq!(unquoted(found), value);
-        }
+    fn a_variable_has_a_name_and_an_equals_sign() {
+        assert_eq!(split(b"A=b=c"), Some(("A".into(), "b=c".into())));
         assert!(split(b"=x").is_none() && split(b"x").is_none());
     }
 }

@@ -358,7 +358,7 @@ impl Shim<'_> {
     }
 
     /// Somebody wants to know now (SIGUSR2).
-    pub(crate) fn look_again(&mut self) {
+    pub(crate) fn ask_now(&mut self) {
         if self.asks().is_some() && self.is_watched() {
             self.post.board.set(Word::LookAsked, 1);
             self.post.board.set(Word::AskAt, monotonic_nanos());

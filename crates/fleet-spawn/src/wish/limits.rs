@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use clap::Args;
 use fleet_core::{BadRlimit, BadUnit, Limits, Rlimit, parse_size};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::wish::Typed;
+use crate::wish::{Form, Size, Typed};
 
 /// What it may use, and with what priority it runs.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,12 +28,10 @@ pub struct LimitsWish {
     /// Processes and threads of the whole tree
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
     pub pids: Option<Typed<Pids>>,
     /// Nice value, from -20 (first) to 19 (last)
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = -20, max = 19))]
     pub nice: Option<Typed<Nice>>,
     /// Priority of its input and output: idle, best-effort[:0-7], realtime[:0-7]
     #[arg(long, value_name = "CLASS[:LEVEL]")]
@@ -42,7 +40,6 @@ pub struct LimitsWish {
     /// How soon the kernel kills it when memory is short, from -1000 (never) to 1000 (first)
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = -1000, max = 1000))]
     pub oom_score: Option<Typed<OomScore>>,
     /// Bits of file modes that it does not give, in octal: 027
     #[arg(long, value_name = "MODE")]
@@ -119,6 +116,12 @@ fn number<N: FromStr + PartialOrd>(text: &str, least: N, most: N) -> Option<N> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Memory(pub u64);
 
+impl Form for Memory {
+    fn form() -> Schema {
+        Size::form()
+    }
+}
+
 impl FromStr for Memory {
     type Err = BadLimit;
 
@@ -134,6 +137,12 @@ impl FromStr for Memory {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cpus(pub f64);
 
+impl Form for Cpus {
+    fn form() -> Schema {
+        json_schema!({ "type": ["number", "string"], "pattern": "^ *[0-9.]+ *$", "examples": [0.5, 2] })
+    }
+}
+
 impl FromStr for Cpus {
     type Err = BadLimit;
 
@@ -145,6 +154,12 @@ impl FromStr for Cpus {
 /// A number of processes and threads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pids(pub u64);
+
+impl Form for Pids {
+    fn form() -> Schema {
+        json_schema!({ "type": ["integer", "string"], "minimum": 1, "pattern": "^ *[1-9][0-9]* *$" })
+    }
+}
 
 impl FromStr for Pids {
     type Err = BadLimit;
@@ -159,6 +174,14 @@ impl FromStr for Pids {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Nice(pub i32);
 
+impl Form for Nice {
+    fn form() -> Schema {
+        json_schema!({
+            "type": ["integer", "string"], "minimum": -20, "maximum": 19, "pattern": "^ *-?[0-9]+ *$",
+        })
+    }
+}
+
 impl FromStr for Nice {
     type Err = BadLimit;
 
@@ -171,6 +194,17 @@ impl FromStr for Nice {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OomScore(pub i32);
 
+impl Form for OomScore {
+    fn form() -> Schema {
+        json_schema!({
+            "type": ["integer", "string"],
+            "minimum": -1000,
+            "maximum": 1000,
+            "pattern": "^ *-?[0-9]+ *$",
+        })
+    }
+}
+
 impl FromStr for OomScore {
     type Err = BadLimit;
 
@@ -182,6 +216,16 @@ impl FromStr for OomScore {
 /// An I/O priority as ioprio_set(2) takes it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IoNice(pub u16);
+
+impl Form for IoNice {
+    fn form() -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^(idle|best-effort(:[0-7])?|realtime(:[0-7])?)$",
+            "examples": ["idle", "best-effort:7"],
+        })
+    }
+}
 
 impl FromStr for IoNice {
     type Err = BadLimit;

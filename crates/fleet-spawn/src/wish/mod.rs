@@ -7,6 +7,7 @@
 mod health;
 mod limits;
 mod place;
+mod tables;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -16,15 +17,16 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use fleet_core::{Backoff, CrashLimit, Dependency, Id, Label, Labels, Restart, Signal};
+use fleet_core::{Backoff, CrashLimit, Dependency, Id, Label, Restart, Signal};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::ports::{PortRange, Ports};
 pub use health::{HealthWish, Prepared};
 pub use limits::LimitsWish;
 pub use place::{Place, Status, Url, WithPorts};
-pub use typed::{Size, Span, Typed};
+use tables::{OneOrMore, env_table, label_table, one_or_more};
+pub use typed::{Form, Size, Span, Typed};
 
 /// A wish. What is absent was not said.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,13 +41,15 @@ pub struct Wish {
     #[arg(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<bool>,
-    /// The profile that it builds on
+    /// Build on a profile of the fleet file (repeatable, later ones go over earlier ones)
+    #[arg(long, value_name = "PROFILE", help_heading = "Fleet file")]
+    #[serde(deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "OneOrMore<String>")]
+    pub profile: Vec<String>,
+    /// So many processes of this kind, named NAME-0, NAME-1 …; {index} is the number
     #[arg(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub profile: Option<String>,
-    /// So many processes of this kind, named NAME-0, NAME-1 …
-    #[arg(skip)]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
     pub replicas: Option<u32>,
     /// A label (repeatable)
     #[arg(short = 'l', long = "label", value_name = "KEY=VALUE")]
@@ -122,13 +126,13 @@ pub struct Wish {
     /// 'ended' (repeatable); if that can no longer come, this one fails
     #[arg(long, value_name = "NAME[:WHEN]", help_heading = "Order")]
     #[serde(deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "OneOrMore<String>")]
+    #[schemars(with = "OneOrMore<After>")]
     pub after: Vec<Dependency>,
     /// Stand in line for a slot of this group [default group: default]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "default",
           value_name = "GROUP", help_heading = "Order")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     pub queue: Option<Id>,
     /// So many of the group may run at once [default with --queue: 1]
     #[arg(long, value_name = "N", help_heading = "Order",
@@ -150,9 +154,21 @@ pub struct Wish {
     pub limits: LimitsWish,
 }
 
+/// A dependency as it is written.
+#[derive(JsonSchema)]
+#[schemars(inline, transparent)]
+#[allow(dead_code, reason = "it is there for its schema alone")]
+struct After(
+    #[schemars(regex(
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*(:(started|healthy|completed|ended))?$"
+    ))]
+    String,
+);
+
 /// A command as a fleet file writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[schemars(inline)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
 pub enum Words {
     /// To be split, or for a shell.
     Text(String),
@@ -165,64 +181,5 @@ impl FromStr for Words {
 
     fn from_str(text: &str) -> Result<Words, Infallible> {
         Ok(Words::Text(text.to_owned()))
-    }
-}
-
-/// One value, or a list of them.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum OneOrMore<T> {
-    More(Vec<T>),
-    One(T),
-}
-
-fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    from: D,
-) -> Result<Vec<T>, D::Error> {
-    Ok(match OneOrMore::deserialize(from)? {
-        OneOrMore::One(one) => vec![one],
-        OneOrMore::More(more) => more,
-    })
-}
-
-/// Labels as a table.
-mod label_table {
-    use super::{Deserialize, Deserializer, Label, Labels, Serializer};
-    use serde::de::Error;
-
-    pub(super) fn serialize<S: Serializer>(labels: &[Label], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map(labels.iter().map(|label| (&label.key, &label.value)))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Label>, D::Error> {
-        let table = Labels::deserialize(from)?;
-        let label = |(key, value): (String, String)| format!("{key}={value}").parse();
-        table.into_iter().map(|pair| label(pair).map_err(D::Error::custom)).collect()
-    }
-}
-
-/// Variables as a table.
-mod env_table {
-    use super::{BTreeMap, Deserialize, Deserializer, OsString, Serializer};
-    use serde::de::Error as _;
-    use serde::ser::Error as _;
-
-    pub(super) fn serialize<S: Serializer>(env: &[OsString], to: S) -> Result<S::Ok, S::Error> {
-        let pair = |entry: &'_ OsString| {
-            let (name, value) = entry.to_str()?.split_once('=')?;
-            Some((name.to_owned(), value.to_owned()))
-        };
-        let pairs: Option<Vec<_>> = env.iter().map(pair).collect();
-        to.collect_map(pairs.ok_or_else(|| S::Error::custom("a variable is no text"))?)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<OsString>, D::Error> {
-        let table: BTreeMap<String, String> = BTreeMap::deserialize(from)?;
-        if let Some(name) = table.keys().find(|name| name.is_empty() || name.contains('=')) {
-            return Err(D::Error::custom(format!("{name:?} cannot be the name of a variable")));
-        }
-        Ok(table.into_iter().map(|(name, value)| format!("{name}={value}").into()).collect())
     }
 }

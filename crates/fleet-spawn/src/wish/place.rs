@@ -7,8 +7,10 @@ use std::str::FromStr;
 
 use fleet_cli::{Exit, Failure};
 use fleet_core::Address;
+use schemars::{Schema, json_schema};
 
 use crate::ports;
+use crate::wish::Form;
 
 /// The host that is meant where none is said.
 const LOCALHOST: &str = "localhost";
@@ -18,6 +20,19 @@ const LOCALHOST: &str = "localhost";
 pub struct WithPorts<T> {
     text: String,
     meaning: PhantomData<T>,
+}
+
+impl Form for WithPorts<Place> {
+    fn form() -> Schema {
+        json_schema!({ "type": ["string", "integer"], "examples": ["{port}", 8080, "db:5432"] })
+    }
+}
+
+impl Form for WithPorts<Url> {
+    fn form() -> Schema {
+        let url = "http://localhost:{port}/health";
+        json_schema!({ "type": "string", "pattern": "^http://", "examples": [url] })
+    }
 }
 
 impl<T: FromStr<Err = String>> FromStr for WithPorts<T> {
@@ -196,6 +211,16 @@ pub struct Status {
     pub first: u16,
     /// The highest.
     pub last: u16,
+}
+
+impl Form for Status {
+    fn form() -> Schema {
+        json_schema!({
+            "type": ["integer", "string"],
+            "pattern": "^[1-9][0-9]{2}(-[1-9][0-9]{2})?$",
+            "examples": [200, "200-299"],
+        })
+    }
 }
 
 impl Default for Status {
