@@ -7,7 +7,7 @@ use std::path::Path;
 use fleet_core::{Amendment, Controller, Limits, Outcome, can_change_in_place, size_text};
 use fleet_os::{Cgroup, CgroupError, Step, Terms, make_cgroup, rlimits_in_force};
 use fleet_registry::{read_amendment, write_amendment};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::post::Post;
 use crate::supervise::Shim;
@@ -112,15 +112,14 @@ impl Shim<'_> {
             Err(e) => return self.event("limits_refused", e.to_string(), json!({})),
         };
         let known = amendment.limits == self.record.limits || amendment.refused.is_some();
-        if let (Some(origin), Some(wish)) = (&mut self.post.spec.file, &amendment.wish) {
-            origin.wish = wish.clone();
-        }
         if known {
+            self.is_wished(amendment.wish);
             self.post.spec.limits = amendment.limits;
             return;
         }
         match self.change_limits(&amendment.limits) {
             Ok(()) => {
+                self.is_wished(amendment.wish);
                 self.publish();
                 let words = words_for(&amendment.limits);
                 self.event("limits_changed", words, json!({"limits": amendment.limits}));
@@ -129,9 +128,17 @@ impl Shim<'_> {
                 let words = format!("other limits were refused: {why}");
                 self.event("limits_refused", words, json!({"limits": amendment.limits}));
                 let limits = self.post.spec.limits.clone();
-                let refused = Amendment { limits, wish: None, refused: Some(why) };
+                let wish = self.post.spec.file.as_ref().map(|origin| origin.wish.clone());
+                let refused = Amendment { limits, wish, refused: Some(why) };
                 let _ = write_amendment(&self.post.dir, &refused);
             }
+        }
+    }
+
+    /// This is what the fleet file says of it, by what is in force now.
+    fn is_wished(&mut self, wish: Option<Value>) {
+        if let (Some(origin), Some(wish)) = (&mut self.post.spec.file, wish) {
+            origin.wish = wish;
         }
     }
 

@@ -44,6 +44,7 @@ impl Shim<'_> {
         self.record.log = Some(self.post.board.totals().log);
         self.append_to_registry(Duration::from_millis(2));
         store(&self.post.dir, &self.record);
+        self.wake_waiters();
     }
 
     /// Writes the run's own record alone: what changes often, and is news for nobody who reads the

@@ -362,7 +362,7 @@ fn a_line_makes_healthy_once() {
         &["--health-log", "^ready$"],
         "echo not ready; echo ready >&2; exec sleep 600",
     );
-    fleet.until("job", is(Health::Healthy));
+    fleet.until_event("job", "healthy");
     let healthy = fleet.events().iter().filter(|event| event["type"] == "healthy").count();
     assert_eq!(healthy, 1);
 }

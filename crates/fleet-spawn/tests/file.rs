@@ -148,6 +148,79 @@ fn apply_restarts_exactly_what_changed() {
 }
 
 #[test]
+fn limits_change_while_it_runs_and_what_is_refused_leaves_it_alone() {
+    let fleet = TestFleet::new();
+    let with = |limits: &str| {
+        write(&fleet, &format!("[process.job]\n{SLEEPS}limits = {{ {limits} }}\n"));
+    };
+    with("memory = '200M', pids = 20");
+    if !file(&fleet, &[]).ends().stderr().is_empty() {
+        // It was said why there is no cgroup here.
+        return;
+    }
+    let before = fleet.record("job");
+    with("memory = '300M', pids = 30");
+    assert_eq!(differences(&fleet, 1), ["job changed limits.memory", "job changed limits.pids"]);
+    applied(&fleet, &[]).stderr_has("changed the limits of job");
+    let after = fleet.record("job");
+    assert_eq!((after.run, after.pid), (before.run, before.pid));
+    assert_eq!((after.limits.memory_bytes, after.limits.pids), (Some(300 << 20), Some(30)));
+    assert!(differences(&fleet, 0).is_empty());
+    // It needs more than that by now, and goes on with what it had.
+    with("memory = '4K', pids = 30");
+    file(&fleet, &["--apply"]).fails_with(1).stderr_has("the limits of 'job' are as before");
+    assert_eq!(fleet.record("job").limits.memory_bytes, Some(300 << 20));
+    assert_eq!(differences(&fleet, 1), ["job changed limits.memory"]);
+    // Another key needs a new start, which brings the limits with it.
+    with("memory = '250M', pids = 30, nice = 5");
+    applied(&fleet, &[]).stderr_has("stopping job");
+    let anew = fleet.record("job");
+    assert_eq!((anew.run, anew.limits.memory_bytes), (before.run + 1, Some(250 << 20)));
+}
+
+/// A service that others wait for, two that share a slot, and one that crashes.
+const STORY: &str = r#"
+[process.web]
+command = "python3 -m http.server {port} --bind 127.0.0.1"
+port = "auto"
+port_range = "21200-21299"
+health = { http = "http://127.0.0.1:{port}/", interval = "1s" }
+
+[process.trainer]
+replicas = 2
+command = "sh -c 'echo {id} begins; sleep 0.5; echo done'"
+after = "web:healthy"
+queue = "gpu"
+slots = 1
+limits = { memory = "200M" }
+
+[process.crasher]
+command = "sh -c 'echo boom >&2; exit 3'"
+restart = "on-failure"
+backoff = "100ms-1s"
+crash_limit = "3/1m"
+"#;
+
+#[test]
+fn a_whole_fleet_comes_up_in_order_and_ps_tells_the_story() {
+    let fleet = TestFleet::new();
+    write(&fleet, STORY);
+    let ran = file(&fleet, &["--wait", "healthy", "--wait-timeout", "60s"]).ends();
+    assert_eq!(ran.stdout(), "web\ntrainer-0\ntrainer-1\ncrasher\n");
+    assert_eq!(fleet.ps("web")["health"], "healthy");
+    let (first, second) = (fleet.until_ended("trainer-0"), fleet.until_ended("trainer-1"));
+    assert_eq!((first.state, second.state), (State::Completed, State::Completed));
+    // Both were free to go at the same moment: either may have been the first.
+    let apart = first.ended_at <= second.started_at || second.ended_at <= first.started_at;
+    assert!(apart, "one slot held both");
+    let crasher = fleet.until_ended("crasher");
+    assert!(crasher.exit.unwrap().reason.starts_with("crash loop"), "{:?}", crasher.state);
+    let table = fleet.run("fleet-ps").args(["-o", "table"]).succeeds();
+    table.stdout_has("HEALTH").stdout_has("healthy").stdout_has("crash loop");
+    fleet.run("fleet-ps").args(["--health", "-o", "table", "web"]).succeeds();
+}
+
+#[test]
 fn a_changed_environment_file_is_a_difference() {
     let fleet = TestFleet::new();
     let secrets = fleet.scratch().join("s.env");

@@ -1,11 +1,40 @@
-//! Ending processes of a file.
+//! Making what runs as a file says: limits that change in place, and ends for what is to start anew.
 
 use std::time::{Duration, Instant};
 
-use fleet_census::{AFTER_GRACE, Vigil, ask, grace};
+use fleet_census::{AFTER_GRACE, AmendError, Vigil, ask, grace};
 use fleet_cli::{Exit, talk};
 use fleet_core::{ProcessRecord, Signal, StopRequest};
 use fleet_registry::Home;
+
+use super::member::Member;
+
+/// What became of limits that differ.
+pub(super) enum Amended {
+    /// The new ones hold.
+    InPlace,
+    /// They cannot change while it runs.
+    NeedsRestart,
+}
+
+/// Changes the limits of a living process to what the file at `path` says.
+///
+/// # Errors
+/// The kernel or the shim refused them; those before hold on.
+pub(super) fn amend(
+    home: &Home,
+    path: &str,
+    member: &Member,
+    record: &ProcessRecord,
+) -> anyhow::Result<Amended> {
+    let wish = member.origin(path)?.wish;
+    match fleet_census::amend(home, &record.key(), &member.wish.limits.limits(), Some(wish)) {
+        Ok(()) => Ok(Amended::InPlace),
+        // What has ended meanwhile is started as the file says.
+        Err(AmendError::NeedsRestart | AmendError::Ended) => Ok(Amended::NeedsRestart),
+        Err(error) => Err(error.into()),
+    }
+}
 
 /// Asks the shims of all these to end them, as fleet-stop does, and waits until all have ended.
 /// What does not end in time is said.

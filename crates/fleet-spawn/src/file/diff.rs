@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use fleet_census::{Census, Seen};
 use fleet_core::{Id, ProcessRecord};
-use fleet_registry::{Home, read_spec};
+use fleet_registry::{Home, read_amendment, read_spec};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -31,6 +31,13 @@ impl Standing {
             _ => None,
         }
     }
+}
+
+/// Whether nothing differs but what may change while a process runs.
+pub(super) fn is_amendable(differences: &[Difference]) -> bool {
+    const KEYS: [&str; 3] = ["limits.memory", "limits.cpu", "limits.pids"];
+    let amendable = |one: &Difference| one.key.as_deref().is_some_and(|key| KEYS.contains(&key));
+    differences.iter().all(amendable)
 }
 
 /// What a difference is.
@@ -110,11 +117,15 @@ pub(super) fn standing(
 ) -> anyhow::Result<Standing> {
     let mut alive = living(census).filter(|record| record.id == member.id);
     let Some(record) = alive.next() else { return Ok(Standing::Missing) };
-    let origin = read_spec(&home.run_of(&record.key())).ok().and_then(|spec| spec.file);
+    let dir = home.run_of(&record.key());
+    let origin = read_spec(&dir).ok().and_then(|spec| spec.file);
     let Some(origin) = origin.filter(|origin| origin.path == file.path) else {
         return Ok(Standing::Stranger);
     };
-    let found = differing(&member.id, &origin.wish, &member.origin(&file.path)?.wish);
+    // Limits that were changed while it runs are not in its spec.
+    let amended = read_amendment(&dir).ok().flatten().and_then(|amendment| amendment.wish);
+    let wish = amended.unwrap_or(origin.wish);
+    let found = differing(&member.id, &wish, &member.origin(&file.path)?.wish);
     Ok(match found.is_empty() {
         true => Standing::Same,
         false => Standing::Changed(Box::new(record.clone()), found),

@@ -39,6 +39,7 @@ use fleet_shim::Nursery;
 
 use crate::args::{Args, Deed, Wait};
 use crate::wish::Wish;
+use apply::Amended;
 use diff::Standing;
 pub(crate) use load::with_profiles;
 use load::{Loaded, load};
@@ -91,7 +92,7 @@ impl Job<'_> {
             .map(|member| diff::standing(self.home, &census, self.file, member))
             .collect::<anyhow::Result<_>>()?;
         let changed = match deed {
-            Deed::Apply => self.change(&standings),
+            Deed::Apply => self.change(chosen, &standings),
             _ => Exit::Yes,
         };
         let removed = self.remove_orphans(&census);
@@ -101,10 +102,26 @@ impl Job<'_> {
         Ok([changed, removed, started, waited].into_iter().max().unwrap_or(Exit::Yes))
     }
 
-    /// Ends what has to be started anew.
-    fn change(&self, standings: &[Standing]) -> Exit {
-        let changed = standings.iter().filter_map(Standing::changed).cloned();
-        apply::stop(self.home, changed.collect())
+    /// Changes what can change while it runs, and ends what has to be started anew.
+    fn change(&self, chosen: &[&Member], standings: &[Standing]) -> Exit {
+        let mut worst = Exit::Yes;
+        let mut to_end = Vec::new();
+        for (member, standing) in chosen.iter().zip(standings) {
+            let Standing::Changed(record, differences) = standing else { continue };
+            if !diff::is_amendable(differences) {
+                to_end.push((**record).clone());
+                continue;
+            }
+            match apply::amend(self.home, &self.file.path, member, record) {
+                Ok(Amended::InPlace) => talk(format!("changed the limits of {}", member.id)),
+                Ok(Amended::NeedsRestart) => to_end.push((**record).clone()),
+                Err(error) => {
+                    talk(format!("the limits of '{}' are as before: {error:#}", member.id));
+                    worst = Exit::No;
+                }
+            }
+        }
+        worst.max(apply::stop(self.home, to_end))
     }
 
     fn remove_orphans(&self, census: &Census) -> Exit {

@@ -74,7 +74,6 @@ fn order(
         None => Vec::new(),
     };
     let mut spec = member.spec(home, &ports)?;
-    spec.health = health.map(|health| health.with_ports(&ports)).transpose()?;
     spec.file = Some(member.origin(path)?);
     let name = Some(&member.id);
     let connection_file = member.wish.connection_file == Some(true);
@@ -84,7 +83,7 @@ fn order(
         ports: None,
         connection_file,
         after: &member.after,
-        health: None,
+        health,
         spec,
     };
     let Claim::New(spec, lock) = claims.claim(candidate)? else { return Ok(Ordered::Lived) };
