@@ -69,7 +69,7 @@ fn lose(home: &Home, seen: &mut Seen, reboot: bool) -> Mended {
     if let Ok(own) = read_record(&dir)
         && own.state.has_ended()
     {
-        seen.record = own;
+        *seen.record = own;
     } else {
         let record = &mut seen.record;
         record.state = record.state.after(Happening::FoundDead)?;

@@ -12,7 +12,7 @@ use crate::supervisor::holds_lock;
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// The newest record of the run.
-    pub record: ProcessRecord,
+    pub record: Box<ProcessRecord>,
     /// What the kernel says.
     pub observed: Observed,
     /// The record as it was written, with fields that this build may not know.
@@ -87,7 +87,7 @@ fn look_closer(home: &Home, entry: Entry, supervised: bool, boot: &str) -> Seen 
     }
     // The run's own record is never older than the registry's; an end may be in it alone.
     let dir = home.run_of(&record.key());
-    let own = read_record(&dir).ok().filter(|own| own.ts >= record.ts);
+    let own = read_record(&dir).ok().filter(|own| own.ts >= record.ts).map(Box::new);
     let was_taken_up = own.is_some();
     let (record, json) = match own {
         Some(own) if own != record => {
@@ -111,7 +111,7 @@ fn look_closer(home: &Home, entry: Entry, supervised: bool, boot: &str) -> Seen 
 /// A run whose lock is free, as it is now.
 pub(crate) fn look(home: &Home, record: &ProcessRecord) -> io::Result<Seen> {
     let json = serde_json::to_vec(record)?.into();
-    Ok(look_closer(home, Entry { record: record.clone(), json }, false, &boot_id()?))
+    Ok(look_closer(home, Entry { record: Box::new(record.clone()), json }, false, &boot_id()?))
 }
 
 /// Whether the recorded main process lives.

@@ -214,7 +214,7 @@ impl<'a> Vigil<'a> {
         let entries = replay(home).map(|replay| replay.entries).unwrap_or_default();
         match entries.into_iter().map(|entry| entry.record).find(|record| record.key() == key) {
             Some(newest) if newest.state.has_ended() || newest.shim != run.record.shim => {
-                run.take(newest);
+                run.take(*newest);
             }
             Some(_) => self.mend(at),
             // It was forgotten altogether; how it ended can no longer be known.
@@ -236,7 +236,7 @@ impl<'a> Vigil<'a> {
         run.mend_at = now + MENDING;
         let Ok(mut seen) = look(self.home, &run.record) else { return };
         let said = mend(self.home, &mut seen);
-        run.record = seen.record;
+        run.record = *seen.record;
         if !std::mem::replace(&mut run.mending_said, said.is_some()) {
             self.said.extend(said);
         }

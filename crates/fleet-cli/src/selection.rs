@@ -98,17 +98,27 @@ impl Selection {
         named && has_labels(record, &self.labels)
     }
 
+    /// The newest run of each id; nothing where nobody asks.
+    fn newest<T>(
+        &self,
+        items: &[T],
+        record: impl Fn(&T) -> &ProcessRecord,
+    ) -> HashMap<Id, u32> {
+        let mut newest: HashMap<Id, u32> = HashMap::new();
+        for record in items.iter().map(record).filter(|_| !self.selectors.is_empty()) {
+            let run = newest.entry(record.id.clone()).or_default();
+            *run = record.run.max(*run);
+        }
+        newest
+    }
+
     /// Keeps the chosen records, and names the selectors that chose none.
     pub fn filter<T>(
         &self,
         items: Vec<T>,
         record: impl Fn(&T) -> &ProcessRecord,
     ) -> (Vec<T>, Vec<String>) {
-        let mut newest: HashMap<Id, u32> = HashMap::new();
-        for item in &items {
-            let run = newest.entry(record(item).id.clone()).or_default();
-            *run = record(item).run.max(*run);
-        }
+        let newest = self.newest(&items, &record);
         let is_newest = |r: &ProcessRecord| newest.get(&r.id) == Some(&r.run);
         let unmatched = self
             .selectors

@@ -88,6 +88,6 @@ fn answer(home: &Home, seen: &Seen) -> Option<ProcessRecord> {
 fn put_in(seen: &mut Seen, record: ProcessRecord) {
     if let Ok(json) = serde_json::to_vec(&record) {
         seen.observed = Observed::AsRecorded(record.state);
-        (seen.record, seen.json) = (record, json.into());
+        (*seen.record, seen.json) = (record, json.into());
     }
 }

@@ -85,7 +85,12 @@ fn once(
     }
     let well = !args.health || chosen.iter().all(view::is_well);
     let asked = !args.select.is_empty() || !args.state.is_empty();
-    Ok(if well && !(asked && chosen.is_empty()) { Exit::Yes } else { Exit::No })
+    let none = chosen.is_empty();
+    if args.watch.is_none() {
+        // The program ends: to give back the memory of each record would take longer than to show it.
+        std::mem::forget((chosen, places));
+    }
+    Ok(if well && !(asked && none) { Exit::Yes } else { Exit::No })
 }
 
 /// The census, healed and small.
@@ -119,8 +124,8 @@ fn choose(args: &Args, selection: &Selection, census: Census) -> (Vec<Seen>, Vec
         |seen: &Seen| args.state.is_empty() || args.state.iter().any(|s| s == seen.observed.word());
     let named = !args.select.selectors.is_empty();
     if !args.all && !named {
-        let newest = view::newest_runs(&chosen);
-        chosen.retain(|seen| newest.contains(&seen.record.key()) && recent(seen));
+        let mut newest = view::are_newest(&chosen).into_iter();
+        chosen.retain(|seen| newest.next() == Some(true) && recent(seen));
     }
     chosen.retain(is_state);
     (chosen, unmatched)
@@ -128,8 +133,11 @@ fn choose(args: &Args, selection: &Selection, census: Census) -> (Vec<Seen>, Vec
 
 fn json<W: Write>(mut records: Records<W>, chosen: &[Seen], places: &Places) -> anyhow::Result<()> {
     let now = Timestamp::now();
+    let mut line = Vec::new();
     for seen in chosen {
-        records.write_json(&view::json(seen, now, places)?)?;
+        line.clear();
+        view::json(seen, now, places, &mut line)?;
+        records.write_json(&line)?;
     }
     records.finish()?;
     Ok(())

@@ -7,21 +7,21 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use fleet_census::Seen;
 use fleet_cli::{Align, Cell, Column, Out, Table};
-use fleet_core::{Health, Id, Observed, ProcessRecord, RunKey, State, Timestamp, duration_text};
+use fleet_core::{Health, Id, Observed, ProcessRecord, State, Timestamp, duration_text};
 use serde_json::{Value, json};
 
 use crate::needs_care;
 use crate::place::Places;
 use crate::usage::Cells;
 
-/// The newest run of each id.
-pub(crate) fn newest_runs(seen: &[Seen]) -> HashSet<RunKey> {
-    let mut newest = HashMap::new();
-    for one in seen {
-        let run = newest.entry(&one.record.id).or_insert(0);
-        *run = one.record.run.max(*run);
+/// For each run, whether it is the newest of its id.
+pub(crate) fn are_newest(seen: &[Seen]) -> Vec<bool> {
+    let mut newest = HashMap::with_capacity(seen.len());
+    for Seen { record, .. } in seen {
+        let run = newest.entry(&record.id).or_insert(0);
+        *run = record.run.max(*run);
     }
-    newest.into_iter().map(|(id, run)| RunKey { id: id.clone(), run }).collect()
+    seen.iter().map(|one| newest.get(&one.record.id) == Some(&one.record.run)).collect()
 }
 
 /// Whether all is well with it.
@@ -204,15 +204,23 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
     Ok(writer.flush()?)
 }
 
-/// The record as it was written, with the state that the kernel confirms and the uptime.
-pub(crate) fn json(seen: &Seen, now: Timestamp, places: &Places) -> serde_json::Result<Vec<u8>> {
+/// The record as it was written, with the state that the kernel confirms, the uptime and the place
+/// in line; put behind what `json` holds.
+pub(crate) fn json(
+    seen: &Seen,
+    now: Timestamp,
+    places: &Places,
+    json: &mut Vec<u8>,
+) -> serde_json::Result<()> {
     let uptime = uptime_seconds(seen, now);
     let place = places.get(seen).map(|place| place.place);
     if let (Observed::AsRecorded(_), Some(body)) = (seen.observed, seen.json.strip_suffix(b"}")) {
-        let field = |name: &str, value: String| format!(",\"{name}\":{value}");
-        let uptime = uptime.map(|s| field("uptime_seconds", s.to_string())).unwrap_or_default();
-        let place = place.map(|at| field("place", at.to_string())).unwrap_or_default();
-        return Ok([body, uptime.as_bytes(), place.as_bytes(), b"}"].concat());
+        json.extend_from_slice(body);
+        let field = |name: &str, value: String| format!(",\"{name}\":{value}").into_bytes();
+        json.extend(uptime.map(|s| field("uptime_seconds", s.to_string())).unwrap_or_default());
+        json.extend(place.map(|at| field("place", at.to_string())).unwrap_or_default());
+        json.push(b'}');
+        return Ok(());
     }
     let mut value: Value = serde_json::from_slice(&seen.json)?;
     value["recorded_state"] = value["state"].take();
@@ -223,7 +231,7 @@ pub(crate) fn json(seen: &Seen, now: Timestamp, places: &Places) -> serde_json::
     if let Some(place) = place {
         value["place"] = json!(place);
     }
-    serde_json::to_vec(&value)
+    serde_json::to_writer(json, &value)
 }
 
 /// How to name runs: by id, with the run where several runs of an id are shown.

@@ -169,7 +169,7 @@ pub fn slot_holders(home: &Home, group: &Id) -> io::Result<Vec<ProcessRecord>> {
     let file = match File::open(home.registry()) {
         Err(e) if e.kind() == ErrorKind::NotFound => {
             let entries = from_folders(home).entries.into_iter();
-            return Ok(entries.map(|e| e.record).filter(holds).collect());
+            return Ok(entries.map(|e| *e.record).filter(holds).collect());
         }
         opened => opened?,
     };

@@ -23,7 +23,7 @@ const WORTH_A_THREAD: usize = 400;
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Its newest record.
-    pub record: ProcessRecord,
+    pub record: Box<ProcessRecord>,
     /// The record as it was written, with fields that this build may not know.
     pub json: Line,
 }
@@ -114,7 +114,7 @@ fn newest_of_all(text: &Arc<Vec<u8>>, path: &str, lines: &[Lines], replay: &mut 
 }
 
 /// Parses one line. Text that is checked as a whole need not be checked string by string.
-fn record(line: &[u8]) -> Result<ProcessRecord, serde_json::Error> {
+fn record(line: &[u8]) -> Result<Box<ProcessRecord>, serde_json::Error> {
     match std::str::from_utf8(line) {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(line),
@@ -225,6 +225,7 @@ pub(crate) fn from_folders(home: &Home) -> Replay {
             match read_record(&dir) {
                 Ok(record) => {
                     let json = serde_json::to_vec(&record).unwrap_or_default().into();
+                    let record = Box::new(record);
                     replay.entries.push(Entry { record, json });
                 }
                 Err(e) => {

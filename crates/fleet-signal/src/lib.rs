@@ -93,7 +93,7 @@ fn choose(args: &Args, home: &Home) -> anyhow::Result<(Vec<ProcessRecord>, Vec<S
     let (chosen, unmatched) = selection.filter(census.seen, |seen| &seen.record);
     let named = !args.select.selectors.is_empty();
     let chosen = chosen.into_iter().filter(|seen| named || seen.observed.is_living());
-    Ok((chosen.map(|seen| seen.record).collect(), unmatched))
+    Ok((chosen.map(|seen| *seen.record).collect(), unmatched))
 }
 
 /// The records once starts that have begun are over and new shims have taken over.

@@ -59,7 +59,7 @@ impl Target {
     /// Waits until it is over.
     pub(crate) fn wait(&mut self, home: &Home, how: &How) -> Result<ProcessRecord, String> {
         if !self.seen.observed.is_living() {
-            return Ok(self.seen.record.clone());
+            return Ok((*self.seen.record).clone());
         }
         if let Observed::Orphaned(_) = self.seen.observed {
             return direct::stop(home, &self.seen.record, how);
@@ -78,7 +78,7 @@ impl Target {
                     signal_shim(&record, Signal::TERM);
                 }
                 asked = record.shim;
-                self.seen.record = record;
+                *self.seen.record = record;
             }
             if !dir.path().exists() {
                 if let Some(over) = self.look_without_folder(home, how) {
@@ -109,7 +109,7 @@ impl Target {
         let key = self.seen.record.key();
         let entries = fleet_registry::replay(home).map(|replay| replay.entries).unwrap_or_default();
         match entries.into_iter().map(|e| e.record).find(|record| record.key() == key) {
-            Some(newest) if newest.state.has_ended() => Some(Ok(newest)),
+            Some(newest) if newest.state.has_ended() => Some(Ok(*newest)),
             Some(newest) if newest.shim != shim => {
                 signal_shim(&newest, Signal::TERM);
                 self.seen.record = newest;

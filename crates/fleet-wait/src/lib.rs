@@ -85,7 +85,7 @@ fn choose(
     census.problems.iter().for_each(talk);
     census.heal().iter().for_each(talk);
     let (chosen, unmatched) = selection.filter(census.seen, |seen| &seen.record);
-    let mut records: Vec<ProcessRecord> = chosen.into_iter().map(|seen| seen.record).collect();
+    let mut records: Vec<ProcessRecord> = chosen.into_iter().map(|seen| *seen.record).collect();
     if by_label {
         keep_newest(&mut records);
     }

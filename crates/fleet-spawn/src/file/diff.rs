@@ -145,7 +145,7 @@ pub(super) fn orphans<'a>(
 
 fn living(census: &Census) -> impl Iterator<Item = &ProcessRecord> {
     let alive = |seen: &&Seen| seen.observed.is_living();
-    census.seen.iter().filter(alive).map(|seen| &seen.record)
+    census.seen.iter().filter(alive).map(|seen| &*seen.record)
 }
 
 /// The keys that differ, in the order of their names.
