@@ -94,7 +94,7 @@ mod tests {
         .unwrap();
         record.queue = Some(Queue { group: "gpu".parse().unwrap(), slots: 2, priority });
         let json = serde_json::to_vec(&record).unwrap().into();
-        Seen { observed: Observed::AsRecorded(state), record, json }
+        Seen { observed: Observed::AsRecorded(state), record: Box::new(record), json }
     }
 
     #[test]
