@@ -173,8 +173,13 @@ impl TestFleet {
     #[track_caller]
     pub fn kill_with_supervisors(&self, name: &str) {
         let (shim, keeper) = self.supervisors(name);
-        // The process first: whoever waits for its supervisors must not find it alive.
-        self.kill_together(&[self.pid(name), shim, keeper]);
+        let main = self.pid(name);
+        // The process first, while they cannot see it: whoever waits for its supervisors must not
+        // find it alive.
+        [shim, keeper].map(|pid| kill(pid, Signal::from_number(STOP).unwrap()));
+        kill(main, Signal::KILL);
+        crate::until("the main process is dead", || !is_living(main));
+        self.kill_together(&[shim, keeper]);
     }
 
     #[track_caller]
