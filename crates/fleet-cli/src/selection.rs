@@ -99,11 +99,7 @@ impl Selection {
     }
 
     /// The newest run of each id; nothing where nobody asks.
-    fn newest<T>(
-        &self,
-        items: &[T],
-        record: impl Fn(&T) -> &ProcessRecord,
-    ) -> HashMap<Id, u32> {
+    fn newest<T>(&self, items: &[T], record: impl Fn(&T) -> &ProcessRecord) -> HashMap<Id, u32> {
         let mut newest: HashMap<Id, u32> = HashMap::new();
         for record in items.iter().map(record).filter(|_| !self.selectors.is_empty()) {
             let run = newest.entry(record.id.clone()).or_default();

@@ -93,7 +93,11 @@ fn seen(id: &str, changes: Value) -> Seen {
         fields.insert(key.clone(), value.clone());
     }
     let record: ProcessRecord = serde_json::from_value(record).unwrap();
-    Seen { observed: Observed::AsRecorded(record.state), record: record.into(), json: Vec::new().into() }
+    Seen {
+        observed: Observed::AsRecorded(record.state),
+        record: record.into(),
+        json: Vec::new().into(),
+    }
 }
 
 fn at(seconds: f64) -> Moment {

@@ -176,7 +176,9 @@ impl TestFleet {
         let main = self.pid(name);
         // The process first, while they cannot see it: whoever waits for its supervisors must not
         // find it alive.
-        [shim, keeper].map(|pid| kill(pid, Signal::from_number(STOP).unwrap()));
+        for pid in [shim, keeper] {
+            kill(pid, Signal::from_number(STOP).unwrap());
+        }
         kill(main, Signal::KILL);
         crate::until("the main process is dead", || !is_living(main));
         self.kill_together(&[shim, keeper]);
