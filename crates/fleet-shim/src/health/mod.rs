@@ -140,6 +140,9 @@ impl Shim<'_> {
         let watchdog = self.post.spec.watchdog_seconds.map_or(0, nanos);
         board.set(Word::WatchdogNanos, watchdog);
         board.set(Word::WatchdogAt, if watchdog > 0 { now.saturating_add(watchdog) } else { 0 });
+        if self.record.state == State::Paused {
+            board.set(Word::HealthPausedAt, now);
+        }
     }
 
     /// Whether it matters now how the process is.
