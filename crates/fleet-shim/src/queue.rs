@@ -14,8 +14,8 @@
 use std::time::Duration;
 
 use fleet_core::{
-    After, Cause, End, Happening, Health, Id, Incarnation, ProcessRecord, Progress, Queue, Restart,
-    Signal, State, Timestamp, duration_text,
+    After, Cause, End, Happening, Health, Id, Incarnation, ProcessRecord, Progress, Queue, Signal,
+    State, Timestamp, duration_text,
 };
 use fleet_os::{PidFd, incarnation, monotonic_nanos};
 use fleet_registry::{
@@ -284,9 +284,7 @@ impl Shim<'_> {
 
 /// Whether a tool that meets it starts it again, or may find its main process.
 fn can_be_healed(record: &ProcessRecord) -> bool {
-    let policy = record.restart.as_deref().and_then(|text| text.parse::<Restart>().ok());
-    let wanted = policy.unwrap_or_default().wants(false) && record.stop.is_none();
-    wanted || record.state == State::Queued || record.state == State::Starting
+    record.is_to_start_again() || matches!(record.state, State::Queued | State::Starting)
 }
 
 fn how_it_ended(record: &ProcessRecord) -> String {
