@@ -213,6 +213,18 @@ fn a_run_that_was_forgotten_fails_who_waits_for_it() {
     assert_eq!(reason, expected);
 }
 
+#[test]
+fn a_run_that_was_forgotten_has_ended() {
+    let fleet = TestFleet::new();
+    fleet.spawn("db", STAYS);
+    waits_for(&fleet, "db:ended");
+    waiting(&fleet, "waiter");
+    let shim = fleet.supervisors("db").0;
+    fs::remove_dir_all(fleet.file("processes/db")).unwrap();
+    kill(shim, Signal::TERM);
+    fleet.until("waiter", |record| record.started_at.is_some());
+}
+
 // Deaths of supervisors.
 
 #[test]
