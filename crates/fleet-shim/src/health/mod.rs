@@ -24,6 +24,7 @@ use nix::poll::PollFlags;
 use serde_json::json;
 
 use crate::board::{Phase, Why, Word};
+pub(crate) use crate::health::command::CHECK;
 use crate::health::command::Command;
 use crate::health::connect::Connecting;
 use crate::health::http::Get;
@@ -121,6 +122,9 @@ impl Shim<'_> {
     /// empty board, and asks at once.
     pub(crate) fn take_up_health(&mut self) {
         self.end_command();
+        if self.adopts && self.asks().is_some() {
+            self.end_lost_command();
+        }
         self.look_for_line();
         let board = &self.post.board;
         if board.phase() != Phase::Alive || !self.adopts {
