@@ -83,6 +83,7 @@ fn lose(home: &Home, seen: &mut Seen, reboot: bool) -> Mended {
         }
     }
     lock.append(&seen.record)?;
+    dir.remove_channels();
     seen.observed = Observed::AsRecorded(seen.record.state);
     seen.json = serde_json::to_vec(&seen.record)?.into();
     Ok(())

@@ -119,6 +119,8 @@ fn what_died_with_its_supervisors_is_lost_and_says_so() {
     assert_eq!((&record["state"], &record["exit"]["cause"]), (&"lost".into(), &"lost".into()));
     let reason = record["exit"]["reason"].as_str().unwrap();
     assert!(reason.contains("what waited in its pipes is gone"), "{reason}");
+    let pipe = fleet.run_dir("web").join("stdout.fifo");
+    assert!(!pipe.exists(), "{}", pipe.display());
     // It is written down once.
     assert_eq!(ps(&fleet, &["web"]).succeeds().record()["state"], "lost");
     assert_eq!(ps(&fleet, &["--health"]).ends().code(), Some(1));
