@@ -273,6 +273,11 @@ impl Shim<'_> {
             }
             Care::Gone => return never("it died with its supervisors".to_owned()),
         }
+        let runs = matches!(record.state, State::Running | State::Paused);
+        if after.until == Until::Healthy && runs && record.health.is_none() {
+            let words = "it has no check and has not said READY=1";
+            return Err(Verdict::Wait(format!("{goal} ({words})")));
+        }
         Ok(progress)
     }
 
