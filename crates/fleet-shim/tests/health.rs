@@ -567,3 +567,21 @@ fn a_command_whose_supervisors_died_is_ended_by_who_adopts() {
     fleet.until_ended("job");
     fleet.until_deserted();
 }
+
+#[test]
+fn who_looks_often_makes_nobody_unhealthy_sooner() {
+    let fleet = TestFleet::new();
+    let flag = fleet.file("well");
+    std::fs::create_dir_all(fleet.home()).unwrap();
+    std::fs::write(&flag, "").unwrap();
+    let command = format!("test -e {}", flag.display());
+    let options = ["--health-exec", &command, "--health-interval", "1h", "--restart-unhealthy"];
+    fleet.spawn_with("job", &options, "exec sleep 600");
+    fleet.until("job", is(Health::Healthy));
+    std::fs::remove_file(&flag).unwrap();
+    for _ in 0..5 {
+        let record = fleet.run("fleet-ps").args(["--health", "job"]).ends().record();
+        assert_eq!((&record["health"], &record["attempt"]), (&"healthy".into(), &1.into()));
+        assert_eq!(record["health_reason"], "the health command exited with code 1");
+    }
+}
