@@ -65,7 +65,7 @@ impl Shim<'_> {
         }
         let signal = signal.unwrap_or(self.post.spec.stop_signal);
         board.set(Word::StopSignal, signal.number() as u64);
-        let outweighs = before == Why::Restart && why == Why::Asked;
+        let outweighs = before != Why::Asked && why == Why::Asked;
         if let Some(by) = by.filter(|_| outweighs || self.record.stop.is_none()) {
             let restart = why == Why::Restart;
             self.record.stop = Some(stop_by(by.clone(), restart));
