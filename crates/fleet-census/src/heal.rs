@@ -2,7 +2,7 @@
 
 use std::io;
 
-use fleet_core::{Cause, End, Happening, Observed, ProcessRecord, Restart, State, Timestamp};
+use fleet_core::{Cause, End, Happening, Observed, ProcessRecord, State, Timestamp};
 use fleet_os::Cgroup;
 use fleet_registry::{Home, RegistryLock, read_record, write_record};
 
@@ -38,9 +38,7 @@ pub(crate) fn mend(home: &Home, seen: &mut Seen) -> Option<String> {
 
 /// Whether it is wanted, and what is needed for it is still there.
 fn can_restart(home: &Home, record: &ProcessRecord) -> bool {
-    let policy = record.restart.as_deref().and_then(|text| text.parse::<Restart>().ok());
-    let wanted = policy.unwrap_or_default().wants(false) && record.stop.is_none();
-    wanted && home.run_of(&record.key()).spec().exists()
+    record.is_to_start_again() && home.run_of(&record.key()).spec().exists()
 }
 
 type Mended = Result<(), Box<dyn std::error::Error>>;
@@ -85,6 +83,7 @@ fn lose(home: &Home, seen: &mut Seen, reboot: bool) -> Mended {
         }
     }
     lock.append(&seen.record)?;
+    dir.remove_channels();
     seen.observed = Observed::AsRecorded(seen.record.state);
     seen.json = serde_json::to_vec(&seen.record)?.into();
     Ok(())

@@ -46,6 +46,9 @@ pub struct StopAsked {
     pub at: Timestamp,
     /// By whom: `root:4121 (fleet-stop)`, `max-runtime`.
     pub by: String,
+    /// Whether the tree is to be started again once it has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restart: bool,
     /// Pids that could not be killed within the limit, with their state letter (`D`: in the
     /// kernel).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -274,6 +277,17 @@ impl ProcessRecord {
             }
             State::Stopped | State::Lost => Some(1),
             _ => None,
+        }
+    }
+
+    /// Whether another attempt follows where the processes of this one and its supervisors are all
+    /// found dead.
+    pub fn is_to_start_again(&self) -> bool {
+        let policy = self.restart.as_deref().and_then(|text| text.parse::<Restart>().ok());
+        match &self.stop {
+            Some(stop) => stop.restart,
+            // In the pause before an attempt that is decided already.
+            None => self.state == State::Backoff || policy.unwrap_or_default().wants(false),
         }
     }
 

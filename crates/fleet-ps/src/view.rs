@@ -319,7 +319,10 @@ fn what(seen: &Seen, now: Timestamp, places: &Places) -> String {
             let stop = record.stop.as_ref();
             match stop.filter(|stop| !stop.unkillable.is_empty()) {
                 Some(stop) => format!("unkillable: {}", stop.unkillable.join(", ")),
-                None => format!("stop asked by {}", stop.map_or("somebody", |s| s.by.as_str())),
+                None => {
+                    let what = if stop.is_some_and(|s| s.restart) { "restart" } else { "stop" };
+                    format!("{what} asked by {}", stop.map_or("somebody", |s| s.by.as_str()))
+                }
             }
         }
         Observed::Lost { reboot: true } => "the machine was started anew while it ran".to_owned(),

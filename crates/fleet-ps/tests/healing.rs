@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use fleet_testkit::{Cause, Run, State, TestFleet, cpu_ticks, is_living, until};
+use fleet_testkit::{Cause, Run, Signal, State, TestFleet, cpu_ticks, is_living, kill, until};
 
 /// Prints numbers until it is told to end, each in a line of its own.
 const COUNTS: &str = "n=0; trap 'end=1' USR1; while [ -z $end ]; do echo $((n+=1));                       sleep 0.01; done; exit 7";
@@ -119,6 +119,8 @@ fn what_died_with_its_supervisors_is_lost_and_says_so() {
     assert_eq!((&record["state"], &record["exit"]["cause"]), (&"lost".into(), &"lost".into()));
     let reason = record["exit"]["reason"].as_str().unwrap();
     assert!(reason.contains("what waited in its pipes is gone"), "{reason}");
+    let pipe = fleet.run_dir("web").join("stdout.fifo");
+    assert!(!pipe.exists(), "{}", pipe.display());
     // It is written down once.
     assert_eq!(ps(&fleet, &["web"]).succeeds().record()["state"], "lost");
     assert_eq!(ps(&fleet, &["--health"]).ends().code(), Some(1));
@@ -224,4 +226,42 @@ fn a_process_whose_supervisors_died_before_they_wrote_its_pid_is_not_lost() {
     let record = fleet.until("web", |record| record.state == State::Running);
     assert_eq!(record.pid, Some(pid));
     assert_eq!(fleet.workload(), [pid]);
+}
+
+#[test]
+fn a_restart_goes_on_under_a_new_shim() {
+    let fleet = TestFleet::new();
+    let stubborn = "trap '' TERM; echo up; while :; do sleep 0.05; done";
+    fleet.spawn_with("job", &["--grace", "1s"], stubborn);
+    fleet.until_log("job", |log| log.text() == "up\n");
+    kill(fleet.supervisors("job").0, Signal::HUP);
+    fleet.until("job", |record| record.state == State::Stopping);
+    fleet.kill_supervisors("job");
+    ps(&fleet, &["job"]).succeeds_and_says("a new one took over");
+    let record = fleet.until("job", |r| r.attempt == 2 && r.state == State::Running);
+    assert_eq!(record.stop, None);
+}
+
+#[test]
+fn a_restart_whose_processes_all_died_is_made() {
+    let fleet = TestFleet::new();
+    fleet.spawn("job", "trap '' TERM; echo up; while :; do sleep 0.05; done");
+    fleet.until_log("job", |log| log.text() == "up\n");
+    kill(fleet.supervisors("job").0, Signal::HUP);
+    fleet.until("job", |record| record.state == State::Stopping);
+    fleet.kill_with_supervisors("job");
+    ps(&fleet, &["job"]).ends();
+    fleet.until("job", |r| r.attempt == 2 && r.state == State::Running);
+}
+
+#[test]
+fn an_attempt_after_an_unhealthy_one_is_made_whatever_the_policy() {
+    let fleet = TestFleet::new();
+    let check = ["--health-exec", "false", "--health-interval", "50ms", "--health-retries", "1"];
+    let restart = ["--health-start-period", "0s", "--restart-unhealthy", "--backoff", "1h-1h"];
+    fleet.spawn_with("job", &[check.as_slice(), &restart].concat(), "exec sleep 600");
+    fleet.until("job", |record| record.state == State::Backoff);
+    fleet.kill_supervisors("job");
+    ps(&fleet, &["job"]).succeeds_and_says("it is started again");
+    fleet.until("job", |record| record.attempt == 2);
 }

@@ -182,6 +182,14 @@ impl RunDir {
         (path.as_os_str().len() <= MAX_SOCKET_PATH).then_some(path)
     }
 
+    /// Removes what only a living run needs: its pipes and its socket.
+    pub fn remove_channels(&self) {
+        let pipes = [self.stdout_fifo(), self.stderr_fifo()];
+        for path in pipes.into_iter().chain(self.notify_socket()) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
     /// Locked as long as a shim or a keeper of the run lives. It is the spec itself, which is
     /// written once and never replaced.
     pub fn shim_lock(&self) -> PathBuf {

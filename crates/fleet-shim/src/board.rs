@@ -102,6 +102,8 @@ pub(crate) enum Word {
     GraceEnds,
     /// Failures of the check in a row.
     Failures,
+    /// Monotonic nanoseconds of the last failure that counted.
+    FailedAt,
     /// Whether a check of this attempt succeeded.
     WasHealthy,
     /// Whether somebody waits for the next verdict.

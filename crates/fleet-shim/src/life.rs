@@ -14,6 +14,7 @@ use fleet_os::{Launch, PidFd, Step, Terms, incarnation, monotonic_nanos, output_
 use serde_json::json;
 
 use crate::board::{Phase, Why, Word};
+use crate::health::CHECK;
 use crate::oom::Killed;
 use crate::supervise::{SECOND, Shim};
 
@@ -78,7 +79,7 @@ impl Shim<'_> {
         let mut env: Vec<OsString> = spec
             .env
             .iter()
-            .filter(|entry| !ours.iter().any(|(name, _)| is(entry, name)))
+            .filter(|entry| !ours.iter().any(|(name, _)| is(entry, name)) && !is(entry, CHECK))
             .cloned()
             .collect();
         if !env.iter().any(|entry| is(entry, "PYTHONUNBUFFERED")) {

@@ -90,10 +90,7 @@ impl Post {
             // Where a fleet within this one lives on in it, prune removes it later.
             let _ = cgroup.remove();
         }
-        let fifos = [self.dir.stdout_fifo(), self.dir.stderr_fifo()];
-        for path in fifos.into_iter().chain(self.dir.notify_socket()) {
-            let _ = fs::remove_file(path);
-        }
+        self.dir.remove_channels();
     }
 }
 

@@ -14,8 +14,8 @@
 use std::time::Duration;
 
 use fleet_core::{
-    After, Cause, End, Happening, Health, Id, Incarnation, ProcessRecord, Progress, Queue, Restart,
-    Signal, State, Timestamp, duration_text,
+    After, Cause, End, Happening, Health, Id, Incarnation, ProcessRecord, Progress, Queue, Signal,
+    State, Timestamp, Until, duration_text,
 };
 use fleet_os::{PidFd, incarnation, monotonic_nanos};
 use fleet_registry::{
@@ -245,6 +245,8 @@ impl Shim<'_> {
                 self.waiting.unsure = true;
                 return Ok(Progress::Pending);
             }
+            // Only what has ended is forgotten.
+            Err(_) if after.until == Until::Ended => return Ok(Progress::Reached),
             Err(_) => return never("its run was forgotten, with how it ended".to_owned()),
         };
         let progress = after.until.progress(record.state, record.health);
@@ -271,6 +273,11 @@ impl Shim<'_> {
             }
             Care::Gone => return never("it died with its supervisors".to_owned()),
         }
+        let runs = matches!(record.state, State::Running | State::Paused);
+        if after.until == Until::Healthy && runs && record.health.is_none() {
+            let words = "it has no check and has not said READY=1";
+            return Err(Verdict::Wait(format!("{goal} ({words})")));
+        }
         Ok(progress)
     }
 
@@ -284,9 +291,7 @@ impl Shim<'_> {
 
 /// Whether a tool that meets it starts it again, or may find its main process.
 fn can_be_healed(record: &ProcessRecord) -> bool {
-    let policy = record.restart.as_deref().and_then(|text| text.parse::<Restart>().ok());
-    let wanted = policy.unwrap_or_default().wants(false) && record.stop.is_none();
-    wanted || record.state == State::Queued || record.state == State::Starting
+    record.is_to_start_again() || matches!(record.state, State::Queued | State::Starting)
 }
 
 fn how_it_ended(record: &ProcessRecord) -> String {

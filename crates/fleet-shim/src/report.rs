@@ -48,6 +48,7 @@ impl Shim<'_> {
             }
             (Phase::MainGone, Why::Not) => "what is left of its tree to end".to_owned(),
             (_, Why::Restart) => "its tree to end, so that it can be started again".to_owned(),
+            (_, Why::Unhealthy) => "its tree to end, for it is unhealthy".to_owned(),
             (_, Why::TimedOut) => "its tree to end, for it ran too long".to_owned(),
             (_, _) => "its tree to end".to_owned(),
         }
@@ -59,6 +60,8 @@ impl Shim<'_> {
         let kill = if board.get(Word::KilledAt) == 0 { "kill" } else { "kill_again" };
         let timers = [
             ("max_runtime", self.runtime_limit()),
+            ("health", self.health_due()),
+            ("look", self.waiting.look_at),
             ("next_attempt", board.moment(Word::RetryAt)),
             (kill, board.moment(Word::StopDue)),
             ("registry", self.registry_at),

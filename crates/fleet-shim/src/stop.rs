@@ -26,7 +26,7 @@ impl Shim<'_> {
                 self.post.board.set(Word::RetryAt, monotonic_nanos());
             }
             Phase::Pausing | Phase::Ready => {
-                self.record.stop = Some(stop_by(by));
+                self.record.stop = Some(stop_by(by, false));
                 self.end_of_pause_by_stop();
             }
             _ => {
@@ -65,11 +65,14 @@ impl Shim<'_> {
         }
         let signal = signal.unwrap_or(self.post.spec.stop_signal);
         board.set(Word::StopSignal, signal.number() as u64);
-        if let Some(by) = by.filter(|_| self.record.stop.is_none()) {
-            self.record.stop = Some(stop_by(by.clone()));
+        let outweighs = before != Why::Asked && why == Why::Asked;
+        if let Some(by) = by.filter(|_| outweighs || self.record.stop.is_none()) {
+            let restart = why == Why::Restart;
+            self.record.stop = Some(stop_by(by.clone(), restart));
             self.happened(Happening::StopAsked);
             self.publish();
-            self.event("stopping", format!("stop asked by {by}"), json!({"by": by}));
+            let what = if restart { "restart" } else { "stop" };
+            self.event("stopping", format!("{what} asked by {by}"), json!({"by": by}));
         }
         if !joins || why == Why::Asked {
             self.signal_tree(signal);
@@ -107,7 +110,7 @@ impl Shim<'_> {
             .iter()
             .filter_map(|&pid| Some(format!("{pid} {}", self.post.proc.stat(pid).ok()?.state)))
             .collect();
-        let stop = self.record.stop.get_or_insert_with(|| stop_by("fleet-shim".to_owned()));
+        let stop = self.record.stop.get_or_insert_with(|| stop_by("fleet-shim".to_owned(), false));
         if !left.is_empty() && stop.unkillable.is_empty() {
             stop.unkillable.clone_from(&left);
             self.publish();
@@ -117,8 +120,8 @@ impl Shim<'_> {
     }
 }
 
-fn stop_by(by: String) -> StopAsked {
-    StopAsked { at: Timestamp::now(), by, unkillable: Vec::new() }
+fn stop_by(by: String, restart: bool) -> StopAsked {
+    StopAsked { at: Timestamp::now(), by, restart, unkillable: Vec::new() }
 }
 
 /// The sender of a signal, as far as the kernel tells and it still lives.

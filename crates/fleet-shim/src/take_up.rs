@@ -51,7 +51,9 @@ impl Shim<'_> {
         self.take_up_health();
         if self.adopts && self.record.state == State::Stopping {
             // When the grace began is not known any more, nor whether the signal was sent.
-            self.begin_stop(Why::Asked, None, None, None);
+            let restart = self.record.stop.as_ref().is_some_and(|stop| stop.restart);
+            let why = if restart { Why::Restart } else { Why::Asked };
+            self.begin_stop(why, None, None, None);
         }
         for stream in STREAMS {
             self.watch_open_line(stream);

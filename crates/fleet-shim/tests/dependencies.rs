@@ -61,7 +61,8 @@ fn healthy_is_reached_when_it_says_so() {
     let gate = fleet.scratch().join("gate");
     fleet.spawn("db", &healthy_when(&gate));
     waits_for(&fleet, "db:healthy");
-    assert_eq!(waiting(&fleet, "waiter"), "waits for 'db' to be healthy");
+    let expected = "waits for 'db' to be healthy (it has no check and has not said READY=1)";
+    assert_eq!(waiting(&fleet, "waiter"), expected);
     fs::write(&gate, "").unwrap();
     assert_eq!(fleet.until_ended("waiter").state, State::Completed);
     // Another one has nothing to wait for.
@@ -111,7 +112,8 @@ fn several_must_all_be_as_they_should_at_the_same_time() {
     fleet.spawn("b", &ends_when(&second, 0));
     let both = ["--after", "a:healthy", "--after", "b:completed", "--after", "a"];
     fleet.spawn_with("waiter", &both, "true");
-    assert_eq!(waiting(&fleet, "waiter"), "waits for 'a' to be healthy, 'b' to complete");
+    let healthy = "'a' to be healthy (it has no check and has not said READY=1)";
+    assert_eq!(waiting(&fleet, "waiter"), format!("waits for {healthy}, 'b' to complete"));
     fs::write(&first, "").unwrap();
     let is_near = |r: &ProcessRecord| r.waiting.as_deref() == Some("waits for 'b' to complete");
     fleet.until("waiter", is_near);
@@ -156,7 +158,8 @@ fn who_waits_for_its_turn_after_a_dependency_stands_where_it_was_spawned() {
     fleet.spawn("db", &healthy_when(&gate));
     fleet.spawn_with("first", &["--queue", "--after", "db:healthy"], "true");
     fleet.spawn_with("second", &["--queue"], STAYS);
-    assert_eq!(waiting(&fleet, "first"), "waits for 'db' to be healthy");
+    let expected = "waits for 'db' to be healthy (it has no check and has not said READY=1)";
+    assert_eq!(waiting(&fleet, "first"), expected);
     assert_eq!(fleet.ps("second")["place"], 1);
     fs::write(&gate, "").unwrap();
     fleet.until("first", |record| record.in_line);
@@ -211,6 +214,18 @@ fn a_run_that_was_forgotten_fails_who_waits_for_it() {
     let reason = failed_with(fleet.until_ended("waiter"));
     let expected = "waited for 'db' to complete, but its run was forgotten, with how it ended";
     assert_eq!(reason, expected);
+}
+
+#[test]
+fn a_run_that_was_forgotten_has_ended() {
+    let fleet = TestFleet::new();
+    fleet.spawn("db", STAYS);
+    waits_for(&fleet, "db:ended");
+    waiting(&fleet, "waiter");
+    let shim = fleet.supervisors("db").0;
+    fs::remove_dir_all(fleet.file("processes/db")).unwrap();
+    kill(shim, Signal::TERM);
+    fleet.until("waiter", |record| record.started_at.is_some());
 }
 
 // Deaths of supervisors.

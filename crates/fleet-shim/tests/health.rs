@@ -455,6 +455,18 @@ fn who_is_unhealthy_again_and_again_is_given_up() {
 }
 
 #[test]
+fn a_report_tells_when_it_is_asked_next() {
+    let fleet = TestFleet::new();
+    let port = answers("").to_string();
+    fleet.spawn_with("job", &["--health-tcp", &port, "--health-interval", "1h"], "exec sleep 600");
+    fleet.until("job", is(Health::Healthy));
+    kill(fleet.supervisors("job").0, Signal::from_number(10).unwrap());
+    let report = fleet.until_event("job", "status");
+    let next = report["data"]["timers"]["health_seconds"].as_f64().unwrap();
+    assert!((3000.0..=3600.0).contains(&next), "{report}");
+}
+
+#[test]
 fn without_restart_unhealthy_it_goes_on() {
     let fleet = TestFleet::new();
     asks_exec(&fleet, "false", &[], "exec sleep 600");
@@ -535,4 +547,41 @@ fn who_is_adopted_is_asked_again() {
     fleet.until_event("job", "adopted");
     let record = fleet.ps("job");
     assert_eq!((&record["health"], &record["state"]), (&"healthy".into(), &"running".into()));
+}
+
+#[test]
+fn a_command_whose_supervisors_died_is_ended_by_who_adopts() {
+    let fleet = TestFleet::new();
+    let command = "sh -c 'echo $$ >> $FLEET_DIR/pids; exec sleep 603'";
+    let options = ["--health-exec", command, "--health-timeout", "1h"];
+    fleet.spawn_with("job", &options, "exec sleep 600");
+    let pids =
+        || std::fs::read_to_string(fleet.file("processes/job/data/pids")).unwrap_or_default();
+    until("it is asked", || pids().ends_with('\n'));
+    let lost: i32 = pids().trim_end().parse().unwrap();
+    fleet.kill_supervisors("job");
+    fleet.run("fleet-ps").ends();
+    fleet.until_event("job", "adopted");
+    until("the command is gone", || !is_living(lost));
+    kill(fleet.pid("job"), Signal::KILL);
+    fleet.until_ended("job");
+    fleet.until_deserted();
+}
+
+#[test]
+fn who_looks_often_makes_nobody_unhealthy_sooner() {
+    let fleet = TestFleet::new();
+    let flag = fleet.file("well");
+    std::fs::create_dir_all(fleet.home()).unwrap();
+    std::fs::write(&flag, "").unwrap();
+    let command = format!("test -e {}", flag.display());
+    let options = ["--health-exec", &command, "--health-interval", "1h", "--restart-unhealthy"];
+    fleet.spawn_with("job", &options, "exec sleep 600");
+    fleet.until("job", is(Health::Healthy));
+    std::fs::remove_file(&flag).unwrap();
+    for _ in 0..5 {
+        let record = fleet.run("fleet-ps").args(["--health", "job"]).ends().record();
+        assert_eq!((&record["health"], &record["attempt"]), (&"healthy".into(), &1.into()));
+        assert_eq!(record["health_reason"], "the health command exited with code 1");
+    }
 }

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fleet_testkit::{Cause, Health, Signal, State, TestFleet, kill, until};
+use fleet_testkit::{Cause, Health, Signal, State, TestFleet, Timestamp, kill, until};
 
 /// Whether systemd's program is here; says so where it is not.
 #[allow(clippy::print_stderr, reason = "a test that is passed over says so")]
@@ -195,4 +195,27 @@ fn while_it_reloads_failures_do_not_count() {
     fleet.until_event("job", "reloading");
     until("a failure is known", || fleet.record("job").health_reason.is_some());
     assert_eq!(fleet.record("job").health, Some(Health::Healthy));
+}
+
+#[test]
+fn who_is_adopted_while_it_is_suspended_has_its_time_when_it_goes_on() {
+    let fleet = TestFleet::new();
+    let body = "say(\"READY=1\")\nprint(\"up\")\ntime.sleep(600)";
+    fleet.spawn_with("job", &["--watchdog", "1s"], &program(body));
+    fleet.until_log("job", |log| log.text() == "up\n");
+    fleet.run("fleet-signal").args(["pause", "job"]).succeeds();
+    fleet.kill_supervisors("job");
+    fleet.run("fleet-ps").ends();
+    fleet.until_event("job", "adopted");
+    let since = Instant::now();
+    until("it was suspended for longer than a report may be missing", || {
+        since.elapsed() > Duration::from_millis(1200)
+    });
+    fleet.run("fleet-signal").args(["resume", "job"]).succeeds();
+    let at = |event: &str| {
+        let event = fleet.until_event("job", event);
+        serde_json::from_value::<Timestamp>(event["ts"].clone()).unwrap()
+    };
+    let late = at("unhealthy").seconds_since(at("resumed"));
+    assert!(late > 0.9, "it was found late {late} s after it went on");
 }

@@ -116,3 +116,22 @@ fn a_shim_that_dies_with_the_request_does_not_lose_it() {
         assert_eq!(fleet.record("job").attempt, 2);
     }
 }
+
+#[test]
+fn a_stop_that_outweighs_it_is_told_by_who_asked_for_the_stop() {
+    let fleet = TestFleet::new();
+    fleet.spawn("job", "trap '' TERM; echo up; while :; do sleep 0.05; done");
+    fleet.until_log("job", |log| log.text() == "up\n");
+    kill(fleet.supervisors("job").0, Signal::HUP);
+    let stop = fleet.until("job", |record| record.stop.is_some()).stop.unwrap();
+    assert!(stop.restart);
+    fleet.run("fleet-stop").args(["--grace", "10ms", "job"]).succeeds();
+    let record = fleet.record("job");
+    assert_eq!((record.state, record.attempt), (State::Stopped, 1));
+    let reason = record.exit.unwrap().reason;
+    assert!(reason.contains("(fleet-stop)"), "{reason}");
+    let stop = record.stop.unwrap();
+    assert!(!stop.restart && stop.by.contains("(fleet-stop)"), "{stop:?}");
+    let words = |event: &str| fleet.until_event("job", event)["message"].to_string();
+    assert!(words("stopping").contains("restart asked by"), "{}", words("stopping"));
+}

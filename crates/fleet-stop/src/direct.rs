@@ -36,7 +36,12 @@ pub(crate) fn stop(
     let cgroup = Cgroup::of(&record.limits);
     let ending = Ending { tree: Tree::of(home, record), main, cgroup };
     let signal = how.signal.unwrap_or(Signal::TERM);
-    let asked = StopAsked { at: Timestamp::now(), by: how.by.clone(), unkillable: Vec::new() };
+    let asked = StopAsked {
+        at: Timestamp::now(),
+        by: how.by.clone(),
+        restart: false,
+        unkillable: Vec::new(),
+    };
     ending.signal(signal);
     let killed = !ending.wait(how.grace.unwrap_or(GRACE));
     if killed && !ending.kill() {

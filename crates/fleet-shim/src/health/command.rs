@@ -11,7 +11,7 @@ use std::io::{ErrorKind, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use fleet_core::{Outcome, Signal};
-use fleet_os::{Launch, descendants};
+use fleet_os::{Launch, descendants, marked, unsupervised};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::board::Word;
@@ -26,6 +26,9 @@ const PIECE: usize = 4 << 10;
 const PIECES: usize = 64;
 /// Rounds of killing: what forks while it is killed is found by the next one.
 const ROUNDS: usize = 5;
+
+/// What tells a health command from the process that it asks.
+pub(crate) const CHECK: &str = "FLEET_CHECK";
 
 /// A command under way.
 #[derive(Debug)]
@@ -102,7 +105,9 @@ impl Shim<'_> {
 
     fn launch_command(&self, command: &[String]) -> std::io::Result<PipeReader> {
         let command: Vec<OsString> = command.iter().map(OsString::from).collect();
-        let launch = Launch::new(&command, &self.environment(), &self.post.spec.cwd)?;
+        let mut environment = self.environment();
+        environment.push(format!("{CHECK}=1").into());
+        let launch = Launch::new(&command, &environment, &self.post.spec.cwd)?;
         let (output, input) = std::io::pipe()?;
         fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let null = OpenOptions::new().read(true).open("/dev/null")?;
@@ -129,6 +134,15 @@ impl Shim<'_> {
             self.signal_all(&members, Signal::KILL);
         }
         false
+    }
+
+    /// Ends the command of supervisors that have both died: nobody's child, it is known by its
+    /// environment alone, and would else pass for a part of the tree.
+    pub(crate) fn end_lost_command(&self) {
+        let mut marks = self.post.home.marks(&self.record.key()).to_vec();
+        marks.push(format!("{CHECK}=1"));
+        let found = unsupervised(&self.post.proc, marked(&self.post.proc, &marks));
+        self.signal_all(&found, Signal::KILL);
     }
 
     /// The command, what descends from it, and what shares its session: that comes to the shim

@@ -24,6 +24,7 @@ use nix::poll::PollFlags;
 use serde_json::json;
 
 use crate::board::{Phase, Why, Word};
+pub(crate) use crate::health::command::CHECK;
 use crate::health::command::Command;
 use crate::health::connect::Connecting;
 use crate::health::http::Get;
@@ -92,6 +93,7 @@ impl Shim<'_> {
             (Word::AskPause, first),
             (Word::GraceEnds, grace_ends),
             (Word::Failures, 0),
+            (Word::FailedAt, 0),
             (Word::WasHealthy, 0),
             (Word::LineSeen, 0),
             (Word::WatchdogNanos, watchdog),
@@ -121,6 +123,9 @@ impl Shim<'_> {
     /// empty board, and asks at once.
     pub(crate) fn take_up_health(&mut self) {
         self.end_command();
+        if self.adopts && self.asks().is_some() {
+            self.end_lost_command();
+        }
         self.look_for_line();
         let board = &self.post.board;
         if board.phase() != Phase::Alive || !self.adopts {
@@ -140,6 +145,9 @@ impl Shim<'_> {
         let watchdog = self.post.spec.watchdog_seconds.map_or(0, nanos);
         board.set(Word::WatchdogNanos, watchdog);
         board.set(Word::WatchdogAt, if watchdog > 0 { now.saturating_add(watchdog) } else { 0 });
+        if self.record.state == State::Paused {
+            board.set(Word::HealthPausedAt, now);
+        }
     }
 
     /// Whether it matters now how the process is.
@@ -320,10 +328,13 @@ impl Shim<'_> {
         let retries = u64::from(self.check().map_or(1, |check| check.retries));
         let board = &self.post.board;
         let in_time = monotonic_nanos() < board.get(Word::GraceEnds);
-        if in_time && board.get(Word::WasHealthy) == 0 {
-            self.record.health_reason = Some(why);
+        if in_time && board.get(Word::WasHealthy) == 0 || self.is_the_same_failure() {
+            if self.record.health != Some(Health::Unhealthy) {
+                self.record.health_reason = Some(why);
+            }
             return;
         }
+        board.set(Word::FailedAt, monotonic_nanos());
         let failures = board.add(Word::Failures) + 1;
         let words = if failures > 1 { format!("{why}, {failures} times in a row") } else { why };
         if failures >= retries {
@@ -331,6 +342,15 @@ impl Shim<'_> {
         } else if self.record.health != Some(Health::Unhealthy) {
             self.record.health_reason = Some(words);
         }
+    }
+
+    /// Whether somebody who looks often saw what was counted already: that must not end a process
+    /// sooner than its check would.
+    fn is_the_same_failure(&self) -> bool {
+        let interval = self.asks().map_or(0, |check| nanos(check.interval_seconds));
+        let counted = self.post.board.moment(Word::FailedAt);
+        self.post.board.get(Word::LookAsked) != 0
+            && counted.is_some_and(|at| monotonic_nanos() < at.saturating_add(interval))
     }
 
     /// It is not well. Words for it are kept from the moment when it was found.

@@ -85,9 +85,9 @@ fn needle(text: &str) -> &str {
     while let Some((at, c)) = characters.next() {
         match c {
             '(' | ')' | '|' | '[' | '{' => return "",
-            '.' | '^' | '$' | '+' => close(&(begin..at)),
-            // What stands before them may be missing.
-            '*' | '?' => close(&(begin..last.max(begin))),
+            '.' | '^' | '$' => close(&(begin..at)),
+            // What stands before them may be missing; before `+`, when `*` follows.
+            '*' | '?' | '+' => close(&(begin..last.max(begin))),
             '\\' => {
                 close(&(begin..at));
                 match characters.next() {
@@ -134,7 +134,8 @@ mod tests {
             ("Uvicorn running on http://.*:\\d+", "Uvicorn running on http://"),
             ("abc*", "ab"),
             ("é?b", "b"),
-            ("a+", "a"),
+            ("ab+", "a"),
+            ("a+*", ""),
             ("a|b", ""),
             ("(?i)ready", ""),
             ("\\x41bc", ""),
