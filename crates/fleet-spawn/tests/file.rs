@@ -55,6 +55,16 @@ fn what_is_missing_is_started_and_what_lives_is_left_alone() {
 }
 
 #[test]
+fn a_process_may_run_in_the_folder_of_its_own() {
+    let fleet = TestFleet::new();
+    write(&fleet, "[process.a]\ncommand = 'pwd'\ncwd = '{dir}'\n");
+    file(&fleet, &["--wait", "ended"]).succeeds_and_says("1 of 1 ended");
+    let data = fs::canonicalize(fleet.file("processes/a/data")).unwrap();
+    let said = fleet.run("fleet-logs").args(["--raw", "a"]).succeeds();
+    assert_eq!(said.stdout().trim_end(), data.to_string_lossy());
+}
+
+#[test]
 fn a_process_gets_all_that_its_profiles_say_and_placeholders() {
     let fleet = TestFleet::new();
     let folder = fs::canonicalize(fleet.scratch()).unwrap();
