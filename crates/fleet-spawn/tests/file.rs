@@ -65,6 +65,16 @@ fn a_process_may_run_in_the_folder_of_its_own() {
 }
 
 #[test]
+fn a_line_of_one_file_goes_in_its_order() {
+    let fleet = TestFleet::new();
+    write(&fleet, "[process.a]\ncommand = 'sleep 0.05'\nqueue = 'gpu'\nreplicas = 5\n");
+    file(&fleet, &["--wait", "ended"]).succeeds_and_says("5 of 5 ended");
+    let started = |number: usize| fleet.record(&format!("a-{number}")).started_at;
+    let turns: Vec<_> = (0..5).map(started).collect();
+    assert!(turns.is_sorted(), "{turns:?}");
+}
+
+#[test]
 fn a_process_gets_all_that_its_profiles_say_and_placeholders() {
     let fleet = TestFleet::new();
     let folder = fs::canonicalize(fleet.scratch()).unwrap();
