@@ -1,11 +1,14 @@
 //! A fleet in a file: started, looked at, changed.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::Command;
 
-use fleet_testkit::{Ran, Run, Signal, State, TestFleet, Value, until};
+use fleet_testkit::{Ran, Run, Signal, State, TestFleet, Value, tool, until};
+use nix::pty::openpty;
 
 const SLEEPS: &str = "command = 'sleep 600'\n";
 
@@ -72,6 +75,26 @@ fn a_line_of_one_file_goes_in_its_order() {
     let started = |number: usize| fleet.record(&format!("a-{number}")).started_at;
     let turns: Vec<_> = (0..5).map(started).collect();
     assert!(turns.is_sorted(), "{turns:?}");
+}
+
+#[test]
+fn a_person_sees_one_line_of_progress_that_never_wraps() {
+    let fleet = TestFleet::new();
+    let path = write(&fleet, "[process.a]\ncommand = 'sleep 0.1'\n");
+    let pty = openpty(None, None).unwrap();
+    let ran = Command::new(tool("fleet-spawn"))
+        .env("FLEET_HOME", fleet.home())
+        .args(["--wait", "ended", "--file"])
+        .arg(path)
+        .stderr(pty.slave)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let mut shown = [0; 4096];
+    let count = File::from(pty.master).read(&mut shown).unwrap();
+    let shown = String::from_utf8_lossy(&shown[..count]);
+    assert!(shown.contains("\u{1b}[?7l0 of 1 ended; waiting for a\u{1b}[?7h"), "{shown:?}");
+    assert!(shown.ends_with("\u{1b}[?7l1 of 1 ended\u{1b}[?7h\r\n"), "{shown:?}");
 }
 
 #[test]
