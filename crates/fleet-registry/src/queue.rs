@@ -59,7 +59,18 @@ impl Ticket {
     /// # Errors
     /// The home cannot be written, or is full.
     pub fn put(&self, boot: &str, shim: Incarnation) -> io::Result<()> {
-        let json = serde_json::to_vec(&Name { boot: Cow::Borrowed(boot), shim })?;
+        self.write(&serde_json::to_vec(&Name { boot: Cow::Borrowed(boot), shim })?)
+    }
+
+    /// Keeps its place for a shim that is about to put its name on it.
+    ///
+    /// # Errors
+    /// The home cannot be written, or is full.
+    pub fn keep_place(&self) -> io::Result<()> {
+        self.write(b"")
+    }
+
+    fn write(&self, text: &[u8]) -> io::Result<()> {
         let open = || {
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600).open(&self.path)
@@ -74,7 +85,7 @@ impl Ticket {
                 _ => break,
             }
         }
-        opened?.write_all(&json)
+        opened?.write_all(text)
     }
 
     /// Whether it lies there.
@@ -277,6 +288,9 @@ mod tests {
         let db: Id = "db".parse().unwrap();
         let ticket = Ticket::after(&home, &db, &run("web", 3));
         assert_eq!((ticket.lies(), ticket.shim("b")), (false, None));
+        ticket.keep_place().unwrap();
+        assert_eq!((ticket.lies(), ticket.shim("b")), (true, None));
+        ticket.take_away();
         assert!(waiters(&home, &db).is_empty());
         ticket.put("b", shim()).unwrap();
         assert_eq!(waiters(&home, &db), std::slice::from_ref(&ticket));

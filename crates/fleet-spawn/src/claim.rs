@@ -9,7 +9,7 @@ use anyhow::Context;
 use fleet_census::{Census, is_living};
 use fleet_cli::{Exit, Failure, talk};
 use fleet_core::{Dependency, Id, ProcessRecord, Spec};
-use fleet_registry::{Home, RegistryLock, RunDir, make_dir};
+use fleet_registry::{Home, RegistryLock, RunDir, Ticket, make_dir};
 
 use crate::confine::{confine, release};
 use crate::kernel;
@@ -101,6 +101,7 @@ impl<'a> Claims<'a> {
         let shim_lock = make_run(self.home, &spec).inspect_err(|_| release(&spec))?;
         let record = ProcessRecord::wanted(&spec, self.boot.clone(), fleet_os::host_name());
         self.lock.append(&record)?;
+        keep_place(self.home, &spec);
         Ok(Claim::New(Box::new(spec), shim_lock))
     }
 
@@ -133,6 +134,14 @@ impl<'a> Claims<'a> {
             }
         };
         Ok(self.census.insert(census))
+    }
+}
+
+/// Who waits for nobody stands in its line from now on, so that of many that start at once the first
+/// has the first turn, whichever shim is the fastest. Without this it is in line a moment later.
+fn keep_place(home: &Home, spec: &Spec) {
+    if let Some(queue) = spec.queue.as_ref().filter(|_| spec.after.is_empty()) {
+        let _ = Ticket::in_line(home, queue, spec.spawned_at, &spec.key()).keep_place();
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow
         watchdog_seconds: seconds(&wish.health.watchdog),
         restart_unhealthy: wish.restart_unhealthy.unwrap_or(false),
         after: Vec::new(),
-        queue: queue(wish),
+        queue: queue(wish)?,
         connection_file: None,
         file: None,
         small_pipes: false,
@@ -59,13 +59,16 @@ fn value<T: Clone>(typed: &Option<Typed<T>>) -> Option<T> {
 }
 
 /// Slots or a priority alone mean the line that has no other name.
-fn queue(wish: &Wish) -> Option<Queue> {
+fn queue(wish: &Wish) -> Result<Option<Queue>, Failure> {
+    if wish.slots == Some(0) {
+        return Err(Failure::new(Exit::CouldNot, "a line has at least one slot"));
+    }
     let stands = wish.queue.is_some() || wish.slots.is_some() || wish.priority.is_some();
-    stands.then(|| Queue {
+    Ok(stands.then(|| Queue {
         group: wish.queue.clone().unwrap_or_else(|| Id::near("default")),
         slots: wish.slots.unwrap_or(1),
         priority: wish.priority.unwrap_or(0),
-    })
+    }))
 }
 
 /// A name for a command: its program, or the script that an interpreter runs.

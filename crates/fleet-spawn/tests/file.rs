@@ -1,11 +1,14 @@
 //! A fleet in a file: started, looked at, changed.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::Command;
 
-use fleet_testkit::{Ran, Run, Signal, State, TestFleet, Value, until};
+use fleet_testkit::{Ran, Run, Signal, State, TestFleet, Value, tool, until};
+use nix::pty::openpty;
 
 const SLEEPS: &str = "command = 'sleep 600'\n";
 
@@ -52,6 +55,46 @@ fn what_is_missing_is_started_and_what_lives_is_left_alone() {
     let record = fleet.record("a");
     let named = record.file.unwrap();
     assert!(named.ends_with("/fleet.toml"), "{named}");
+}
+
+#[test]
+fn a_process_may_run_in_the_folder_of_its_own() {
+    let fleet = TestFleet::new();
+    write(&fleet, "[process.a]\ncommand = 'pwd'\ncwd = '{dir}'\n");
+    file(&fleet, &["--wait", "ended"]).succeeds_and_says("1 of 1 ended");
+    let data = fs::canonicalize(fleet.file("processes/a/data")).unwrap();
+    let said = fleet.run("fleet-logs").args(["--raw", "a"]).succeeds();
+    assert_eq!(said.stdout().trim_end(), data.to_string_lossy());
+}
+
+#[test]
+fn a_line_of_one_file_goes_in_its_order() {
+    let fleet = TestFleet::new();
+    write(&fleet, "[process.a]\ncommand = 'sleep 0.05'\nqueue = 'gpu'\nreplicas = 5\n");
+    file(&fleet, &["--wait", "ended"]).succeeds_and_says("5 of 5 ended");
+    let started = |number: usize| fleet.record(&format!("a-{number}")).started_at;
+    let turns: Vec<_> = (0..5).map(started).collect();
+    assert!(turns.is_sorted(), "{turns:?}");
+}
+
+#[test]
+fn a_person_sees_one_line_of_progress_that_never_wraps() {
+    let fleet = TestFleet::new();
+    let path = write(&fleet, "[process.a]\ncommand = 'sleep 0.1'\n");
+    let pty = openpty(None, None).unwrap();
+    let ran = Command::new(tool("fleet-spawn"))
+        .env("FLEET_HOME", fleet.home())
+        .args(["--wait", "ended", "--file"])
+        .arg(path)
+        .stderr(pty.slave)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let mut shown = [0; 4096];
+    let count = File::from(pty.master).read(&mut shown).unwrap();
+    let shown = String::from_utf8_lossy(&shown[..count]);
+    assert!(shown.contains("\u{1b}[?7l0 of 1 ended; waiting for a\u{1b}[?7h"), "{shown:?}");
+    assert!(shown.ends_with("\u{1b}[?7l1 of 1 ended\u{1b}[?7h\r\n"), "{shown:?}");
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn of_the_process_itself() {
         ("stop_signal = 'TREM'", "3 column 15: "),
         ("restart = 'sometimes'", "3 column 11: \"sometimes\" is no restart policy"),
         ("replicas = 0", "3 column 12: there are 1 to 10000 replicas"),
+        ("slots = 0", "3 column 9: a line has at least one slot"),
         ("profile = 'no'", "3 column 11: there is no profile 'no'"),
         (
             "after = 'webb'",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fleet_config::{Fault, did_you_mean};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
@@ -125,12 +125,24 @@ fn clearer(key: &str, fault: Fault) -> Fault {
     if let Some(list) = fault.message.strip_prefix("unknown field ") {
         let mut quoted = list.split('`').skip(1).step_by(2);
         let unknown_key = quoted.next().unwrap_or_default();
+        if let Some(table) = table_of(unknown_key).filter(|_| unknown_key == key) {
+            let fault = Fault::new(at, format!("there is no key '{key}'"));
+            return fault.hint(format!("write {table}.{key}"));
+        }
         return unknown(at, unknown_key, &quoted.collect::<Vec<_>>());
     }
     if key == "env" && fault.message.starts_with("invalid type") {
         return Fault::new(at, "'env' is a table of texts").hint("env = { NAME = \"value\" }");
     }
     fault
+}
+
+/// The table that a key belongs to, if it is not one of the process itself.
+fn table_of(key: &str) -> Option<&'static str> {
+    ["limits", "health"].into_iter().find(|table| {
+        let wish = serde_json::from_value::<Wish>(json!({ *table: { key: null } }));
+        wish.err().is_none_or(|error| !error.to_string().starts_with("unknown field"))
+    })
 }
 
 fn unknown(at: usize, key: &str, known: &[&str]) -> Fault {
@@ -219,6 +231,8 @@ mod tests {
                 "limits = { memory = 'lots' }",
                 "2:21 \"lots\" is no size in bytes; write 4096, 512K, 10M or 2GiB",
             ),
+            ("memory = '1G'", "2:1 there is no key 'memory' (write limits.memory)"),
+            ("tcp = 80", "2:1 there is no key 'tcp' (write health.tcp)"),
             ("limits.memry = '1G'", "2:8 there is no key 'memry' (did you mean 'memory'?)"),
             ("health.interval = 'x'", "2:19 \"x\" is no duration; write 90s, 5m, 2h, 30d or 1h30m"),
             ("replicas = -1", "2:12 invalid value: integer `-1`, expected u32"),

@@ -65,7 +65,13 @@ impl Member {
         let entry = |(name, value): &Pair| [name.as_os_str(), value].join("=".as_ref());
         wish.env.splice(..0, self.env.iter().map(entry));
         wish.after.clone_from(&self.after);
+        // The folder of its own need not be there yet: it is made with the run.
+        let own = home.data(&self.id);
+        let own = wish.cwd.take_if(|cwd| *cwd == own);
         let mut spec = wanted::spec(&wish, &command, self.id.clone())?;
+        if let Some(own) = own {
+            spec.cwd = own.into();
+        }
         spec.ports = ports.to_vec();
         Ok(spec)
     }

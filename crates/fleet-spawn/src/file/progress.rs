@@ -113,7 +113,8 @@ impl Line {
             words = format!("{words}; waiting for {}", super::some_of(&open));
         }
         if self.terminal {
-            let _ = write!(io::stderr(), "\r\x1b[K{words}");
+            // The terminal cuts what is too long: a line that wraps could not be written anew.
+            let _ = write!(io::stderr(), "\r\x1b[K\x1b[?7l{words}\x1b[?7h");
         } else {
             talk(words);
         }

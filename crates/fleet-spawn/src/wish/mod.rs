@@ -128,7 +128,8 @@ pub struct Wish {
     #[serde(deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "OneOrMore<After>")]
     pub after: Vec<Dependency>,
-    /// Stand in line for a slot of this group [default group: default]
+    /// Stand in line for a slot of this group; --slots or --priority alone mean it, too [default
+    /// group: default]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "default",
           value_name = "GROUP", help_heading = "Order")]
     #[serde(skip_serializing_if = "Option::is_none")]
