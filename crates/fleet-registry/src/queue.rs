@@ -39,7 +39,9 @@ impl Ticket {
     /// spawned first.
     pub fn in_line(home: &Home, queue: &Queue, spawned_at: Timestamp, run: &RunKey) -> Ticket {
         let inverted = i64::from(i32::MAX) - i64::from(queue.priority);
-        let name = format!("{inverted:08x}-{:020}-{run}", spawned_at.nanos().max(0));
+        // Microseconds are all that a record keeps of it.
+        let spawned = spawned_at.nanos().max(0) / 1000;
+        let name = format!("{inverted:08x}-{spawned:020}-{run}");
         Ticket { path: line(home, &queue.group).join(name), run: run.clone() }
     }
 
@@ -280,6 +282,15 @@ mod tests {
         assert_eq!(ahead_of(&wanted[3]).as_ref(), Some(&wanted[2]));
         wanted[2].take_away();
         assert_eq!(ahead_of(&wanted[3]).as_ref(), Some(&wanted[1]));
+    }
+
+    #[test]
+    fn who_reads_the_spec_finds_the_place_that_was_kept() {
+        let (_dir, home) = home();
+        let kept = Timestamp::from_nanos(1_795_355_568_721_064_856);
+        let read = serde_json::from_str(&serde_json::to_string(&kept).unwrap()).unwrap();
+        let ticket = |at| Ticket::in_line(&home, &queue(0), at, &run("web", 1));
+        assert_eq!(ticket(kept), ticket(read));
     }
 
     #[test]
