@@ -367,7 +367,7 @@ mod tests {
                 Ticket::in_line(&home, &queue(priority), at, &run(&id, number))
             };
             let (one, other) = (ticket(a, early), ticket(b, late));
-            let by_turn = (-i64::from(a), early).cmp(&(-i64::from(b), late));
+            let by_turn = (-i64::from(a), early / 1000).cmp(&(-i64::from(b), late / 1000));
             prop_assert_eq!(one.path.cmp(&other.path), by_turn);
             let name = one.path.file_name().unwrap().to_str().unwrap();
             prop_assert!(name.len() < 255);
