@@ -12,8 +12,9 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # smaller in memory. That needs the static C library; crt-static needs an explicit --target, or
 # procedural macros fail. fleet-shim is executed only to adopt, so that it may be dynamic, and small.
 LIBC_A := $(wildcard $(shell $(CC) -print-file-name=libc.a 2>/dev/null))
-STATIC_FLAGS := -C target-feature=+crt-static -C relocation-model=static \
+SMALL_FLAGS := -C relocation-model=static \
 	-C link-arg=-Wl,-T,$(CURDIR)/scripts/no-unwind.ld,-z,noseparate-code
+STATIC_FLAGS := -C target-feature=+crt-static $(SMALL_FLAGS)
 
 # The daily targets use what was built here, else what is installed.
 export PATH := $(CURDIR)/target/release:$(CURDIR)/target/debug:$(PATH)
@@ -33,7 +34,7 @@ demo: ## The whole story in under a minute, in a temporary home
 build: ## Release programs in target/release: small, quick to start
 ifneq ($(LIBC_A),)
 	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --release --workspace --bins --target $(HOST)
-	RUSTFLAGS="-C relocation-model=static" cargo build --profile small -p fleet-shim --target $(HOST)
+	RUSTFLAGS="$(SMALL_FLAGS)" cargo build --profile small -p fleet-shim --target $(HOST)
 	mkdir -p target/release
 	cd target/$(HOST)/release && install -t $(CURDIR)/target/release $(PROGRAMS)
 	install -t target/release target/$(HOST)/small/fleet-shim
