@@ -24,7 +24,7 @@ const START_PERIOD: f64 = 5.0;
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Health")]
 pub struct HealthWish {
-    /// It is healthy while something accepts a connection: [HOST:]PORT
+    /// It is healthy while something accepts a connection at this port, or at HOST:PORT
     #[arg(id = "health_tcp", long = "health-tcp", value_name = "[HOST:]PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp: Option<Typed<WithPorts<Place>>>,
