@@ -38,6 +38,8 @@ ifneq ($(LIBC_A),)
 	mkdir -p target/release
 	cd target/$(HOST)/release && install -t $(CURDIR)/target/release $(PROGRAMS)
 	install -t target/release target/$(HOST)/small/fleet-shim
+	@# Static programs must be able to fail with words, also where backtraces are asked for.
+	@RUST_BACKTRACE=1 target/release/fleet-ps --home /dev/null/none none 2>/dev/null; [ $$? -eq 2 ]
 else
 	@echo "make build: no static C library here (Debian, Ubuntu: apt-get install libc6-dev;" \
 		"Fedora: dnf install glibc-static); building dynamic programs, which start slower" >&2

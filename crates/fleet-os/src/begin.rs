@@ -3,6 +3,8 @@
 //! That start-up reads /proc/self/maps and makes a stack for a handler of stack overflows: a third
 //! of what a small tool does before its work, and pages that a supervisor would carry for months.
 
+use std::backtrace::Backtrace;
+use std::env;
 use std::os::fd::RawFd;
 
 /// Defines `main`: calls `$main`, which returns the exit status. Signal dispositions and
@@ -23,6 +25,7 @@ macro_rules! bare_main {
 /// the end (SIGPIPE), and what it opens is never taken for a standard descriptor that its caller
 /// had closed.
 pub fn begin() {
+    refuse_backtraces();
     // SAFETY: to ignore a signal calls nothing of ours.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     let is_open = |fd: RawFd| {
@@ -34,5 +37,25 @@ pub fn begin() {
         if unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) } < 0 {
             return;
         }
+    }
+}
+
+/// Sees to it that errors carry no backtrace, whatever the environment says: release programs have no
+/// tables to walk a stack by, and the attempt would abort them instead of telling the error.
+fn refuse_backtraces() {
+    const WANTED: &str = "RUST_LIB_BACKTRACE";
+    let before = env::var_os(WANTED);
+    if before.is_none() && env::var_os("RUST_BACKTRACE").is_none() {
+        return;
+    }
+    // SAFETY: the program has just begun and has one thread.
+    unsafe { env::set_var(WANTED, "0") };
+    // The standard library looks at the environment once and remembers.
+    let _ = Backtrace::capture();
+    match before {
+        // SAFETY: as above.
+        Some(value) => unsafe { env::set_var(WANTED, value) },
+        // SAFETY: as above.
+        None => unsafe { env::remove_var(WANTED) },
     }
 }
