@@ -5,9 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fleet_core::{Amendment, Limits, ProcessRecord, RunKey, Signal, can_change_in_place};
-use fleet_os::PidFd;
 use fleet_registry::{Home, RunDir, read_amendment, read_record, write_amendment};
 use serde_json::Value;
+
+use crate::ask::signal_shim;
 
 /// How long a shim may take; lowering a limit on memory can take the kernel a while.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,7 +63,7 @@ pub fn amend(
 
 fn wait(dir: &RunDir, mut record: ProcessRecord, asked: &Amendment) -> Result<(), AmendError> {
     let since = Instant::now();
-    look_again(&record);
+    signal_shim(&record, Signal::USR2);
     loop {
         let now = read_record(dir).map_err(AmendError::Folder)?;
         if now.limits == asked.limits {
@@ -76,19 +77,12 @@ fn wait(dir: &RunDir, mut record: ProcessRecord, asked: &Amendment) -> Result<()
         }
         // A successor of the one that was asked may not have seen it.
         if now.shim != record.shim {
-            look_again(&now);
+            signal_shim(&now, Signal::USR2);
         }
         record = now;
         if since.elapsed() > PATIENCE {
             return Err(AmendError::NoAnswer);
         }
         thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// SIGUSR2 to a shim means that something beside its run may have changed.
-fn look_again(record: &ProcessRecord) {
-    if let Some(shim) = record.shim.and_then(|shim| PidFd::of(shim.who).ok().flatten()) {
-        let _ = shim.signal(Signal::USR2);
     }
 }

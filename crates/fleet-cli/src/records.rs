@@ -44,6 +44,20 @@ impl<W: Write> Records<W> {
         if self.array { Ok(()) } else { self.out.write_all(b"\n") }
     }
 
+    /// Writes all of these, and closes.
+    ///
+    /// # Errors
+    /// The output does not take them.
+    pub fn write_all<T: Serialize>(
+        mut self,
+        records: impl IntoIterator<Item = T>,
+    ) -> io::Result<W> {
+        for record in records {
+            self.write(&record)?;
+        }
+        self.finish()
+    }
+
     /// Closes the array and returns the output.
     ///
     /// # Errors

@@ -1,26 +1,14 @@
 //! Having the supervisors look again, now.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fleet_census::Seen;
-use fleet_core::{HealthCheck, Observed, Probe, ProcessRecord, Signal, State, duration_text};
-use fleet_os::PidFd;
-use fleet_registry::{Home, read_record};
-use serde::Deserialize;
+use fleet_census::{Seen, signal_shim};
+use fleet_core::{Observed, Probe, ProcessRecord, Signal, State, duration_text};
+use fleet_registry::{Home, read_record, read_spec};
 
-/// Number of SIGUSR2: "look again".
-const USR2: i32 = 12;
 /// What a supervisor may take beyond the time of its question.
 const BEYOND: Duration = Duration::from_secs(2);
-
-/// The part of a spec that matters here.
-#[derive(Deserialize)]
-struct Wanted {
-    #[serde(default)]
-    health: Option<HealthCheck>,
-}
 
 /// A supervisor that was asked.
 struct Waiting<'a> {
@@ -37,7 +25,7 @@ pub(crate) fn look_again(home: &Home, chosen: &mut [Seen]) -> Vec<String> {
         chosen.iter_mut().filter_map(|seen| ask(home, seen)).collect();
     let mut late = Vec::new();
     let mut nap = Duration::from_millis(1);
-    while !waiting.is_empty() {
+    loop {
         waiting.retain_mut(|one| match answer(home, one.seen) {
             Some(record) => {
                 put_in(one.seen, record);
@@ -50,10 +38,12 @@ pub(crate) fn look_again(home: &Home, chosen: &mut [Seen]) -> Vec<String> {
                 false
             }
         });
+        if waiting.is_empty() {
+            return late;
+        }
         thread::sleep(nap);
         nap = (nap * 2).min(Duration::from_millis(20));
     }
-    late
 }
 
 /// Asks one, if there is somebody to ask and something to look at: a line that is waited for and a
@@ -62,20 +52,18 @@ fn ask<'a>(home: &Home, seen: &'a mut Seen) -> Option<Waiting<'a>> {
     if seen.observed != Observed::AsRecorded(State::Running) || seen.record.health.is_none() {
         return None;
     }
-    let spec = fs::read(home.run_of(&seen.record.key()).spec()).ok()?;
-    let check = serde_json::from_slice::<Wanted>(&spec).ok()?.health?;
+    let dir = home.run_of(&seen.record.key());
+    let check = read_spec(&dir).ok()?.health?;
     if matches!(check.probe, Probe::Log { .. }) {
         return None;
     }
-    let shim = PidFd::of(seen.record.shim?.who).ok().flatten()?;
     // A question that is under way may end first, and its answer is as good.
     let limit = Duration::try_from_secs_f64(check.timeout_seconds).unwrap_or_default() + BEYOND;
     // What its own record says now, which may be newer than the registry.
-    if let Ok(record) = read_record(&home.run_of(&seen.record.key())) {
+    if let Ok(record) = read_record(&dir) {
         put_in(seen, record);
     }
-    shim.signal(Signal::from_number(USR2)?).ok()?;
-    Some(Waiting { seen, limit })
+    signal_shim(&seen.record, Signal::USR2).then_some(Waiting { seen, limit })
 }
 
 /// The record with the answer, once it is there, or once there is nobody to ask any more.

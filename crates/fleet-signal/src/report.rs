@@ -1,26 +1,17 @@
 //! Printing what became of each.
 
-use std::io::Write;
-
 use fleet_cli::{Align, Cell, Column, Format, Out, Records, Table};
 
 use crate::target::Target;
 
 pub(crate) fn report(mut out: Out, format: Format, targets: &[Target]) -> anyhow::Result<()> {
+    let records = targets.iter().map(|target| &target.record);
     match format {
-        Format::Jsonl => records(Records::lines(&mut out), targets)?,
-        Format::Json => records(Records::array(&mut out), targets)?,
+        Format::Jsonl => drop(Records::lines(&mut out).write_all(records)?),
+        Format::Json => drop(Records::array(&mut out).write_all(records)?),
         _ => table(&mut out, targets)?,
     }
     Ok(out.finish()?)
-}
-
-fn records<W: Write>(mut records: Records<W>, targets: &[Target]) -> anyhow::Result<()> {
-    for target in targets {
-        records.write(&target.record)?;
-    }
-    records.finish()?;
-    Ok(())
 }
 
 fn table(out: &mut Out, targets: &[Target]) -> anyhow::Result<()> {

@@ -28,8 +28,8 @@ pub(crate) fn wanted_ports(wish: &Wish) -> Result<Option<Ports>, Failure> {
     match (wish.connection_file == Some(true), ports) {
         (true, None | Some(Ports::Auto(PORTS))) => Ok(Some(Ports::Auto(PORTS))),
         (true, Some(_)) => {
-            let words = format!("a connection file names {PORTS} ports");
-            Err(Failure::new(Exit::CouldNot, words).hint("say --port auto:5, or leave --port out"))
+            let words = "a connection file needs five ports";
+            Err(Failure::new(Exit::CouldNot, words).hint("ask for auto:5, or for no port at all"))
         }
         (false, ports) => Ok(ports),
     }

@@ -34,7 +34,6 @@ use fleet_shim::Nursery;
 
 pub use args::{Args, Deed, FileArgs, Wait};
 use claim::{Candidate, Claim, Claims};
-use ports::PortRange;
 pub use wish::{
     Form, HealthWish, LimitsWish, Place, Prepared, Size, Span, Status, Typed, Url, Wish, WithPorts,
     Words,
@@ -73,8 +72,7 @@ fn one(mut args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     let spec = wanted::spec(&args.wish, &args.command, Id::near("new"))?;
     let health = args.wish.health.prepare()?;
     prepare(&home)?;
-    let range = args.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value);
-    let ports = kernel::wanted_ports(&args.wish)?.map(|ports| (ports, range));
+    let ports = kernel::wanted_ports(&args.wish)?.map(|ports| (ports, args.wish.port_range()));
     let name = args.name.as_ref();
     let connection_file = args.wish.connection_file == Some(true);
     let after = &args.wish.after;

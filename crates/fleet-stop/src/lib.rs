@@ -12,8 +12,6 @@ mod args;
 mod asked;
 mod direct;
 
-use std::io::Write;
-
 use fleet_census::{Census, Seen};
 use fleet_cli::{Align, Cell, Column, Exit, Failure, Format, Out, Records, Table, talk};
 use fleet_core::ProcessRecord;
@@ -72,19 +70,11 @@ pub fn stop(args: Args) -> anyhow::Result<Exit> {
 
 fn report(mut out: Out, format: Format, ended: &[ProcessRecord]) -> anyhow::Result<()> {
     match format {
-        Format::Jsonl => records(Records::lines(&mut out), ended)?,
-        Format::Json => records(Records::array(&mut out), ended)?,
+        Format::Jsonl => drop(Records::lines(&mut out).write_all(ended)?),
+        Format::Json => drop(Records::array(&mut out).write_all(ended)?),
         _ => table(&mut out, ended)?,
     }
     Ok(out.finish()?)
-}
-
-fn records<W: Write>(mut records: Records<W>, ended: &[ProcessRecord]) -> anyhow::Result<()> {
-    for record in ended {
-        records.write(record)?;
-    }
-    records.finish()?;
-    Ok(())
 }
 
 fn table(out: &mut Out, ended: &[ProcessRecord]) -> anyhow::Result<()> {

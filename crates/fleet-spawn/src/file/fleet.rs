@@ -16,6 +16,7 @@ use super::order;
 use super::profiles::{Layers, Profiles};
 use crate::command::{BadCommand, argument_vector};
 use crate::env_file::{self, Pair};
+use crate::kernel;
 use crate::ports::Ports;
 use crate::wish::{Wish, Words};
 
@@ -92,7 +93,9 @@ fn group<'a>(
         faults.push(Fault::new(section.at, bad.to_string()));
     }
     faults.extend(bad_replicas(&wish).map(|why| Fault::new(place("replicas"), why)));
-    faults.extend(bad_connection(&wish).map(|why| Fault::new(place("port"), why)));
+    if let Err(wrong) = kernel::wanted_ports(&wish) {
+        faults.push(Fault { hint: wrong.hint, ..Fault::new(place("port"), wrong.message) });
+    }
     let command = command(&wish).unwrap_or_else(|(key, fault)| {
         faults.push(Fault { at: place(key), ..fault });
         Vec::new()
@@ -139,13 +142,6 @@ fn cannot_be(group: &Group<'_>, home: &Home) -> Option<Fault> {
 fn bad_replicas(wish: &Wish) -> Option<String> {
     let bad = wish.replicas.is_some_and(|replicas| !(1..=MOST_REPLICAS).contains(&replicas));
     bad.then(|| format!("there are 1 to {MOST_REPLICAS} replicas; remove a process to have none"))
-}
-
-/// A Jupyter kernel listens on five ports.
-fn bad_connection(wish: &Wish) -> Option<&'static str> {
-    let wrong = wish.port.as_ref().is_some_and(|ports| ports.value != Ports::Auto(5));
-    (wish.connection_file == Some(true) && wrong)
-        .then_some("a connection file needs five ports; write port = \"auto:5\", or leave it out")
 }
 
 /// The argument vector, or the key that is wrong and why.

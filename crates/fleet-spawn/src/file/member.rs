@@ -34,8 +34,7 @@ pub(crate) struct Member {
 impl Member {
     /// The ports to reserve for it, and where free ones are looked for.
     pub(crate) fn ports(&self) -> Option<(Ports, PortRange)> {
-        let range = self.wish.port_range.as_ref().map_or_else(PortRange::default, |r| r.value);
-        self.wish.port.as_ref().map(|ports| (ports.value, range))
+        self.wish.port.as_ref().map(|ports| (ports.value, self.wish.port_range()))
     }
 
     /// What the file at `path` says of it, for a later version to be compared with.

@@ -128,11 +128,8 @@ fn write(
         format => {
             let array = format == Format::Json;
             let out: &mut dyn Write = out;
-            let mut written = if array { Records::array(out) } else { Records::lines(out) };
-            for record in records {
-                written.write(record)?;
-            }
-            written.finish()?;
+            let written = if array { Records::array(out) } else { Records::lines(out) };
+            written.write_all(records)?;
         }
     }
     Ok(())

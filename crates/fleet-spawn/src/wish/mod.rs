@@ -166,6 +166,13 @@ struct After(
     String,
 );
 
+impl Wish {
+    /// Where free ports are looked for.
+    pub(crate) fn port_range(&self) -> PortRange {
+        self.port_range.as_ref().map_or_else(PortRange::default, |range| range.value)
+    }
+}
+
 /// A command as a fleet file writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
