@@ -95,9 +95,11 @@ fn two_at_once_are_one() {
 fn a_new_attempt_that_fails_is_told() {
     let fleet = TestFleet::new();
     let file = fleet.scratch().join("once");
-    std::fs::write(&file, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    std::fs::write(&file, "#!/bin/sh\necho up\nexec sleep 600\n").unwrap();
     fleet.shell(&format!("chmod +x '{}'", file.display())).succeeds();
     fleet.run("fleet-spawn").args(["--name", "job", "--"]).arg(&file).succeeds();
+    // The shell has to have read it first.
+    fleet.until_log("job", |log| log.text() == "up\n");
     std::fs::remove_file(&file).unwrap();
     restart(&fleet, &["job"]).fails_with(1).stderr_has("cannot execute");
     restart(&fleet, &["job"]).fails_with(1).stderr_has("start it anew with fleet-spawn");
