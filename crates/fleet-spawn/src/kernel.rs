@@ -29,7 +29,7 @@ pub(crate) fn wanted_ports(wish: &Wish) -> Result<Option<Ports>, Failure> {
         (true, None | Some(Ports::Auto(PORTS))) => Ok(Some(Ports::Auto(PORTS))),
         (true, Some(_)) => {
             let words = "a connection file needs five ports";
-            Err(Failure::new(Exit::CouldNot, words).hint("ask for auto:5, or for no port at all"))
+            Err(Failure::new(Exit::CouldNot, words).hint("say --port auto:5, or leave --port out"))
         }
         (false, ports) => Ok(ports),
     }
