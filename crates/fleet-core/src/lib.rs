@@ -20,6 +20,7 @@ mod health;
 mod id;
 mod label;
 mod limits;
+mod measures;
 mod record;
 mod sample;
 mod signal;
@@ -37,8 +38,9 @@ pub use label::{BadLabel, Label, Labels};
 pub use limits::{
     Amendment, BadRlimit, Controller, Limits, Rlimit, RlimitUnit, can_change_in_place,
 };
+pub use measures::{Measure, MeasureKind, Measures};
 pub use record::{Incarnation, LogTotals, ProcessRecord, Shim, StopAsked, StopRequest};
-pub use sample::{Measures, MemoryBasis, Sample, Subject};
+pub use sample::{MemoryBasis, Sample, Subject};
 pub use signal::{BadSignal, Signal};
 pub use spec::{
     Backoff, BadBackoff, BadCrashLimit, BadRestart, CrashLimit, LogLimits, Origin, Restart, Spec,

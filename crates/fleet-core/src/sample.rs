@@ -7,6 +7,7 @@ use crate::end::End;
 use crate::health::Health;
 use crate::id::Id;
 use crate::label::Labels;
+use crate::measures::Measures;
 use crate::time::Timestamp;
 
 /// What a sample is about.
@@ -17,6 +18,12 @@ pub enum Subject {
     Process,
     /// The machine.
     Host,
+    /// One processor of the machine.
+    Core,
+    /// One network interface.
+    Network,
+    /// One temperature sensor.
+    Sensor,
     /// One GPU.
     Gpu,
     /// One file system.
@@ -25,8 +32,12 @@ pub enum Subject {
     Container,
     /// The fleet as a whole.
     Fleet,
+    /// One member of the tree of a process, which the sample of the process counts already.
+    Member,
     /// Whatever a program measured by itself.
     Custom,
+    /// One source of samples, and whether it works.
+    Collector,
 }
 
 impl Subject {
@@ -35,11 +46,16 @@ impl Subject {
         match self {
             Subject::Process => "process",
             Subject::Host => "host",
+            Subject::Core => "core",
+            Subject::Network => "network",
+            Subject::Sensor => "sensor",
             Subject::Gpu => "gpu",
             Subject::Disk => "disk",
             Subject::Container => "container",
             Subject::Fleet => "fleet",
+            Subject::Member => "member",
             Subject::Custom => "custom",
+            Subject::Collector => "collector",
         }
     }
 }
@@ -64,75 +80,6 @@ impl MemoryBasis {
     }
 }
 
-/// The measures of a sample, flat in its JSON. What could not be read is absent, never 0, and
-/// every number is finite.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Measures {
-    /// Seconds of CPU since the start of the attempt (process: the whole tree, the members that
-    /// ended included) or since boot (host: all that is not idle). Never goes down within one
-    /// attempt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu_seconds_total: Option<f64>,
-    /// CPU since an earlier sample. Process: 100 means one core busy, so that four cores are 400.
-    /// Host: 100 means all cores busy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu_percent: Option<f64>,
-    /// CPUs that are online (host).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpus: Option<u64>,
-    /// Memory in use: of the tree, or of the host what is not available.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<u64>,
-    /// Which size `memory_bytes` is (process).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_basis: Option<MemoryBasis>,
-    /// Resident sizes of the members added up (process).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_resident_bytes: Option<u64>,
-    /// `memory_bytes` of the host's memory, 0 to 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_percent: Option<f64>,
-    /// Memory of the host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_total_bytes: Option<u64>,
-    /// Memory that the host could still give without swapping.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_available_bytes: Option<u64>,
-    /// Swap in use, by the tree or of the host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub swap_bytes: Option<u64>,
-    /// Swap of the host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub swap_total_bytes: Option<u64>,
-    /// Threads of all members.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threads: Option<u64>,
-    /// Members of the tree.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub processes: Option<u64>,
-    /// Open file descriptors of all members.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fds: Option<u64>,
-    /// Bytes fetched from storage for the tree. Never goes down within one attempt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub io_read_bytes: Option<u64>,
-    /// Bytes that the tree caused to be sent to storage. Never goes down within one attempt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub io_write_bytes: Option<u64>,
-    /// Runnable or uninterruptible threads of the host, averaged over a minute.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub load1: Option<f64>,
-    /// The same over five minutes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub load5: Option<f64>,
-    /// The same over fifteen minutes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub load15: Option<f64>,
-    /// Age of the main process of the attempt, or time since boot; a suspended machine ages too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uptime_seconds: Option<f64>,
-}
-
 /// What one subject uses at one moment: one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -145,6 +92,10 @@ pub struct Sample {
     /// The host, where the sample is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// What tells it from others of its subject: the mount point of a disk, the interface of a
+    /// network, the UUID of a GPU, the number of a core, the name of a sensor or a collector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Id>,
@@ -169,6 +120,9 @@ pub struct Sample {
     /// How the process says it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    /// Which size `memory_bytes` is (process).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_basis: Option<MemoryBasis>,
     /// What it uses.
     #[serde(flatten)]
     pub measures: Measures,
@@ -191,6 +145,7 @@ impl Sample {
             ts,
             subject,
             host: None,
+            name: None,
             id: None,
             run: None,
             attempt: None,
@@ -199,6 +154,7 @@ impl Sample {
             pid: None,
             restarts: None,
             health: None,
+            memory_basis: None,
             measures: Measures::default(),
             exit: None,
             more: Map::new(),
@@ -215,12 +171,12 @@ mod tests {
         let mut sample = Sample::new(Subject::Process, Timestamp::from_nanos(0));
         sample.id = "a".parse().ok();
         sample.measures.memory_bytes = Some(4096);
-        sample.measures.memory_basis = Some(MemoryBasis::Pss);
+        sample.memory_basis = Some(MemoryBasis::Pss);
         sample.measures.cpu_percent = Some(0.5);
         let json = serde_json::to_string(&sample).unwrap();
         assert_eq!(
             json,
-            r#"{"kind":"sample","ts":"1970-01-01T00:00:00.000000Z","subject":"process","id":"a","cpu_percent":0.5,"memory_bytes":4096,"memory_basis":"pss"}"#
+            r#"{"kind":"sample","ts":"1970-01-01T00:00:00.000000Z","subject":"process","id":"a","memory_basis":"pss","cpu_percent":0.5,"memory_bytes":4096}"#
         );
         assert_eq!(serde_json::from_str::<Sample>(&json).unwrap(), sample);
     }

@@ -37,7 +37,7 @@ pub(crate) const SHOWN: &[Shown] = &[
     right("CPU%", false, |s| s.measures.cpu_percent.map(|n| format!("{n:.1}"))),
     right("MEM", false, |s| s.measures.memory_bytes.map(size_text)),
     right("MEM%", true, |s| s.measures.memory_percent.map(|n| format!("{n:.1}"))),
-    left("BASIS", true, |s| s.measures.memory_basis.map(|b| b.word().to_owned())),
+    left("BASIS", true, |s| s.memory_basis.map(|b| b.word().to_owned())),
     right("SWAP", true, |s| s.measures.swap_bytes.map(size_text)),
     right("PROCS", true, |s| s.measures.processes.map(|n| n.to_string())),
     right("THREADS", false, |s| s.measures.threads.map(|n| n.to_string())),

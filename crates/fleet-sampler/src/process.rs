@@ -52,7 +52,7 @@ pub(crate) fn measure(
     }
     let measures = &mut sample.measures;
     cpu(measures, usage, series, attempt, context);
-    memory(measures, usage, context);
+    sample.memory_basis = memory(measures, usage, context);
     measures.threads = Some(usage.threads);
     measures.processes = Some(usage.members);
     measures.fds = usage.descriptors.get();
@@ -98,14 +98,18 @@ fn orphans_of_the_past(shim: Option<&Stat>, series: &mut Series, attempt: u32) -
     waited.saturating_sub(reaper.before)
 }
 
-fn memory(measures: &mut Measures, usage: &TreeUsage, context: &Context<'_>) {
+fn memory(
+    measures: &mut Measures,
+    usage: &TreeUsage,
+    context: &Context<'_>,
+) -> Option<MemoryBasis> {
     let page = context.units.page_bytes;
     measures.memory_resident_bytes = usage.resident_pages.get().map(|n| n.saturating_mul(page));
     let proportional = usage.proportional_bytes.get().map(|n| (n, MemoryBasis::Pss));
     let resident = measures.memory_resident_bytes.map(|n| (n, MemoryBasis::Rss));
     let (bytes, basis) = proportional.or(resident).unzip();
     measures.memory_bytes = bytes;
-    measures.memory_basis = basis;
     measures.memory_percent = share(bytes, context.memory_total_bytes);
     measures.swap_bytes = usage.swap_bytes.get();
+    basis
 }

@@ -126,7 +126,10 @@ fn a_single_process_is_measured_by_its_resident_size() {
     assert_eq!((sample.pid, sample.state.as_deref()), (Some(100), Some("running")));
     assert_eq!(m.cpu_seconds_total, Some(200.0 / ticks_per_second() as f64));
     assert_eq!(m.cpu_percent, None);
-    assert_eq!((m.memory_bytes, m.memory_basis), (Some(10 * page_bytes()), Some(MemoryBasis::Rss)));
+    assert_eq!(
+        (m.memory_bytes, sample.memory_basis),
+        (Some(10 * page_bytes()), Some(MemoryBasis::Rss))
+    );
     assert_eq!((m.threads, m.processes, m.fds, m.swap_bytes), (Some(1), Some(1), Some(2), Some(0)));
     assert_eq!((m.io_read_bytes, m.io_write_bytes), (Some(100), Some(200)));
     assert_eq!(m.uptime_seconds, Some(60.0 - 5000.0 / ticks_per_second() as f64));
@@ -140,7 +143,7 @@ fn a_tree_is_measured_by_its_proportional_size() {
     proc.put(Fake { pid: 102, ppid: 100, ..FAKE });
     let sample = only(&mut proc.sampler(PLAN), &[seen("a", json!({}))], 60.0);
     let m = &sample.measures;
-    assert_eq!((m.memory_bytes, m.memory_basis), (Some(3 * 4096), Some(MemoryBasis::Pss)));
+    assert_eq!((m.memory_bytes, sample.memory_basis), (Some(3 * 4096), Some(MemoryBasis::Pss)));
     assert_eq!(m.memory_resident_bytes, Some(30 * page_bytes()));
     assert_eq!((m.processes, m.fds, m.io_read_bytes), (Some(3), Some(6), Some(300)));
 }
@@ -290,7 +293,10 @@ fn what_may_not_be_read_is_absent() {
     let sample = only(&mut proc.sampler(PLAN), &[seen("a", json!({}))], 60.0);
     let m = &sample.measures;
     assert_eq!((m.io_read_bytes, m.io_write_bytes), (None, None));
-    assert_eq!((m.memory_bytes, m.memory_basis), (Some(20 * page_bytes()), Some(MemoryBasis::Rss)));
+    assert_eq!(
+        (m.memory_bytes, sample.memory_basis),
+        (Some(20 * page_bytes()), Some(MemoryBasis::Rss))
+    );
     assert_eq!(m.fds, Some(4));
 }
 

@@ -1,0 +1,1 @@
+//! Measures of the user's own: commands, files and HTTP, each with its own deadline.

@@ -1,0 +1,1 @@
+//! Training curves out of log lines, tfevents files and CSV.

@@ -1,0 +1,1 @@
+//! Training curves of processes and of files.

@@ -1,0 +1,1 @@
+//! Say something from within a process: a metric.

@@ -1,0 +1,1 @@
+//! List the GPUs of this machine, who uses them and who has reserved them.

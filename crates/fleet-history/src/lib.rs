@@ -1,0 +1,1 @@
+//! Samples kept on disk: daily files, roll-ups, retention, queries.
