@@ -16,6 +16,7 @@
 
 mod end;
 mod event;
+mod gpu;
 mod health;
 mod id;
 mod label;
@@ -32,6 +33,7 @@ mod wait;
 
 pub use end::{Cause, End, Outcome};
 pub use event::EventRecord;
+pub use gpu::{BadGpus, GpuSet, GpuShare, GpuWish, Which};
 pub use health::{Address, Health, HealthCheck, Probe};
 pub use id::{BadId, Id, RunKey};
 pub use label::{BadLabel, Label, Labels};
