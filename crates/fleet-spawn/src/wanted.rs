@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use fleet_cli::{Exit, Failure};
-use fleet_core::{Id, LogLimits, Queue, Signal, Spec, Timestamp};
+use fleet_core::{GpuWish, Id, LogLimits, Queue, Signal, Spec, Timestamp};
 
 use crate::env_file::{self, Pair};
 use crate::wish::{Span, Typed, Wish};
@@ -31,6 +31,8 @@ pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow
         env: environment(wish)?,
         labels: wish.labels.iter().map(|l| (l.key.clone(), l.value.clone())).collect(),
         ports: Vec::new(),
+        gpu_wish: gpu_wish(wish)?,
+        gpus: Vec::new(),
         restart: value(&wish.restart).unwrap_or_default(),
         backoff: value(&wish.backoff).unwrap_or_default(),
         crash_limit: value(&wish.crash_limit).unwrap_or_default(),
@@ -58,15 +60,45 @@ fn value<T: Clone>(typed: &Option<Typed<T>>) -> Option<T> {
     typed.as_ref().map(|typed| typed.value.clone())
 }
 
-/// Slots or a priority alone mean the line that has no other name.
+/// Variables by which programs learn which GPUs are theirs.
+const VISIBLE: [&str; 2] = ["CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"];
+
+/// What is wanted of GPUs. What was typed for the variables that tell of them would be lost.
+fn gpu_wish(wish: &Wish) -> Result<Option<GpuWish>, Failure> {
+    let Some(set) = &wish.gpus else {
+        return match wish.gpu_memory {
+            None => Ok(None),
+            Some(_) => {
+                let words = "--gpu-memory says which GPUs of --gpus will do, which is missing";
+                Err(Failure::new(Exit::CouldNot, words).hint("add --gpus 1"))
+            }
+        };
+    };
+    let names = wish.env.iter().filter_map(|entry| split(entry.as_bytes()));
+    if let Some((name, _)) = names.into_iter().find(|(name, _)| VISIBLE.iter().any(|v| name == v)) {
+        let name = name.to_string_lossy();
+        let words = format!("--gpus sets {name}, and so does --env");
+        return Err(Failure::new(Exit::CouldNot, words).hint(format!(
+            "leave {name} out, or leave --gpus out and see yourself that nobody else uses them"
+        )));
+    }
+    let memory_bytes = wish.gpu_memory.as_ref().map(|typed| typed.value.0);
+    Ok(Some(GpuWish { set: set.value.clone(), memory_bytes }))
+}
+
+/// Slots or a priority alone mean the line that has no other name. Who waits for others is not to
+/// keep GPUs idle meanwhile, and stands in line for them.
 fn queue(wish: &Wish) -> Result<Option<Queue>, Failure> {
     if wish.slots == Some(0) {
         return Err(Failure::new(Exit::CouldNot, "a line has at least one slot"));
     }
-    let stands = wish.queue.is_some() || wish.slots.is_some() || wish.priority.is_some();
-    Ok(stands.then(|| Queue {
-        group: wish.queue.clone().unwrap_or_else(|| Id::near("default")),
-        slots: wish.slots.unwrap_or(1),
+    let asked = wish.queue.is_some() || wish.slots.is_some() || wish.priority.is_some();
+    let wants_gpus = wish.gpus.is_some();
+    let usual = Id::near("default");
+    let named = wish.queue.clone().filter(|group| !wants_gpus || *group != usual);
+    Ok((asked || wants_gpus && !wish.after.is_empty()).then(|| Queue {
+        group: named.unwrap_or_else(|| if wants_gpus { Id::near("gpus") } else { usual }),
+        slots: wish.slots.or((!wants_gpus).then_some(1)),
         priority: wish.priority.unwrap_or(0),
     }))
 }
