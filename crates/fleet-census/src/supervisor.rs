@@ -1,6 +1,5 @@
 //! Starting shims that adopt.
 
-use std::env;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -42,14 +41,8 @@ impl Supervisor {
     /// # Errors
     /// It is not there.
     pub fn find() -> Result<Supervisor, StartError> {
-        let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(SHIM)));
-        let path = env::var_os("PATH").unwrap_or_default();
-        beside
-            .into_iter()
-            .chain(env::split_paths(&path).map(|folder| folder.join(SHIM)))
-            .find(|program| program.is_file())
-            .map(|program| Supervisor { program })
-            .ok_or(StartError::Missing)
+        let program = fleet_os::program(SHIM).ok_or(StartError::Missing)?;
+        Ok(Supervisor { program })
     }
 
     /// Starts a shim that adopts a run, in a session of its own, and gives it the run's lock.

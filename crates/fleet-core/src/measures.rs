@@ -161,6 +161,8 @@ measures! {
     /// Memory of GPUs in use by the driver's account: of the device, or of the process's tree,
     /// with contexts and what allocators keep.
     gpu_memory_bytes: u64, Gauge, "gpu_memory_bytes";
+    /// Memory of the GPU that nobody uses and the driver does not keep for itself.
+    gpu_memory_free_bytes: u64, Gauge, "gpu_memory_free_bytes";
     /// Memory of the GPU.
     gpu_memory_total_bytes: u64, Gauge, "gpu_memory_size_bytes";
     /// `gpu_memory_bytes` of the GPU's memory, 0 to 100.

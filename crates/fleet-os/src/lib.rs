@@ -30,6 +30,7 @@ mod launch;
 mod net;
 mod pidfd;
 mod proc;
+mod program;
 mod random;
 mod reader;
 mod shared;
@@ -54,8 +55,9 @@ pub use launch::{
 pub use net::begin_connect;
 pub use pidfd::{PidFd, incarnation, living};
 pub use proc::{Proc, Stat};
+pub use program::program;
 pub use random::random_bytes;
-pub use reader::sleep_unless_left;
+pub use reader::{readable_until, sleep_unless_left};
 pub use shared::{Pages, Shared};
 pub use signals::{Received, Signals};
 pub use terms::{Terms, rlimits_in_force};
