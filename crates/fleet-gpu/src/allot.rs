@@ -105,17 +105,25 @@ pub fn choose(
     can_ever(wish, wanted, &candidates)?;
     let judged: Vec<_> =
         candidates.iter().map(|device| (*device, judge(wish, device, reserved))).collect();
+    let named = matches!(wish.set.which, Which::These(_));
     for vendor in [Vendor::Nvidia, Vendor::Amd] {
-        let of_vendor = judged.iter().filter(|(device, _)| {
-            device.vendor == vendor || matches!(wish.set.which, Which::These(_))
-        });
-        let mut free: Vec<_> =
-            of_vendor.filter_map(|(device, verdict)| Some((verdict.as_ref().ok()?, device))).collect();
-        if free.len() >= wanted {
-            free.sort_by_key(|(rank, _)| **rank);
-            let share = |device: &Device| GpuShare { uuid: device.uuid.clone(), shared: wish.set.shared };
-            return Ok(free[..wanted].iter().map(|(_, device)| share(device)).collect());
+        let mut free: Vec<(&Rank, &Device)> = judged
+            .iter()
+            .filter(|(device, _)| named || device.vendor == vendor)
+            .filter_map(|(device, verdict)| Some((verdict.as_ref().ok()?, *device)))
+            .collect();
+        if free.len() < wanted {
+            continue;
         }
+        // Who names them says in which order the program finds them.
+        if !named {
+            free.sort_by_key(|(rank, _)| **rank);
+            free.truncate(wanted);
+            free.sort_by_key(|(_, device)| device.index);
+        }
+        let shared = wish.set.shared;
+        let share = |(_, device): (_, &Device)| GpuShare { uuid: device.uuid.clone(), shared };
+        return Ok(free.into_iter().map(share).collect());
     }
     Err(Shortage::Now(shortage(wish, wanted, &judged)))
 }
@@ -197,7 +205,10 @@ fn can_ever(wish: &GpuWish, wanted: usize, candidates: &[&Device]) -> Result<(),
     match candidates.iter().map(total).max() {
         Some(largest) if large < wanted => {
             let largest = size_text(largest);
-            let words = format!("{}, and only {large} are so large; the largest has {largest}", wants(wish, wanted));
+            let words = format!(
+                "{}, and only {large} are so large; the largest has {largest}",
+                wants(wish, wanted)
+            );
             Err(Shortage::Never(words))
         }
         _ => Ok(()),
@@ -236,7 +247,8 @@ fn judge(wish: &GpuWish, device: &Device, reserved: &[Reserved]) -> Result<Rank,
 fn wants(wish: &GpuWish, wanted: usize) -> String {
     let shared = if wish.set.shared { "shared " } else { "" };
     let s = if wanted == 1 { "" } else { "s" };
-    let memory = wish.memory_bytes.map_or(String::new(), |b| format!(" with {} free", size_text(b)));
+    let memory =
+        wish.memory_bytes.map_or(String::new(), |b| format!(" with {} free", size_text(b)));
     format!("wants {wanted} {shared}GPU{s}{memory}")
 }
 
@@ -312,10 +324,11 @@ mod tests {
     fn a_whole_gpu_is_nobody_elses_and_best_unused_with_most_memory() {
         let mut all = machine(4);
         all[1].holders = Some(vec![OnIt { pid: 7 }]);
-        all[2].free_bytes = Some(80 * GIB);
+        all[3].free_bytes = Some(80 * GIB);
         let held = [held("a", "GPU-0000", false)];
-        assert_eq!(chosen(&wish("1"), &all, &held), ["GPU-0002"]);
-        assert_eq!(chosen(&wish("3"), &all, &held), ["GPU-0002", "GPU-0003", "GPU-0001"]);
+        assert_eq!(chosen(&wish("1"), &all, &held), ["GPU-0003"]);
+        assert_eq!(chosen(&wish("2"), &all, &held), ["GPU-0002", "GPU-0003"]);
+        assert_eq!(chosen(&wish("3"), &all, &held), ["GPU-0001", "GPU-0002", "GPU-0003"]);
         let words = now(&wish("4"), &all, &held);
         assert_eq!(words, "wants 4 GPUs, and 3 of 4 are free: 'GPU-0000' is held by 'a'");
         let words = never(&wish("5"), &all);
@@ -331,7 +344,10 @@ mod tests {
             reserved.push(held(sharer, "GPU-0001", true));
         }
         let words = now(&wish("1"), &all, &reserved);
-        assert!(words.ends_with("'GPU-0000' is held by 'whole', 'GPU-0001' is held by 'a' and 1 more"), "{words}");
+        assert!(
+            words.ends_with("'GPU-0000' is held by 'whole', 'GPU-0001' is held by 'a' and 1 more"),
+            "{words}"
+        );
         reserved.remove(0);
         assert_eq!(chosen(&wish("shared:2"), &all, &reserved), ["GPU-0000", "GPU-0001"]);
         reserved.push(held("c", "GPU-0000", true));
@@ -346,7 +362,10 @@ mod tests {
         assert!(never(&wish("GPU-00"), &all).contains("2 GPUs begin with 'GPU-00'"));
         assert!(never(&wish("GPU-a,GPU-ab"), &all).contains("names 'GPU-ab' once more"));
         let words = never(&wish("GPU-77"), &all);
-        assert_eq!(words, "there is no GPU 'GPU-77' here; there are 'GPU-0000', 'GPU-0001', 'GPU-ab'");
+        assert_eq!(
+            words,
+            "there is no GPU 'GPU-77' here; there are 'GPU-0000', 'GPU-0001', 'GPU-ab'"
+        );
         assert!(now(&wish("GPU-ab"), &all, &[held("a", "GPU-ab", true)]).contains("held by 'a'"));
     }
 
@@ -358,7 +377,7 @@ mod tests {
         assert_eq!(chosen(&wanted(10), &all, &[]), ["GPU-0001"]);
         all[1].free_bytes = None;
         let words = now(&wanted(10), &all, &[]);
-        assert!(words.contains("'GPU-0000' has only 3.0 GiB free") || words.contains("has only 3"), "{words}");
+        assert!(words.contains("'GPU-0000' has only 3.0G free"), "{words}");
         assert!(words.contains("'GPU-0001' does not tell"), "{words}");
         assert!(never(&wanted(100), &all).contains("the largest has"));
     }

@@ -297,7 +297,8 @@ fn ports(record: &ProcessRecord) -> Option<String> {
 }
 
 fn gpus(record: &ProcessRecord) -> Option<String> {
-    let share = |gpu: &GpuShare| format!("{}{}", gpu.uuid, if gpu.shared { " (shared)" } else { "" });
+    let share =
+        |gpu: &GpuShare| format!("{}{}", gpu.uuid, if gpu.shared { " (shared)" } else { "" });
     let all: Vec<String> = record.gpus.iter().map(share).collect();
     (!all.is_empty()).then(|| all.join(","))
 }
