@@ -61,7 +61,7 @@ pub use reader::{readable_until, sleep_unless_left};
 pub use shared::{Pages, Shared};
 pub use signals::{Received, Signals};
 pub use terms::{Terms, rlimits_in_force};
-pub use tree::{descendants, marked, unsupervised};
+pub use tree::{descendants, has_marks, marked, unsupervised};
 pub use usage::{Io, Rollup};
 pub use wait::{Change, Usage, look, take};
 pub use watch::{Changes, Watch, Woken};

@@ -73,6 +73,7 @@ impl Shim<'_> {
             let micros = (seconds * 1e6) as u64;
             ours.push(("WATCHDOG_USEC".into(), micros.to_string().into()));
         }
+        ours.extend(self.gpu_environment());
         let is = |entry: &OsString, name: &str| {
             entry.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|v| v.first() == Some(&b'='))
         };
@@ -84,6 +85,9 @@ impl Shim<'_> {
             .collect();
         if !env.iter().any(|entry| is(entry, "PYTHONUNBUFFERED")) {
             env.push("PYTHONUNBUFFERED=1".into());
+        }
+        if !self.record.gpus.is_empty() && !env.iter().any(|e| is(e, "CUDA_DEVICE_ORDER")) {
+            env.push("CUDA_DEVICE_ORDER=PCI_BUS_ID".into());
         }
         env.extend(ours.into_iter().map(|(name, value)| {
             let mut entry = OsString::from(name + "=");
@@ -283,12 +287,13 @@ impl Shim<'_> {
     }
 
     /// The run is over.
-    pub(crate) fn over(&mut self, end: End) {
+    pub(crate) fn over(&mut self, mut end: End) {
         if !self.record.state.has_ended() {
             // The table refused what happened; that it is over is true all the same.
             self.record.state = State::Failed;
         }
         self.record.ended_at = Some(Timestamp::now());
+        self.free_gpus(&mut end);
         self.record.retry_at = None;
         (self.record.waiting, self.record.in_line) = (None, false);
         let words = format!("{}: {}", self.record.state, end.reason);

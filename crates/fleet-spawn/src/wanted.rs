@@ -11,6 +11,7 @@ use fleet_cli::{Exit, Failure};
 use fleet_core::{GpuWish, Id, LogLimits, Queue, Signal, Spec, Timestamp};
 
 use crate::env_file::{self, Pair};
+use crate::gpus::VISIBLE;
 use crate::wish::{Span, Typed, Wish};
 
 /// How long a process may take to end unless something else is said.
@@ -60,10 +61,7 @@ fn value<T: Clone>(typed: &Option<Typed<T>>) -> Option<T> {
     typed.as_ref().map(|typed| typed.value.clone())
 }
 
-/// Variables by which programs learn which GPUs are theirs.
-const VISIBLE: [&str; 2] = ["CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"];
-
-/// What is wanted of GPUs. What was typed for the variables that tell of them would be lost.
+/// What is wanted of GPUs.
 fn gpu_wish(wish: &Wish) -> Result<Option<GpuWish>, Failure> {
     let Some(set) = &wish.gpus else {
         return match wish.gpu_memory {
@@ -74,14 +72,6 @@ fn gpu_wish(wish: &Wish) -> Result<Option<GpuWish>, Failure> {
             }
         };
     };
-    let names = wish.env.iter().filter_map(|entry| split(entry.as_bytes()));
-    if let Some((name, _)) = names.into_iter().find(|(name, _)| VISIBLE.iter().any(|v| name == v)) {
-        let name = name.to_string_lossy();
-        let words = format!("--gpus sets {name}, and so does --env");
-        return Err(Failure::new(Exit::CouldNot, words).hint(format!(
-            "leave {name} out, or leave --gpus out and see yourself that nobody else uses them"
-        )));
-    }
     let memory_bytes = wish.gpu_memory.as_ref().map(|typed| typed.value.0);
     Ok(Some(GpuWish { set: set.value.clone(), memory_bytes }))
 }
@@ -156,6 +146,9 @@ fn environment(wish: &Wish) -> anyhow::Result<Vec<OsString>> {
         })?;
         given.push(pair);
     }
+    if wish.gpus.is_some() {
+        refuse_visible(&given)?;
+    }
     for (name, value) in given {
         match all.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => *old = value,
@@ -170,6 +163,15 @@ fn environment(wish: &Wish) -> anyhow::Result<Vec<OsString>> {
             entry
         })
         .collect())
+}
+
+/// What was typed for the variables that tell a program which GPUs are its own would be lost.
+fn refuse_visible(given: &[Pair]) -> Result<(), Failure> {
+    let typed = VISIBLE.into_iter().find(|visible| given.iter().any(|(name, _)| name == visible));
+    let Some(name) = typed else { return Ok(()) };
+    let words = format!("{name} is set, and --gpus would set it, too");
+    Err(Failure::new(Exit::CouldNot, words)
+        .hint(format!("leave {name} out: the command finds the GPUs there that it got")))
 }
 
 fn split(entry: &[u8]) -> Option<Pair> {

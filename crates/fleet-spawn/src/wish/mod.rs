@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::{PortRange, Ports};
 pub use health::{HealthWish, Prepared};
-pub use limits::{LimitsWish, Memory};
+pub use limits::LimitsWish;
+use limits::Memory;
 pub use place::{Place, Status, Url, WithPorts};
 use tables::{OneOrMore, env_table, label_table, one_or_more};
 pub use typed::{Form, Size, Span, Typed};
