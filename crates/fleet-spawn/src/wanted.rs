@@ -67,7 +67,8 @@ fn gpu_wish(wish: &Wish) -> Result<Option<GpuWish>, Failure> {
         return match wish.gpu_memory {
             None => Ok(None),
             Some(_) => {
-                let words = "--gpu-memory says how much each GPU of --gpus has free, and --gpus is missing";
+                let words =
+                    "--gpu-memory says how much each GPU of --gpus has free, and --gpus is missing";
                 Err(Failure::new(Exit::CouldNot, words).hint("add --gpus 1"))
             }
         };

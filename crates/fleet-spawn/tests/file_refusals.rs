@@ -39,7 +39,10 @@ fn of_the_process_itself() {
         ("gpus = '0,1'", "3 column 8: \"0,1\" names GPUs by their numbers"),
         ("gpus = 'all'", "3 column 8: \"all\" is no number of GPUs and no UUID"),
         ("gpus = 1\ngpu_memory = '0'", "4 column 14: no program runs in \"0\" of memory"),
-        ("gpu_memory = '10G'", "3 column 14: --gpu-memory says how much each GPU of --gpus has free"),
+        (
+            "gpu_memory = '10G'",
+            "3 column 14: --gpu-memory says how much each GPU of --gpus has free",
+        ),
         (
             "gpus = 1\nenv = { CUDA_VISIBLE_DEVICES = '0' }",
             "1 column 10: CUDA_VISIBLE_DEVICES is set",
