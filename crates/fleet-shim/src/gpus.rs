@@ -77,22 +77,6 @@ impl Shim<'_> {
         }
     }
 
-    /// What the command is told of its GPUs. A driver's variable is set where some are of its make
-    /// alone: ROCm heeds that of CUDA, too, and would see none.
-    pub(crate) fn gpu_environment(&self) -> Vec<(String, OsString)> {
-        let gpus = &self.record.gpus;
-        let list = |wanted: &dyn Fn(&&GpuShare) -> bool| -> Vec<&str> {
-            gpus.iter().filter(wanted).map(|gpu| gpu.uuid.as_str()).collect()
-        };
-        let lists = [
-            ("FLEET_GPUS", list(&|_| true)),
-            ("CUDA_VISIBLE_DEVICES", list(&|gpu| !gpu.is_amd())),
-            ("ROCR_VISIBLE_DEVICES", list(&|gpu| gpu.is_amd())),
-        ];
-        let some = lists.into_iter().filter(|(_, uuids)| !uuids.is_empty());
-        some.map(|(name, uuids)| (name.to_owned(), uuids.join(",").into())).collect()
-    }
-
     /// Looks whether anything of the run still holds its GPUs now that its tree is gone. Whoever
     /// gets them next is to find them free; so it is ended, unless the run succeeded: then the
     /// command may have meant to leave it. What was found is told.
@@ -105,6 +89,10 @@ impl Shim<'_> {
             Ok(_) => return self.unchecked("its driver counts pids in another namespace"),
             Err(e) => return self.unchecked(&e.to_string()),
         };
+        for words in gone(&self.record.gpus, &devices) {
+            self.event("gpu_gone", words.clone(), json!({}));
+            end.reason = format!("{}; {words}", end.reason);
+        }
         let kills = self.record.state != State::Completed;
         for left in self.left_on(&devices) {
             let held = format!("{} of this run still held '{}'", left.name, left.uuid);
@@ -159,7 +147,60 @@ impl Shim<'_> {
     }
 }
 
+/// What the command is told of its GPUs. The variable of a driver is set only where some are its
+/// own: ROCm heeds that of CUDA, too, and with an empty one would see none.
+pub(crate) fn variables(gpus: &[GpuShare]) -> impl Iterator<Item = (String, OsString)> {
+    let list = |wanted: fn(&GpuShare) -> bool| -> Vec<&str> {
+        gpus.iter().filter(|gpu| wanted(gpu)).map(|gpu| gpu.uuid.as_str()).collect()
+    };
+    let lists = [
+        ("FLEET_GPUS", list(|_| true)),
+        ("CUDA_VISIBLE_DEVICES", list(|gpu| !gpu.is_amd())),
+        ("ROCR_VISIBLE_DEVICES", list(GpuShare::is_amd)),
+    ];
+    let some = lists.into_iter().filter(|(_, uuids)| !uuids.is_empty());
+    some.map(|(name, uuids)| (name.to_owned(), uuids.join(",").into()))
+}
+
+/// What became of those that the driver has no longer, in words.
+fn gone(gpus: &[GpuShare], devices: &Devices) -> Vec<String> {
+    let words = |share: &GpuShare| {
+        let uuid = &share.uuid;
+        match devices.all.iter().find(|device| device.uuid == *uuid) {
+            None => Some(format!("its GPU '{uuid}' is gone")),
+            Some(device) => {
+                device.lost.as_ref().map(|why| format!("its GPU '{uuid}' is lost ({why})"))
+            }
+        }
+    };
+    gpus.iter().filter_map(words).collect()
+}
+
 fn held_by(record: &ProcessRecord) -> impl Iterator<Item = Reserved> + '_ {
     let by = |share: &GpuShare| Reserved { by: record.id.clone(), share: share.clone() };
     record.gpus.iter().map(by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_driver_is_told_of_its_own_gpus() {
+        let share = |uuid: &str| GpuShare { uuid: uuid.to_owned(), shared: false };
+        let told = |uuids: &[&str]| -> Vec<String> {
+            let gpus: Vec<GpuShare> = uuids.iter().map(|uuid| share(uuid)).collect();
+            variables(&gpus)
+                .map(|(name, list)| format!("{name}={}", list.to_string_lossy()))
+                .collect()
+        };
+        assert!(told(&[]).is_empty());
+        let nvidia = ["FLEET_GPUS=GPU-5f3a-1,MIG-2", "CUDA_VISIBLE_DEVICES=GPU-5f3a-1,MIG-2"];
+        assert_eq!(told(&["GPU-5f3a-1", "MIG-2"]), nvidia);
+        let one = "GPU-6b4e2f1a9c8d7e35";
+        assert_eq!(
+            told(&[one]),
+            [format!("FLEET_GPUS={one}"), format!("ROCR_VISIBLE_DEVICES={one}")]
+        );
+    }
 }

@@ -14,6 +14,7 @@ use fleet_os::{Launch, PidFd, Step, Terms, incarnation, monotonic_nanos, output_
 use serde_json::json;
 
 use crate::board::{Phase, Why, Word};
+use crate::gpus::variables;
 use crate::health::CHECK;
 use crate::oom::Killed;
 use crate::supervise::{SECOND, Shim};
@@ -73,7 +74,7 @@ impl Shim<'_> {
             let micros = (seconds * 1e6) as u64;
             ours.push(("WATCHDOG_USEC".into(), micros.to_string().into()));
         }
-        ours.extend(self.gpu_environment());
+        ours.extend(variables(&self.record.gpus));
         let is = |entry: &OsString, name: &str| {
             entry.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|v| v.first() == Some(&b'='))
         };

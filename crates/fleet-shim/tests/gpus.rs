@@ -257,6 +257,36 @@ fn what_still_holds_a_gpu_after_a_stop_is_ended_and_told() {
 }
 
 #[test]
+fn who_was_adopted_is_looked_after_as_before() {
+    let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(1)));
+    spawn(&fleet, &gpus, "train", &["--gpus", "1"], STAYS);
+    spawn(&fleet, &gpus, "next", &["--gpus", "1", "--queue"], STAYS);
+    until_waits(&fleet, "next", "is held by 'train'");
+    fleet.kill_supervisors("train");
+    fleet.kill_supervisors("next");
+    let escaped = Escaped::of(&fleet, "train");
+    gpus.says(&(machine(1) + &format!("proc 0 {} 500 50\n", escaped.pid())));
+    fleet.run("fleet-ps").with_gpus(&gpus).succeeds_and_says("a new one took over");
+    until_waits(&fleet, "next", "is held by 'train'");
+    stop(&fleet, "train");
+    assert!(!is_living(escaped.pid()));
+    gpus.says(&machine(1));
+    assert_eq!(fleet.until("next", |record| record.state == State::Running).gpus.len(), 1);
+}
+
+#[test]
+fn a_gpu_that_is_gone_at_the_end_may_be_the_reason() {
+    let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(2)));
+    let script = "until [ -e $FLEET_DIR/go ]; do sleep 0.02; done; exit 3";
+    spawn(&fleet, &gpus, "train", &["--gpus", "2"], script);
+    gpus.says(&machine(1));
+    fs::write(fleet.file("processes/train/data/go"), "").unwrap();
+    let reason = fleet.until_ended("train").exit.unwrap().reason;
+    assert!(reason.ends_with(&format!("; its GPU '{}' is gone", StandIn::uuid(1))), "{reason}");
+    fleet.until_event("train", "gpu_gone");
+}
+
+#[test]
 fn what_a_success_leaves_on_a_gpu_is_told_and_lives() {
     let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(1)));
     let go = fleet.scratch().join("go");
