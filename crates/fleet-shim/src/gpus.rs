@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use fleet_core::{End, GpuShare, ProcessRecord, Signal, State};
+use fleet_core::{End, GpuShare, ProcessRecord, Signal};
 use fleet_gpu::{Devices, Reserved, Shortage, choose, devices_once};
 use fleet_os::{PidFd, has_marks, monotonic_nanos};
 use serde_json::json;
@@ -77,11 +77,12 @@ impl Shim<'_> {
         }
     }
 
-    /// Looks whether anything of the run still holds its GPUs now that its tree is gone. Whoever
-    /// gets them next is to find them free; so it is ended, unless the run succeeded: then the
-    /// command may have meant to leave it. What was found is told.
-    pub(crate) fn free_gpus(&mut self, end: &mut End) {
-        if self.record.gpus.is_empty() || self.record.started_at.is_none() {
+    /// Looks whether anything of the run still holds its GPUs now that the tree of an attempt is
+    /// gone. Whoever gets them next, the next attempt say, is to find them free. So it is ended where
+    /// the tree was, too: not after a success, when the command may have meant to leave it. What was
+    /// found is told.
+    pub(crate) fn free_gpus(&mut self, end: &mut End, kills: bool) {
+        if self.record.gpus.is_empty() {
             return;
         }
         let devices = match devices_once(CHECK) {
@@ -93,7 +94,6 @@ impl Shim<'_> {
             self.event("gpu_gone", words.clone(), json!({}));
             end.reason = format!("{}; {words}", end.reason);
         }
-        let kills = self.record.state != State::Completed;
         for left in self.left_on(&devices) {
             let held = format!("{} of this run still held '{}'", left.name, left.uuid);
             let words = match kills.then(|| self.end_left(&left)) {

@@ -194,6 +194,7 @@ impl Shim<'_> {
             let since = self.record.started_at.map_or(0, Timestamp::nanos);
             end.stderr_tail = stderr_tail(&self.post.dir.log(), since, TAIL_LINES, TAIL_BYTES);
         }
+        self.free_gpus(&mut end, !succeeded || matches!(why, Why::Asked | Why::Restart));
         match why {
             Why::Asked => {
                 self.happened(Happening::Died);
@@ -288,13 +289,12 @@ impl Shim<'_> {
     }
 
     /// The run is over.
-    pub(crate) fn over(&mut self, mut end: End) {
+    pub(crate) fn over(&mut self, end: End) {
         if !self.record.state.has_ended() {
             // The table refused what happened; that it is over is true all the same.
             self.record.state = State::Failed;
         }
         self.record.ended_at = Some(Timestamp::now());
-        self.free_gpus(&mut end);
         self.record.retry_at = None;
         (self.record.waiting, self.record.in_line) = (None, false);
         let words = format!("{}: {}", self.record.state, end.reason);

@@ -364,13 +364,13 @@ impl Shim<'_> {
     ) -> io::Result<Option<Verdict>> {
         if let Some(slots) = queue.slots {
             let holders = slot_holders(&self.post.home, &queue.group)?;
-            if self.in_truth(holders).len() as u64 >= u64::from(slots) {
+            if self.in_truth(holders, false).len() as u64 >= u64::from(slots) {
                 return Ok(Some(Verdict::Wait(line_words(queue))));
             }
         }
         let Some(devices) = devices else { return Ok(None) };
         let holders = gpu_holders(&self.post.home)?;
-        let holders = self.in_truth(holders);
+        let holders = self.in_truth(holders, true);
         Ok(self.take_gpus(devices, &holders))
     }
 
@@ -395,8 +395,9 @@ impl Shim<'_> {
         false
     }
 
-    /// Those of them that live in truth; the ends of the first ones are watched.
-    fn in_truth(&mut self, holders: Vec<ProcessRecord>) -> Vec<ProcessRecord> {
+    /// Those of them that live in truth; the ends of the first ones are watched. With `healed`, also
+    /// those that are started again with what they hold by whoever meets them.
+    fn in_truth(&mut self, holders: Vec<ProcessRecord>, healed: bool) -> Vec<ProcessRecord> {
         let me = self.post.spec.key();
         let mut held = Vec::new();
         for known in holders.into_iter().filter(|record| record.key() != me) {
@@ -408,11 +409,16 @@ impl Shim<'_> {
             match care {
                 Care::Shim(other) | Care::None(other) => self.watch(other),
                 Care::Keeper => self.waiting.unsure = true,
+                Care::Gone if healed && self.starts_again(&record) => self.waiting.unsure = true,
                 Care::Gone => continue,
             }
             held.push(record);
         }
         held
+    }
+
+    fn starts_again(&self, record: &ProcessRecord) -> bool {
+        record.boot == self.post.boot && record.is_to_start_again()
     }
 }
 

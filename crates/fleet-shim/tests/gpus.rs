@@ -287,6 +287,37 @@ fn a_gpu_that_is_gone_at_the_end_may_be_the_reason() {
 }
 
 #[test]
+fn who_died_with_its_supervisors_and_is_to_start_again_keeps_its_gpu() {
+    let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(1)));
+    spawn(&fleet, &gpus, "train", &["--gpus", "1", "--restart", "always"], STAYS);
+    fleet.kill_with_supervisors("train");
+    asked(&fleet, &gpus, "late", &["--gpus", "1"], STAYS)
+        .fails_with(2)
+        .stderr_has("held by 'train'");
+    spawn(&fleet, &gpus, "next", &["--gpus", "1", "--queue"], STAYS);
+    until_waits(&fleet, "next", "is held by 'train'");
+    fleet.run("fleet-ps").with_gpus(&gpus).succeeds_and_says("it is started again");
+    let record = fleet.until("train", |record| record.state == State::Running);
+    assert_eq!(record.gpus[0].uuid, StandIn::uuid(0));
+    assert_eq!(fleet.record("next").state, State::Queued);
+    stop(&fleet, "train");
+    fleet.until("next", |record| record.state == State::Running);
+}
+
+#[test]
+fn what_an_attempt_left_on_a_gpu_is_gone_before_the_next() {
+    let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(1)));
+    let script = "[ $FLEET_ATTEMPT = 2 ] && exec sleep 600; until [ -e $FLEET_DIR/go ]; do sleep 0.02; done; exit 3";
+    let options = ["--gpus", "1", "--restart", "on-failure", "--backoff", "10ms-10ms"];
+    spawn(&fleet, &gpus, "train", &options, script);
+    let escaped = Escaped::of(&fleet, "train");
+    gpus.says(&(machine(1) + &format!("proc 0 {} 500 50\n", escaped.pid())));
+    fs::write(fleet.file("processes/train/data/go"), "").unwrap();
+    fleet.until("train", |record| record.state == State::Running && record.attempt == 2);
+    assert!(!is_living(escaped.pid()));
+}
+
+#[test]
 fn what_a_success_leaves_on_a_gpu_is_told_and_lives() {
     let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(1)));
     let go = fleet.scratch().join("go");
