@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::health::HealthCheck;
 use crate::id::{Id, RunKey};
+use crate::kpi::Kpis;
 use crate::label::Labels;
 use crate::limits::Limits;
 use crate::signal::Signal;
@@ -73,6 +74,9 @@ pub struct Spec {
     /// The line that it stands in before its first attempt, and whose slot it holds then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
+    /// What it is judged by.
+    #[serde(default, skip_serializing_if = "Kpis::is_empty")]
+    pub kpis: Kpis,
     /// The Jupyter connection file that was written for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_file: Option<String>,

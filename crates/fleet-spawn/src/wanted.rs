@@ -11,7 +11,7 @@ use fleet_cli::{Exit, Failure};
 use fleet_core::{Id, LogLimits, Queue, Signal, Spec, Timestamp};
 
 use crate::env_file::{self, Pair};
-use crate::wish::{Span, Typed, Wish};
+use crate::wish::{Span, Typed, Wish, kpis};
 
 /// How long a process may take to end unless something else is said.
 const GRACE_SECONDS: f64 = 10.0;
@@ -47,6 +47,7 @@ pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow
         restart_unhealthy: wish.restart_unhealthy.unwrap_or(false),
         after: Vec::new(),
         queue: queue(wish)?,
+        kpis: kpis(&wish.kpi)?,
         connection_file: None,
         file: None,
         small_pipes: false,

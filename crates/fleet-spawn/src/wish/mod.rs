@@ -5,6 +5,7 @@
 //! so that a process can build on a profile, and the command line on both.
 
 mod health;
+mod kpi;
 mod limits;
 mod place;
 mod tables;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::{PortRange, Ports};
 pub use health::{HealthWish, Prepared};
+pub(crate) use kpi::{KpiWishes, kpis};
 pub use limits::LimitsWish;
 pub use place::{Place, Status, Url, WithPorts};
 use tables::{OneOrMore, env_table, label_table, one_or_more};
@@ -145,6 +147,10 @@ pub struct Wish {
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Order")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
+    /// What it is judged by, each by its name
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kpi: KpiWishes,
     /// How it is asked whether it is well.
     #[command(flatten)]
     #[serde(skip_serializing_if = "HealthWish::is_empty")]
