@@ -30,11 +30,17 @@ pub struct Measure {
 /// The value of a measure: of any type that one has.
 trait Value: Copy {
     fn value(self) -> f64;
+    /// The nearest one to a number, if there is any.
+    fn of(number: f64) -> Option<Self>;
 }
 
 impl Value for f64 {
     fn value(self) -> f64 {
         self
+    }
+
+    fn of(number: f64) -> Option<f64> {
+        Some(number).filter(|number| number.is_finite())
     }
 }
 
@@ -42,11 +48,19 @@ impl Value for u64 {
     fn value(self) -> f64 {
         self as f64
     }
+
+    fn of(number: f64) -> Option<u64> {
+        Some(number.round() as u64).filter(|_| number.is_finite() && number > -0.5)
+    }
 }
 
 impl Value for i64 {
     fn value(self) -> f64 {
         self as f64
+    }
+
+    fn of(number: f64) -> Option<i64> {
+        Some(number.round() as i64).filter(|_| number.is_finite())
     }
 }
 
@@ -98,6 +112,17 @@ macro_rules! measures {
             pub fn values(&self) -> impl Iterator<Item = (&'static Measure, f64)> {
                 let values = [$(self.$name.map(Value::value)),+];
                 Measures::ALL.iter().zip(values).filter_map(|(of, value)| Some((of, value?)))
+            }
+
+            /// Sets the measure of this name; whether there is one, and it can hold the number.
+            pub fn set(&mut self, name: &str, number: f64) -> bool {
+                match name {
+                    $(stringify!($name) => {
+                        self.$name = Value::of(number);
+                        self.$name.is_some()
+                    })+
+                    _ => false,
+                }
             }
         }
     };
@@ -167,6 +192,51 @@ measures! {
     gpu_memory_total_bytes: u64, Gauge, "gpu_memory_size_bytes";
     /// `gpu_memory_bytes` of the GPU's memory, 0 to 100.
     gpu_memory_percent: f64, Gauge, "gpu_memory_ratio" * 0.01;
+    /// How much of its work is done, 0 to 100, as the process says itself.
+    progress_percent: f64, Gauge, "progress_ratio" * 0.01;
+    /// How long the rest takes if it goes on as since its start; of the fleet the longest of all.
+    eta_seconds: f64, Gauge, "eta_seconds";
+    /// Processes of the fleet that wait for their turn.
+    queued: u64, Gauge, "queued_processes";
+    /// Processes of the fleet that are about to run.
+    starting: u64, Gauge, "starting_processes";
+    /// Processes of the fleet that run.
+    running: u64, Gauge, "running_processes";
+    /// Processes of the fleet that are suspended.
+    paused: u64, Gauge, "paused_processes";
+    /// Processes of the fleet that failed and wait to be started again.
+    backoff: u64, Gauge, "backoff_processes";
+    /// Processes of the fleet that are being stopped.
+    stopping: u64, Gauge, "stopping_processes";
+    /// Processes of the fleet that ended well, of those that are still reported.
+    completed: u64, Gauge, "completed_processes";
+    /// Processes of the fleet that failed, of those that are still reported.
+    failed: u64, Gauge, "failed_processes";
+    /// Processes of the fleet that were stopped, of those that are still reported.
+    stopped: u64, Gauge, "stopped_processes";
+    /// Processes of the fleet that are gone without a word, of those that are still reported.
+    lost: u64, Gauge, "lost_processes";
+    /// Processes of the fleet that live without a supervisor.
+    orphaned: u64, Gauge, "orphaned_processes";
+    /// Runs of the fleet that came to an end of their own while ended runs are reported:
+    /// completed, failed or lost, but not stopped, which says nothing of how they would have ended.
+    runs_ended: u64, Gauge, "ended_runs";
+    /// Completed runs of `runs_ended`, 0 to 100 (fleet).
+    success_percent: f64, Gauge, "success_ratio" * 0.01;
+    /// CPU in use by the fleet's processes of what they may use: the sum of their limits, or all
+    /// of the host where one has none. 0 to 100.
+    cpu_efficiency_percent: f64, Gauge, "cpu_efficiency_ratio" * 0.01;
+    /// Memory in use by the fleet's processes of what they may use: the sum of their limits, or
+    /// all of the host where one has none. 0 to 100.
+    memory_efficiency_percent: f64, Gauge, "memory_efficiency_ratio" * 0.01;
+    /// `cpu_percent` of a process of the fleet, on average over those that were measured.
+    cpu_average_percent: f64, Gauge, "cpu_average_ratio" * 0.01;
+    /// `memory_bytes` of a process of the fleet, on average over those that were measured.
+    memory_average_bytes: u64, Gauge, "memory_average_bytes";
+    /// `threads` of a process of the fleet, on average over those that were measured.
+    threads_average: f64, Gauge, "threads_average";
+    /// `connections` of a process of the fleet, on average over those that were measured.
+    connections_average: f64, Gauge, "connections_average";
     /// Whether the source answered the last time it was asked: 1 or 0 (collector).
     success: u64, Gauge, "success";
     /// How long the source took (collector).
@@ -187,6 +257,16 @@ mod tests {
         assert_eq!(values, [("cpu_percent", 50.0), ("threads", 2.0)]);
         assert_eq!(Measure::named("cpu_percent").unwrap().exported, Some("cpu_ratio"));
         assert_eq!(Measure::named("no"), None);
+    }
+
+    #[test]
+    fn a_measure_is_set_by_its_name_to_what_it_can_hold() {
+        let mut measures = Measures::default();
+        assert!(measures.set("threads", 2.4) && measures.set("cpu_percent", 0.5));
+        assert_eq!((measures.threads, measures.cpu_percent), (Some(2), Some(0.5)));
+        assert!(!measures.set("threads", -1.0) && !measures.set("cpu_percent", f64::NAN));
+        assert!(!measures.set("no", 1.0));
+        assert_eq!(measures, Measures::default());
     }
 
     /// The conventions of Prometheus on metric names: `_total` for counters and nothing else, base

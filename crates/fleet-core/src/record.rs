@@ -6,6 +6,7 @@ use crate::end::End;
 use crate::gpu::GpuShare;
 use crate::health::Health;
 use crate::id::{Id, RunKey};
+use crate::kpi::Kpis;
 use crate::label::Labels;
 use crate::limits::Limits;
 use crate::signal::Signal;
@@ -159,6 +160,9 @@ pub struct ProcessRecord {
     /// What it may use.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
+    /// What it is judged by.
+    #[serde(default, skip_serializing_if = "Kpis::is_empty")]
+    pub kpis: Kpis,
     /// The Jupyter connection file that was written for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_file: Option<String>,
@@ -243,6 +247,7 @@ impl ProcessRecord {
             waiting: None,
             in_line: false,
             limits: spec.limits.clone(),
+            kpis: spec.kpis.clone(),
             connection_file: spec.connection_file.clone(),
             file: spec.file.as_ref().map(|origin| origin.path.clone()),
             spawned_at: spec.spawned_at,

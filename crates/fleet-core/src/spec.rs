@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::gpu::{GpuShare, GpuWish};
 use crate::health::HealthCheck;
 use crate::id::{Id, RunKey};
+use crate::kpi::Kpis;
 use crate::label::Labels;
 use crate::limits::Limits;
 use crate::signal::Signal;
@@ -80,6 +81,9 @@ pub struct Spec {
     /// The line that it stands in before its first attempt, and whose slot it holds then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
+    /// What it is judged by.
+    #[serde(default, skip_serializing_if = "Kpis::is_empty")]
+    pub kpis: Kpis,
     /// The Jupyter connection file that was written for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_file: Option<String>,

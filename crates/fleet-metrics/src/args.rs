@@ -9,7 +9,7 @@ use fleet_sampler::Basis;
 
 const EXAMPLES: &str = "\
 Examples:
-  fleet-metrics                              the host and all processes, once
+  fleet-metrics                              the host, the fleet and all processes, once
   fleet-metrics -f --interval 1s 'mission-*'  each second, new missions too
   fleet-metrics -l team=vision -o csv        the processes with this label, for a spreadsheet
   fleet-metrics | jq 'select(.memory_percent > 50)'
@@ -19,7 +19,7 @@ CPU% of a process is 100 for each core that is busy, CPU% of the host is 100 whe
 counted from an earlier sample: of this run, or of whoever sampled this fleet before. MEM is the
 proportional size where a tree has several processes, else the resident one (see --memory).";
 
-/// What the processes of a fleet and their host use: CPU, memory, threads, descriptors, storage
+/// What the processes of a fleet, the fleet as a whole and their host use: CPU, memory, threads, descriptors, storage
 /// traffic
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -29,12 +29,15 @@ proportional size where a tree has several processes, else the resident one (see
     group = ArgGroup::new("rounds").multiple(true)
 )]
 pub struct MetricsArgs {
-    /// Which processes; when some are chosen, the host is left out.
+    /// Which processes; when some are chosen, host and fleet are left out.
     #[command(flatten)]
     pub select: SelectArgs,
     /// Leave the host out, as is done anyway when processes are selected
     #[arg(long, conflicts_with = "host_only")]
     pub no_host: bool,
+    /// Leave the fleet as a whole out, as is done anyway when processes are selected
+    #[arg(long)]
+    pub no_fleet: bool,
     /// Only the host
     #[arg(long, conflicts_with_all = ["selectors", "labels"])]
     pub host_only: bool,
@@ -100,6 +103,11 @@ impl MetricsArgs {
         }
     }
 
+    /// Whether the fleet as a whole is sampled.
+    pub fn fleet(&self) -> bool {
+        !self.host_only && !self.no_fleet && self.select.is_empty()
+    }
+
     /// Whether the host is sampled.
     pub fn host(&self) -> bool {
         self.host_only || (!self.no_host && self.select.is_empty())
@@ -137,5 +145,10 @@ mod tests {
         assert!(!parsed("fleet-metrics -l a=b").unwrap().host());
         assert!(!parsed("fleet-metrics --no-host").unwrap().host());
         assert!(parsed("fleet-metrics --host-only").unwrap().host());
+        for (line, fleet) in [("", true), ("--no-host", true), ("--no-fleet", false), ("a", false)]
+        {
+            assert_eq!(parsed(&format!("fleet-metrics {line}")).unwrap().fleet(), fleet, "{line}");
+        }
+        assert!(!parsed("fleet-metrics --host-only").unwrap().fleet());
     }
 }

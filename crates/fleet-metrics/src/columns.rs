@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleet_cli::{Align, Cell, Column};
-use fleet_core::{Sample, State, duration_text, size_text};
+use fleet_core::{Sample, State, Subject, duration_text, size_text};
 use serde_json::Value;
 
 /// A column for people.
@@ -31,7 +31,7 @@ const fn right(title: &'static str, wide: bool, text: fn(&Sample) -> Option<Stri
 /// All columns, in their order.
 pub(crate) const SHOWN: &[Shown] = &[
     left("ID", false, name),
-    left("STATE", false, |s| s.state.clone()),
+    left("STATE", false, state),
     right("RUN", true, |s| s.run.map(|n| n.to_string())),
     right("PID", true, |s| s.pid.map(|n| n.to_string())),
     right("CPU%", false, |s| s.measures.cpu_percent.map(|n| format!("{n:.1}"))),
@@ -48,13 +48,28 @@ pub(crate) const SHOWN: &[Shown] = &[
     right("RESTARTS", true, |s| s.restarts.map(|n| n.to_string())),
     left("HEALTH", true, |s| s.health.map(|h| h.word().to_owned())),
     left("LABELS", true, labels),
-    left("EXIT", true, |s| s.exit.as_ref().map(|end| end.reason.clone())),
+    left("EXIT", true, why),
 ];
 
 /// The host has no id; parentheses cannot be part of one.
 fn name(sample: &Sample) -> Option<String> {
     let id = sample.id.as_ref().map(|id| id.as_str().to_owned());
     id.or_else(|| Some(format!("({})", sample.subject.word())))
+}
+
+/// A fleet has no state but is in some health.
+fn state(sample: &Sample) -> Option<String> {
+    let health = || sample.health.filter(|_| sample.subject == Subject::Fleet);
+    sample.state.clone().or_else(|| health().map(|health| health.word().to_owned()))
+}
+
+/// How it ended, or why a fleet is not as it should be.
+fn why(sample: &Sample) -> Option<String> {
+    let reasons = || {
+        let list = sample.more.get("reasons")?.as_array()?;
+        Some(list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "))
+    };
+    sample.exit.as_ref().map(|end| end.reason.clone()).or_else(reasons)
 }
 
 fn uptime(sample: &Sample) -> Option<String> {
@@ -123,10 +138,23 @@ pub(crate) fn csv_row(sample: &Sample) -> serde_json::Result<Vec<String>> {
     Ok(row)
 }
 
-/// The names of the host's measures of how many processes are in each state.
+/// The names of the fleet's measures.
 fn states() -> impl Iterator<Item = String> {
-    State::ALL.iter().map(|s| s.word()).chain(["orphaned"]).map(|word| format!("fleet_{word}"))
+    let words = State::ALL.iter().map(|s| s.word()).chain(["orphaned"]);
+    words.chain(OF_THE_FLEET).map(str::to_owned)
 }
+
+const OF_THE_FLEET: [&str; 9] = [
+    "runs_ended",
+    "success_percent",
+    "cpu_efficiency_percent",
+    "memory_efficiency_percent",
+    "cpu_average_percent",
+    "memory_average_bytes",
+    "threads_average",
+    "progress_percent",
+    "eta_seconds",
+];
 
 fn plain(value: &Value) -> String {
     match value {
@@ -139,7 +167,7 @@ fn plain(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleet_core::{Cause, End, Subject, Timestamp};
+    use fleet_core::{Cause, End, Timestamp};
 
     #[test]
     fn csv_columns_are_plain_and_rows_fit_the_head() {

@@ -1,4 +1,5 @@
-//! `fleet-metrics`: one `sample` record for each process of a fleet and one for its host.
+//! `fleet-metrics`: one `sample` record for each process of a fleet, one for the fleet as a whole and
+//! one for its host.
 //!
 //! # Theory of operation
 //!

@@ -27,6 +27,7 @@ mod fifo;
 mod files;
 mod host;
 mod launch;
+mod leash;
 mod net;
 mod pidfd;
 mod proc;
@@ -52,6 +53,7 @@ pub use launch::{
     Launch, Report, Step, close_from, fork, inherited, leave_now, name_self, received,
     replace_arguments, take_place,
 };
+pub use leash::end_with_this_thread;
 pub use net::begin_connect;
 pub use pidfd::{PidFd, incarnation, living};
 pub use proc::{Proc, Stat};

@@ -1,9 +1,6 @@
 //! The sample of the host.
 
-use std::collections::BTreeMap;
-
-use fleet_census::Seen;
-use fleet_core::{Sample, State, Subject};
+use fleet_core::{Sample, Subject};
 use fleet_os::{Cpu, HostMemory, Load, Reader};
 
 use crate::last::Series;
@@ -88,19 +85,5 @@ impl Readings {
         measures.load15 = self.load.map(|load| load.fifteen);
         measures.uptime_seconds = Some(millis(moment.since_boot.as_secs_f64()));
         sample
-    }
-}
-
-/// How many runs are in each state, as measures `fleet_running`, `fleet_failed` …: all of them,
-/// the empty ones too, so that a rule may count on them.
-pub(crate) fn count_states<'a>(sample: &mut Sample, seen: impl Iterator<Item = &'a Seen>) {
-    let states = State::ALL.map(State::word);
-    let mut counts: BTreeMap<&str, u64> =
-        states.into_iter().chain(["orphaned"]).map(|word| (word, 0)).collect();
-    for seen in seen {
-        *counts.entry(seen.observed.word()).or_default() += 1;
-    }
-    for (word, count) in counts {
-        sample.more.insert(format!("fleet_{word}"), count.into());
     }
 }

@@ -9,6 +9,8 @@ use fleet_registry::make_dir;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+use crate::kpis::Achieved;
+
 /// Version of the file's form; another one is not read.
 const VERSION: u32 = 1;
 
@@ -177,12 +179,20 @@ pub struct Last {
     v: u32,
     boot: String,
     series: BTreeMap<String, Series>,
+    /// What runs achieve, by `id#run`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) achieved: BTreeMap<String, Achieved>,
 }
 
 impl Last {
     /// An empty memory for this boot.
     pub fn new(boot: &str) -> Last {
-        Last { v: VERSION, boot: boot.to_owned(), series: BTreeMap::new() }
+        Last {
+            v: VERSION,
+            boot: boot.to_owned(),
+            series: BTreeMap::new(),
+            achieved: BTreeMap::new(),
+        }
     }
 
     /// Takes over what the file holds, if it is of this boot: series that are not known yet, and
@@ -205,6 +215,9 @@ impl Last {
                 Some(known) => known.raise_to(&series),
                 None => drop(self.series.insert(key, series)),
             }
+        }
+        for (run, achieved) in stored.achieved {
+            self.achieved.entry(run).or_insert(achieved);
         }
         Ok(())
     }
@@ -229,9 +242,10 @@ impl Last {
         Ok(())
     }
 
-    /// Forgets all series but these.
-    pub(crate) fn retain(&mut self, keys: &HashSet<String>) {
+    /// Forgets all series but these, and what all runs but these achieved.
+    pub(crate) fn retain(&mut self, keys: &HashSet<String>, runs: &HashSet<String>) {
         self.series.retain(|key, _| keys.contains(key));
+        self.achieved.retain(|run, _| runs.contains(run));
     }
 
     pub(crate) fn series(&mut self, key: &str) -> &mut Series {

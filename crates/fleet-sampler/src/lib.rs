@@ -28,24 +28,38 @@
 //! of several members, where resident sizes would count shared pages twice, and takes the resident
 //! size of a single process. Each sample says which it was.
 //!
+//! **Conclusions.** A round is concluded when all values are there, also those that programs and
+//! collectors measured: [`Sampler::conclude`] holds them against the KPIs of each process,
+//! remembers the newest values of each in [`Last`] to tell where they are going, and adds up the
+//! fleet.
+//!
 //! What could not be read is absent. If it was withheld for one member, the sum is absent too.
 
+mod fleet;
 mod host;
+mod kpis;
 mod last;
 mod numbers;
+mod pace;
 mod process;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+mod testing;
 mod tree;
+mod trend;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use fleet_census::Seen;
-use fleet_core::{Id, Sample, Timestamp};
-use fleet_os::{HostMemory, Proc, Reader, boot_clock, page_bytes, ticks_per_second};
+use fleet_core::{Id, Sample, Subject, Timestamp};
+use fleet_os::{Cpu, HostMemory, Proc, Reader, boot_clock, page_bytes, ticks_per_second};
 
 pub use last::{Last, LastError};
 
-use host::{Readings, collect, count_states};
+use fleet::{Fleet, Host};
+use host::{Readings, collect};
+use kpis::judge;
 use process::{Context, identity, measure, series_key};
 use tree::{Claims, MemoryWish, Walker};
 
@@ -108,6 +122,8 @@ pub struct Plan {
     pub host: bool,
     /// Whether there are samples of processes.
     pub processes: bool,
+    /// Whether there is a sample of the fleet as a whole.
+    pub fleet: bool,
 }
 
 /// The samples of one round.
@@ -126,13 +142,22 @@ pub struct Sampler {
     units: Units,
     plan: Plan,
     last: Last,
+    /// What the host had in the last round.
+    host: Host,
 }
 
 impl Sampler {
     /// A sampler of this /proc in this boot, which remembers nothing yet.
     pub fn new(proc: &Proc, boot: String, plan: Plan) -> Sampler {
         let units = Units { ticks_per_second: ticks_per_second() as f64, page_bytes: page_bytes() };
-        Sampler { reader: Reader::new(proc), last: Last::new(&boot), boot, units, plan }
+        Sampler {
+            reader: Reader::new(proc),
+            last: Last::new(&boot),
+            boot,
+            units,
+            plan,
+            host: Host::default(),
+        }
     }
 
     /// What was counted last, to be read from and kept in a file.
@@ -150,12 +175,16 @@ impl Sampler {
         let memory = collect(&mut self.reader, "meminfo", &mut round.problems, HostMemory::parse);
         let plan = self.plan;
         let current = |seen: &Seen| is_current(seen, plan.ended_for, at.ts);
+        let mut cpus = None;
         if plan.host {
-            let standing =
-                all.iter().zip(standing(all)).filter(|(s, stands)| *stands && current(s));
-            let host = self.host(standing.map(|(s, _)| s), memory, at, &mut round.problems);
+            let host = self.host(memory, at, &mut round.problems);
+            cpus = host.measures.cpus;
             round.samples.push(host);
+        } else if plan.fleet {
+            let cpu = collect(&mut self.reader, "stat", &mut round.problems, Cpu::parse);
+            cpus = cpu.map(|cpu| cpu.cpus);
         }
+        self.host = Host { memory, cpus };
         if plan.processes {
             let claims = claims(all, &self.boot);
             let wanted = all.iter().zip(chosen).enumerate().filter(|(_, (_, chosen))| **chosen);
@@ -163,22 +192,43 @@ impl Sampler {
                 round.samples.push(self.process(run, seen, &claims, memory, at));
             }
         }
-        self.forget(all);
+        self.forget(all, at);
         round
     }
 
-    fn host<'a>(
+    /// Concludes a round, once the values that programs and collectors measured are among its
+    /// samples: says how processes stand by their KPIs and their progress, and puts the sample of
+    /// the fleet behind that of the host.
+    pub fn conclude(&mut self, all: &[Seen], samples: &mut Vec<Sample>, at: &Moment) {
+        judge(samples, all, &mut self.last.achieved);
+        if !self.plan.fleet {
+            return;
+        }
+        let is_current = |seen: &&Seen| is_current(seen, self.plan.ended_for, at.ts);
+        let current: Vec<&Seen> = all.iter().filter(is_current).collect();
+        let standing = all.iter().zip(standing(all)).filter(|(_, stands)| *stands);
+        let standing: Vec<&Seen> = standing.map(|(seen, _)| seen).filter(is_current).collect();
+        let fleet = Fleet {
+            all,
+            standing: &standing,
+            current: &current,
+            samples: samples.as_slice(),
+            host: self.host,
+        };
+        let fleet = fleet.sample(at.ts);
+        let behind = samples.first().is_some_and(|first| first.subject == Subject::Host);
+        samples.insert(usize::from(behind), fleet);
+    }
+
+    fn host(
         &mut self,
-        current: impl Iterator<Item = &'a Seen>,
         memory: Option<HostMemory>,
         at: &Moment,
         problems: &mut Vec<String>,
     ) -> Sample {
         let readings = Readings::take(&mut self.reader, memory, problems);
         let interval = self.plan.interval.as_secs_f64();
-        let mut sample = readings.sample(self.last.series(HOST), at, self.units, interval);
-        count_states(&mut sample, current);
-        sample
+        readings.sample(self.last.series(HOST), at, self.units, interval)
     }
 
     fn process(
@@ -209,12 +259,21 @@ impl Sampler {
         sample
     }
 
-    /// Drops the counters of runs and attempts that are over.
-    fn forget(&mut self, all: &[Seen]) {
+    /// Drops the counters of runs and attempts that are over, and what runs achieved that are no
+    /// longer reported.
+    fn forget(&mut self, all: &[Seen], at: &Moment) {
         let living = all.iter().filter(|seen| seen.observed.is_living());
         let mut keys: HashSet<String> = living.map(|seen| series_key(&seen.record)).collect();
         keys.insert(HOST.to_owned());
-        self.last.retain(&keys);
+        let runs: HashSet<String> = match self.last.achieved.is_empty() {
+            true => HashSet::new(),
+            false => all
+                .iter()
+                .filter(|seen| is_current(seen, self.plan.ended_for, at.ts))
+                .map(|seen| seen.record.key().to_string())
+                .collect(),
+        };
+        self.last.retain(&keys, &runs);
     }
 }
 

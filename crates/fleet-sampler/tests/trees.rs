@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use fleet_census::Seen;
-use fleet_core::{MemoryBasis, Observed, ProcessRecord, Sample, State, Timestamp};
+use fleet_core::{MemoryBasis, Observed, ProcessRecord, Sample, State, Subject, Timestamp};
 use fleet_os::{Proc, boot_id, descendants, page_bytes, ticks_per_second};
 use fleet_sampler::{Basis, Last, Moment, Plan, Round, Sampler};
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ const PLAN: Plan = Plan {
     ended_for: Duration::from_secs(86_400),
     host: false,
     processes: true,
+    fleet: false,
 };
 
 /// A /proc in a folder, of a host with 1 GiB and nothing swapped out.
@@ -372,19 +373,23 @@ fn shares_come_from_the_file_that_the_last_one_shot_left() {
 }
 
 #[test]
-fn the_host_counts_what_stands_for_each_process() {
+fn host_and_fleet_are_sampled_beside_the_processes() {
     let proc = FakeProc::new();
     fs::write(proc.0.path().join("stat"), "cpu  100 0 0 900 0 0 0 0\ncpu0 1\ncpu1 1\n").unwrap();
     fs::write(proc.0.path().join("loadavg"), "0.50 0.25 0.00 1/2 3\n").unwrap();
-    let mut sampler = proc.sampler(Plan { host: true, processes: false, ..PLAN });
+    let mut sampler = proc.sampler(Plan { host: true, processes: false, fleet: true, ..PLAN });
     let failed = json!({"state": "failed", "ended_at": "2026-11-22T05:30:00Z"});
     let all = [seen("a", failed.clone()), seen("a", json!({"run": 2})), seen("b", failed)];
-    let first = round(&mut sampler, &all, 60.0);
+    let mut first = round(&mut sampler, &all, 60.0);
+    sampler.conclude(&all, &mut first.samples, &at(60.0));
     // The host's name is missing in this /proc, and that is said.
     assert_eq!(first.problems.len(), 1);
     let host = &first.samples[0];
-    assert_eq!(host.more["fleet_failed"], 1);
-    assert_eq!((&host.more["fleet_running"], &host.more["fleet_orphaned"]), (&json!(1), &json!(0)));
+    assert_eq!((host.subject, first.samples[1].subject), (Subject::Host, Subject::Fleet));
+    // A job that failed and was spawned again is no failed job.
+    let fleet = &first.samples[1].measures;
+    assert_eq!((fleet.failed, fleet.running, fleet.orphaned), (Some(1), Some(1), Some(0)));
+    assert_eq!((fleet.runs_ended, fleet.success_percent), (Some(2), Some(0.0)));
     assert_eq!((host.measures.memory_percent, host.measures.load1), (Some(25.0), Some(0.5)));
     let hz = ticks_per_second();
     let busy = format!("cpu  {} 0 0 900 0 0 0 0\ncpu0 1\ncpu1 1\n", 100 + 10 * hz);

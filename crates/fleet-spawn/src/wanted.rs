@@ -12,7 +12,7 @@ use fleet_core::{GpuWish, Id, LogLimits, Queue, Signal, Spec, Timestamp};
 
 use crate::env_file::{self, Pair};
 use crate::gpus::VISIBLE;
-use crate::wish::{Span, Typed, Wish};
+use crate::wish::{Span, Typed, Wish, kpis};
 
 /// How long a process may take to end unless something else is said.
 const GRACE_SECONDS: f64 = 10.0;
@@ -50,6 +50,7 @@ pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow
         restart_unhealthy: wish.restart_unhealthy.unwrap_or(false),
         after: Vec::new(),
         queue: queue(wish)?,
+        kpis: kpis(&wish.kpi)?,
         connection_file: None,
         file: None,
         small_pipes: false,

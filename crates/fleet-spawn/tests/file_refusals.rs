@@ -72,6 +72,24 @@ fn of_the_process_itself() {
 }
 
 #[test]
+fn of_its_kpis() {
+    for (text, expected) in [
+        ("target = 'low'", "4 column 10: \"low\" is no number to compare with"),
+        ("target = inf", "4 column 10: \"inf\" is no number to compare with"),
+        ("direction = 'dwon'", "4 column 13: \"dwon\" is no direction; write up or down"),
+        ("baselin = 1", "4 column 1: there is no key 'baselin' (did you mean 'baseline'?)"),
+        ("target = 1", "3 column 14: the KPI 'loss' does not say which way is better"),
+        ("direction = 'up'\nmetric = ''", "3 column 14: the KPI 'loss' names no metric"),
+    ] {
+        only_mistake(&format!("{WEB}[process.web.kpi.loss]\n{text}\n"), expected);
+    }
+    only_mistake(
+        &format!("{WEB}kpi = {{ 'a b' = {{ direction = 'up' }} }}\n"),
+        "3 column 9: a KPI's name holds letters, digits and '_'",
+    );
+}
+
+#[test]
 fn of_its_command() {
     for (text, expected) in [
         ("[process.a]\nport = 'auto'\n", "1 column 10: there is no command"),

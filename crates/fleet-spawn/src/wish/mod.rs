@@ -6,6 +6,7 @@
 
 mod gpus;
 mod health;
+mod kpi;
 mod limits;
 mod place;
 mod tables;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::{PortRange, Ports};
 pub use health::{HealthWish, Prepared};
+pub(crate) use kpi::{KpiWishes, kpis};
 pub use limits::LimitsWish;
 use limits::Memory;
 pub use place::{Place, Status, Url, WithPorts};
@@ -157,6 +159,10 @@ pub struct Wish {
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Order")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
+    /// What it is judged by, each by its name
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kpi: KpiWishes,
     /// How it is asked whether it is well.
     #[command(flatten)]
     #[serde(skip_serializing_if = "HealthWish::is_empty")]
