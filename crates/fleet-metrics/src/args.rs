@@ -7,6 +7,8 @@ use fleet_cli::{HomeArgs, OutputArgs, SelectArgs};
 use fleet_core::parse_duration;
 use fleet_sampler::Basis;
 
+use crate::depth::DepthArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   fleet-metrics                              the host and all processes, once
@@ -53,6 +55,9 @@ pub struct MetricsArgs {
     /// Which size of memory to read
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub memory: Memory,
+    /// How deep to look.
+    #[command(flatten)]
+    pub depth: DepthArgs,
     /// Where the fleet lives.
     #[command(flatten)]
     pub home: HomeArgs,

@@ -13,6 +13,7 @@
 
 mod args;
 mod columns;
+mod depth;
 mod print;
 mod round;
 mod schedule;
@@ -20,6 +21,7 @@ mod schedule;
 use fleet_cli::Exit;
 
 pub use args::{Memory, MetricsArgs};
+pub use depth::DepthArgs;
 
 use print::Printer;
 use round::Rounds;

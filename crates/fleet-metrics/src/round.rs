@@ -51,6 +51,9 @@ impl Rounds {
             ended_for: args.ended_for,
             host: args.host(),
             processes: !args.host_only,
+            cores: args.depth.per_core,
+            members: args.depth.tree,
+            connections: args.depth.connections,
         };
         Ok(Rounds {
             last_file: home.metrics().join("last.json"),

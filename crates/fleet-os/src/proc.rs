@@ -17,7 +17,7 @@ impl Default for Proc {
 }
 
 /// What proc_pid_stat(5) says, as far as fleet asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stat {
     /// Process id.
     pub pid: i32,
