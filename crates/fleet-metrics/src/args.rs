@@ -14,6 +14,7 @@ Examples:
   fleet-metrics                              the host and all processes, once
   fleet-metrics -f --interval 1s 'mission-*'  each second, new missions too
   fleet-metrics -l team=vision -o csv        the processes with this label, for a spreadsheet
+  fleet-metrics --tree -o table mission-a    each process of a tree by itself
   fleet-metrics | jq 'select(.memory_percent > 50)'
   */1 * * * *  fleet-metrics | fleet-alert --rules ~/.config/fleet/alerts.toml
 
@@ -55,7 +56,7 @@ pub struct MetricsArgs {
     /// Which size of memory to read
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub memory: Memory,
-    /// How deep to look.
+    /// What is told one by one.
     #[command(flatten)]
     pub depth: DepthArgs,
     /// Where the fleet lives.

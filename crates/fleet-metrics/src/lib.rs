@@ -14,6 +14,7 @@
 mod args;
 mod columns;
 mod depth;
+mod parts;
 mod print;
 mod round;
 mod schedule;

@@ -72,11 +72,15 @@ fn is_remote(fs: &str) -> bool {
 }
 
 /// The real file systems in the text of mountinfo, each device once, at the shortest of its mount
-/// points; others are bind mounts, or are mounted over. In the order of their points.
+/// points; others are bind mounts. In the order of their points.
 pub fn parse_mounts(text: &[u8]) -> Vec<Mount> {
     let mut all: Vec<Mount> =
         text.split(|&b| b == b'\n').filter_map(parse_line).filter(|m| !m.is_view()).collect();
     let servers: Vec<PathBuf> = all.iter().filter(|m| m.remote).map(|m| m.point.clone()).collect();
+    // What was mounted later over the same point hides what was there.
+    let mut points = HashSet::new();
+    all.reverse();
+    all.retain(|mount| points.insert(mount.point.clone()));
     for mount in &mut all {
         mount.remote |= servers.iter().any(|point| mount.point.starts_with(point));
     }
@@ -127,7 +131,8 @@ mod tests {
 
     const TEXT: &[u8] = b"\
 22 27 0:21 / /proc rw,relatime - proc proc rw
-25 24 0:23 / /dev/shm rw - tmpfs tmpfs rw
+25 24 0:22 / /dev/shm rw - tmpfs hidden rw
+33 25 0:23 / /dev/shm rw - tmpfs tmpfs rw
 26 24 0:29 / /run rw - tmpfs tmpfs rw
 27 1 254:0 / / rw,relatime shared:1 master:2 - ext4 /dev/vda rw
 28 27 254:0 /var /var/lib/bind rw - ext4 /dev/vda rw
@@ -146,6 +151,7 @@ torn 27 7
         let remote: Vec<_> = mounts.iter().map(|m| m.remote).collect();
         // The way to the disk leads through the server's files.
         assert_eq!(remote, [false, false, true, true, true]);
+        assert_eq!(mounts[1].source, "tmpfs");
         assert_eq!((mounts[0].source.as_str(), mounts[0].device), ("/dev/vda", (254, 0)));
     }
 

@@ -378,7 +378,8 @@ fn shares_come_from_the_file_that_the_last_one_shot_left() {
 #[test]
 fn the_host_counts_what_stands_for_each_process() {
     let proc = FakeProc::new();
-    fs::write(proc.0.path().join("stat"), "cpu  100 0 0 900 0 0 0 0\ncpu0 1\ncpu1 1\n").unwrap();
+    fs::write(proc.0.path().join("stat"), "cpu  100 0 0 900 0 0 0 0\ncpu0 1 0 0 1\ncpu1 1 0 0 1\n")
+        .unwrap();
     fs::write(proc.0.path().join("loadavg"), "0.50 0.25 0.00 1/2 3\n").unwrap();
     let mut sampler = proc.sampler(Plan { host: true, processes: false, ..PLAN });
     let failed = json!({"state": "failed", "ended_at": "2026-11-22T05:30:00Z"});
@@ -391,7 +392,7 @@ fn the_host_counts_what_stands_for_each_process() {
     assert_eq!((&host.more["fleet_running"], &host.more["fleet_orphaned"]), (&json!(1), &json!(0)));
     assert_eq!((host.measures.memory_percent, host.measures.load1), (Some(25.0), Some(0.5)));
     let hz = ticks_per_second();
-    let busy = format!("cpu  {} 0 0 900 0 0 0 0\ncpu0 1\ncpu1 1\n", 100 + 10 * hz);
+    let busy = format!("cpu  {} 0 0 900 0 0 0 0\ncpu0 1 0 0 1\ncpu1 1 0 0 1\n", 100 + 10 * hz);
     fs::write(proc.0.path().join("stat"), busy).unwrap();
     let second = round(&mut sampler, &all, 70.0);
     assert_eq!(second.samples[0].measures.cpu_percent, Some(50.0));
