@@ -7,11 +7,14 @@ use fleet_cli::{HomeArgs, OutputArgs, SelectArgs};
 use fleet_core::parse_duration;
 use fleet_sampler::Basis;
 
+use crate::depth::DepthArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   fleet-metrics                              the host, the fleet and all processes, once
   fleet-metrics -f --interval 1s 'mission-*'  each second, new missions too
   fleet-metrics -l team=vision -o csv        the processes with this label, for a spreadsheet
+  fleet-metrics --tree -o table mission-a    each process of a tree by itself
   fleet-metrics | jq 'select(.memory_percent > 50)'
   */1 * * * *  fleet-metrics | fleet-alert --rules ~/.config/fleet/alerts.toml
 
@@ -56,6 +59,9 @@ pub struct MetricsArgs {
     /// Which size of memory to read
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub memory: Memory,
+    /// What is told one by one.
+    #[command(flatten)]
+    pub depth: DepthArgs,
     /// Where the fleet lives.
     #[command(flatten)]
     pub home: HomeArgs,

@@ -38,23 +38,38 @@ pub(crate) const SHOWN: &[Shown] = &[
     right("MEM", false, |s| s.measures.memory_bytes.map(size_text)),
     right("MEM%", true, |s| s.measures.memory_percent.map(|n| format!("{n:.1}"))),
     left("BASIS", true, |s| s.memory_basis.map(|b| b.word().to_owned())),
+    right("LIMIT%", true, |s| s.measures.memory_limit_percent.map(|n| format!("{n:.1}"))),
+    right("PEAK", true, |s| s.measures.memory_peak_bytes.map(size_text)),
     right("SWAP", true, |s| s.measures.swap_bytes.map(size_text)),
     right("PROCS", true, |s| s.measures.processes.map(|n| n.to_string())),
     right("THREADS", false, |s| s.measures.threads.map(|n| n.to_string())),
     right("FDS", false, |s| s.measures.fds.map(|n| n.to_string())),
     right("READ", false, |s| s.measures.io_read_bytes.map(size_text)),
     right("WRITE", false, |s| s.measures.io_write_bytes.map(size_text)),
-    right("UPTIME", false, uptime),
+    right("CONNS", true, |s| s.measures.connections.map(|n| n.to_string())),
+    left("PORTS", true, ports),
+    right("NICE", true, |s| s.measures.nice.map(|n| n.to_string())),
+    right("LINES", true, |s| s.measures.log_lines.map(|n| n.to_string())),
+    right("SILENT", true, |s| age(s.measures.silent_seconds)),
+    right("UPTIME", false, |s| age(s.measures.uptime_seconds)),
     right("RESTARTS", true, |s| s.restarts.map(|n| n.to_string())),
     left("HEALTH", true, |s| s.health.map(|h| h.word().to_owned())),
     left("LABELS", true, labels),
     left("EXIT", true, why),
 ];
 
-/// The host has no id; parentheses cannot be part of one.
+/// The host has no id; parentheses cannot be part of one. A member stands below its process.
 fn name(sample: &Sample) -> Option<String> {
+    if sample.subject == Subject::Member {
+        let (name, pid) = (sample.name.as_deref().unwrap_or("?"), sample.pid?);
+        return Some(format!("  {}[{pid}]", name.escape_debug()));
+    }
     let id = sample.id.as_ref().map(|id| id.as_str().to_owned());
-    id.or_else(|| Some(format!("({})", sample.subject.word())))
+    let part = || match &sample.name {
+        Some(name) => format!("({} {name})", sample.subject.word()),
+        None => format!("({})", sample.subject.word()),
+    };
+    Some(id.unwrap_or_else(part))
 }
 
 /// A fleet has no state but is in some health.
@@ -72,9 +87,15 @@ fn why(sample: &Sample) -> Option<String> {
     sample.exit.as_ref().map(|end| end.reason.clone()).or_else(reasons)
 }
 
-fn uptime(sample: &Sample) -> Option<String> {
-    let age = Duration::try_from_secs_f64(sample.measures.uptime_seconds?).ok()?;
-    Some(duration_text(age))
+pub(crate) fn age(seconds: Option<f64>) -> Option<String> {
+    Some(duration_text(Duration::try_from_secs_f64(seconds?).ok()?))
+}
+
+/// The ports that the process listens on.
+fn ports(sample: &Sample) -> Option<String> {
+    let ports = sample.more.get("ports_listening")?.as_array()?;
+    let ports: Vec<String> = ports.iter().map(Value::to_string).collect();
+    Some(ports.join(","))
 }
 
 fn labels(sample: &Sample) -> Option<String> {
@@ -87,6 +108,7 @@ const PLAIN: &[&str] = &[
     "ts",
     "subject",
     "host",
+    "name",
     "id",
     "run",
     "attempt",
@@ -97,9 +119,14 @@ const PLAIN: &[&str] = &[
     "cpu_seconds_total",
     "cpu_percent",
     "cpus",
+    "cpu_limit_percent",
     "memory_bytes",
     "memory_basis",
     "memory_resident_bytes",
+    "memory_unique_bytes",
+    "memory_peak_bytes",
+    "memory_limit_bytes",
+    "memory_limit_percent",
     "memory_percent",
     "memory_total_bytes",
     "memory_available_bytes",
@@ -108,12 +135,60 @@ const PLAIN: &[&str] = &[
     "threads",
     "processes",
     "fds",
+    "fds_limit",
+    "fds_percent",
+    "connections",
+    "connections_established",
+    "connections_opening",
+    "connections_closing",
+    "connections_close_wait",
+    "sockets_listening",
+    "sockets_udp",
     "io_read_bytes",
     "io_write_bytes",
+    "io_read_total_bytes",
+    "io_write_total_bytes",
+    "faults_minor",
+    "faults_major",
+    "switches_voluntary",
+    "switches_involuntary",
+    "nice",
+    "log_bytes",
+    "log_lines",
+    "log_dropped_bytes",
+    "silent_seconds",
     "load1",
     "load5",
     "load15",
     "uptime_seconds",
+    "boot_time_seconds",
+    "pressure_cpu_percent",
+    "pressure_memory_percent",
+    "pressure_memory_full_percent",
+    "pressure_io_percent",
+    "pressure_io_full_percent",
+    "pressure_cpu_seconds_total",
+    "pressure_memory_seconds_total",
+    "pressure_memory_full_seconds_total",
+    "pressure_io_seconds_total",
+    "pressure_io_full_seconds_total",
+    "disk_total_bytes",
+    "disk_bytes",
+    "disk_available_bytes",
+    "disk_percent",
+    "inodes_total",
+    "inodes",
+    "inodes_percent",
+    "busy_seconds_total",
+    "busy_percent",
+    "network_receive_bytes",
+    "network_transmit_bytes",
+    "network_receive_packets",
+    "network_transmit_packets",
+    "network_errors",
+    "network_dropped",
+    "temperature_celsius",
+    "temperature_limit_celsius",
 ];
 
 /// The fields of its `exit` that are columns, with `exit_` before their names.
@@ -189,5 +264,13 @@ mod tests {
     fn the_host_has_a_name_that_no_process_can_have() {
         let sample = Sample::new(Subject::Host, Timestamp::from_nanos(0));
         assert_eq!(name(&sample).unwrap(), "(host)");
+    }
+
+    #[test]
+    fn a_member_cannot_break_the_table() {
+        let mut sample = Sample::new(Subject::Member, Timestamp::from_nanos(0));
+        sample.id = "a".parse().ok();
+        (sample.name, sample.pid) = (Some("a\n\"b".to_owned()), Some(7));
+        assert_eq!(name(&sample).unwrap(), "  a\\n\\\"b[7]");
     }
 }

@@ -14,6 +14,8 @@
 
 mod args;
 mod columns;
+mod depth;
+mod parts;
 mod print;
 mod round;
 mod schedule;
@@ -21,6 +23,7 @@ mod schedule;
 use fleet_cli::Exit;
 
 pub use args::{Memory, MetricsArgs};
+pub use depth::DepthArgs;
 
 use print::Printer;
 use round::Rounds;

@@ -7,6 +7,7 @@ use fleet_core::Sample;
 
 use crate::args::MetricsArgs;
 use crate::columns::{SHOWN, csv_head, csv_row};
+use crate::parts;
 
 const FORMATS: &[Format] = &[Format::Table, Format::Wide, Format::Jsonl, Format::Json, Format::Csv];
 
@@ -88,10 +89,11 @@ fn table(out: &mut Out, wide: bool, first: bool, samples: &[Sample]) -> io::Resu
     }
     let shown = || SHOWN.iter().filter(|s| wide || !s.wide);
     let mut table = Table::new(shown().map(|s| s.column).collect());
-    for sample in samples {
+    for sample in samples.iter().filter(|sample| !parts::is_part(sample)) {
         table.row(shown().map(|s| s.cell(sample)).collect());
     }
-    table.write(out)
+    table.write(out)?;
+    if wide { parts::write(out, samples) } else { Ok(()) }
 }
 
 fn lines(out: &mut Out, samples: &[Sample]) -> io::Result<()> {

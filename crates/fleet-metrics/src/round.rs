@@ -52,6 +52,9 @@ impl Rounds {
             host: args.host(),
             processes: !args.host_only,
             fleet: args.fleet(),
+            cores: args.depth.per_core,
+            members: args.depth.tree,
+            connections: args.depth.connections,
         };
         Ok(Rounds {
             last_file: home.metrics().join("last.json"),
