@@ -1,10 +1,9 @@
-//! The columns of tables and of CSV.
+//! The columns of the overview of processes.
 
 use std::time::Duration;
 
 use fleet_cli::{Align, Cell, Column};
-use fleet_core::{Sample, State, duration_text, size_text};
-use serde_json::Value;
+use fleet_core::{Sample, duration_text, size_text};
 
 /// A column for people.
 pub(crate) struct Shown {
@@ -52,9 +51,10 @@ pub(crate) const SHOWN: &[Shown] = &[
 ];
 
 /// The host has no id; parentheses cannot be part of one.
-fn name(sample: &Sample) -> Option<String> {
+pub(crate) fn name(sample: &Sample) -> Option<String> {
     let id = sample.id.as_ref().map(|id| id.as_str().to_owned());
-    id.or_else(|| Some(format!("({})", sample.subject.word())))
+    let name = || sample.name.clone().unwrap_or_else(|| format!("({})", sample.subject.word()));
+    Some(id.unwrap_or_else(name))
 }
 
 fn uptime(sample: &Sample) -> Option<String> {
@@ -62,100 +62,16 @@ fn uptime(sample: &Sample) -> Option<String> {
     Some(duration_text(age))
 }
 
-fn labels(sample: &Sample) -> Option<String> {
+/// The labels as `key=value,key=value`.
+pub(crate) fn labels(sample: &Sample) -> Option<String> {
     let pairs: Vec<String> = sample.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     (!pairs.is_empty()).then(|| pairs.join(","))
-}
-
-/// The fields of a record that are columns of CSV as they are.
-const PLAIN: &[&str] = &[
-    "ts",
-    "subject",
-    "host",
-    "id",
-    "run",
-    "attempt",
-    "state",
-    "pid",
-    "restarts",
-    "health",
-    "cpu_seconds_total",
-    "cpu_percent",
-    "cpus",
-    "memory_bytes",
-    "memory_basis",
-    "memory_resident_bytes",
-    "memory_percent",
-    "memory_total_bytes",
-    "memory_available_bytes",
-    "swap_bytes",
-    "swap_total_bytes",
-    "threads",
-    "processes",
-    "fds",
-    "io_read_bytes",
-    "io_write_bytes",
-    "load1",
-    "load5",
-    "load15",
-    "uptime_seconds",
-];
-
-/// The fields of its `exit` that are columns, with `exit_` before their names.
-const EXIT: &[&str] = &["code", "signal", "cause", "reason", "duration_seconds"];
-
-/// The head of CSV: the same whatever is sampled, so that files can be appended to each other.
-pub(crate) fn csv_head() -> Vec<String> {
-    let mut head: Vec<String> = PLAIN.iter().map(|name| (*name).to_owned()).collect();
-    head.push("labels".to_owned());
-    head.extend(EXIT.iter().map(|name| format!("exit_{name}")));
-    head.extend(states());
-    head
-}
-
-/// The row of a sample. What is not known is an empty field; labels are `key=value,key=value`.
-pub(crate) fn csv_row(sample: &Sample) -> serde_json::Result<Vec<String>> {
-    let record = serde_json::to_value(sample)?;
-    let mut row: Vec<String> = PLAIN.iter().map(|name| plain(&record[*name])).collect();
-    row.push(labels(sample).unwrap_or_default());
-    row.extend(EXIT.iter().map(|name| plain(&record["exit"][*name])));
-    row.extend(states().map(|name| plain(&record[name.as_str()])));
-    Ok(row)
-}
-
-/// The names of the host's measures of how many processes are in each state.
-fn states() -> impl Iterator<Item = String> {
-    State::ALL.iter().map(|s| s.word()).chain(["orphaned"]).map(|word| format!("fleet_{word}"))
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleet_core::{Cause, End, Subject, Timestamp};
-
-    #[test]
-    fn csv_columns_are_plain_and_rows_fit_the_head() {
-        let mut sample = Sample::new(Subject::Process, Timestamp::from_nanos(0));
-        sample.labels.insert("team".into(), "a".into());
-        sample.measures.cpu_percent = Some(12.5);
-        sample.exit = Some(End::new(Cause::Exited, "exited, \"with\" code 3"));
-        let (head, row) = (csv_head(), csv_row(&sample).unwrap());
-        assert_eq!(head.len(), row.len());
-        let field = |name: &str| &row[head.iter().position(|h| h == name).unwrap()];
-        assert_eq!(field("cpu_percent"), "12.5");
-        assert_eq!(field("memory_bytes"), "");
-        assert_eq!(field("labels"), "team=a");
-        assert_eq!(field("exit_cause"), "exited");
-        assert!(head.iter().all(|h| h.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')));
-    }
+    use fleet_core::{Subject, Timestamp};
 
     #[test]
     fn the_host_has_a_name_that_no_process_can_have() {
