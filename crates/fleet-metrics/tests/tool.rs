@@ -12,6 +12,13 @@ use fleet_core::{Sample, Subject};
 use fleet_os::{Proc, boot_id};
 use serde_json::{Value, json};
 
+#[path = "tool/formats.rs"]
+mod formats;
+#[path = "tool/listen.rs"]
+mod listen;
+#[path = "tool/peers.rs"]
+mod peers;
+
 /// A home, and processes that end with it.
 struct Fleet {
     home: tempfile::TempDir,
