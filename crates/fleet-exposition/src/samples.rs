@@ -162,6 +162,8 @@ fn measures(sample: &Sample, labels: &LabelText, families: &mut Families) {
     };
     for (measure, value) in sample.measures.values() {
         let Some(exported) = measure.exported else { continue };
+        // Of a GPU `gpu_memory_bytes` is `fleet_gpu_memory_bytes`, of a process with its subject.
+        let exported = exported.strip_prefix(&subject).unwrap_or(exported);
         let name = format!("fleet_{subject}{exported}");
         let value = scaled(value, measure.factor);
         let help = match measure.factor {
@@ -256,10 +258,12 @@ mod tests {
     #[test]
     fn a_device_says_in_words_what_it_is() {
         let mut gpu = sample(Subject::Gpu, "GPU-1");
+        gpu.measures.gpu_memory_bytes = Some(7);
         gpu.more.insert("product".into(), json!("H \"100\""));
         gpu.more.insert("error".into(), json!("lost"));
         gpu.more.insert("index".into(), json!(0));
         let (text, _) = text(&mut Exporter::default(), &[gpu]);
+        assert!(text.contains("\nfleet_gpu_memory_bytes{gpu=\"GPU-1\"} 7\n"), "{text}");
         assert!(
             text.contains("fleet_gpu_info{gpu=\"GPU-1\",product=\"H \\\"100\\\"\"} 1\n"),
             "{text}"
