@@ -124,6 +124,13 @@ macro_rules! measures {
                     _ => false,
                 }
             }
+
+            /// Forgets what was measured but for the measures of which `keep` says so by name.
+            pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+                $(if !keep(stringify!($name)) {
+                    self.$name = None;
+                })+
+            }
         }
     };
 }
@@ -362,6 +369,9 @@ mod tests {
             Measures { cpu_percent: Some(50.0), threads: Some(2), ..Measures::default() };
         let values: Vec<_> = measures.values().map(|(of, value)| (of.name, value)).collect();
         assert_eq!(values, [("cpu_percent", 50.0), ("threads", 2.0)]);
+        let mut narrow = measures.clone();
+        narrow.retain(|name| name == "threads");
+        assert_eq!(narrow, Measures { threads: Some(2), ..Measures::default() });
         assert_eq!(Measure::named("cpu_percent").unwrap().exported, Some("cpu_ratio"));
         assert_eq!(Measure::named("no"), None);
     }

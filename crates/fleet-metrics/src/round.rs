@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use fleet_census::Seen;
-use fleet_cli::{Exit, Selection, talk};
+use fleet_cli::{Exit, Selection};
 use fleet_core::{Sample, duration_text};
 use fleet_os::{Proc, boot_id};
 use fleet_registry::Home;
 use fleet_sampler::{LastError, Moment, Plan, Sampler, standing};
 
 use crate::args::MetricsArgs;
+use crate::told::Told;
 
 /// The counters are kept in the file at most this often: one-shots of others that come in between
 /// find them old by no more than that.
@@ -33,7 +34,7 @@ pub(crate) struct Rounds {
     ended_for: Duration,
     sampler: Sampler,
     kept: Option<Instant>,
-    said: HashSet<String>,
+    told: Told,
     worst: Exit,
 }
 
@@ -65,7 +66,7 @@ impl Rounds {
             ended_for: args.ended_for,
             sampler: Sampler::new(&Proc::default(), boot, plan),
             kept: None,
-            said: HashSet::new(),
+            told: Told::default(),
             worst: Exit::Yes,
         })
     }
@@ -139,17 +140,8 @@ impl Rounds {
         self.say(sentence);
     }
 
-    /// Says each thing once, however many rounds it lasts.
     fn say(&mut self, sentence: String) {
-        if self.said.contains(&sentence) {
-            return;
-        }
-        talk(&sentence);
-        // What names ever new things must not fill the memory of one who follows for months.
-        if self.said.len() >= 1000 {
-            self.said.clear();
-        }
-        self.said.insert(sentence);
+        self.told.say(sentence);
     }
 }
 

@@ -12,6 +12,13 @@ use fleet_core::{Health, Sample, Subject};
 use fleet_os::{Proc, boot_id};
 use serde_json::{Value, json};
 
+#[path = "tool/formats.rs"]
+mod formats;
+#[path = "tool/listen.rs"]
+mod listen;
+#[path = "tool/peers.rs"]
+mod peers;
+
 /// A home, and processes that end with it.
 struct Fleet {
     home: tempfile::TempDir,
@@ -353,18 +360,29 @@ fn a_table_has_people_units() {
 }
 
 #[test]
-fn json_is_one_array_and_needs_an_end() {
-    let fleet = Fleet::new();
+fn json_is_one_document_a_round() {
+    let mut fleet = Fleet::new();
+    fleet.start("a");
     let output = fleet.run(&["-o", "json", "--count", "2", "--interval", "100ms"]);
-    let samples: Vec<Sample> = serde_json::from_str(&out(&output)).unwrap();
-    assert_eq!(without_parts(samples).len(), 4);
+    assert_eq!(err(&output), "");
+    let rounds: Vec<Value> =
+        out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rounds.len(), 2);
+    assert_eq!(
+        (&rounds[1]["processes"][0]["id"], &rounds[1]["aggregated"]["count"]),
+        (&json!("a"), &json!(1))
+    );
+    assert!(rounds[1]["host"]["cpu_percent"].is_number());
+}
+
+#[test]
+fn a_file_that_rounds_are_added_to_needs_an_end() {
+    let fleet = Fleet::new();
     let file = fleet.path("out.jsonl");
     let file = file.to_str().unwrap();
-    for args in [&["-f", "-o", "json"][..], &["-f", "--output-file", file]] {
-        let output = fleet.run(args);
-        assert_eq!(output.status.code(), Some(2));
-        assert!(err(&output).contains("--count"), "{}", err(&output));
-    }
+    let output = fleet.run(&["-f", "--output-file", file]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("--count"), "{}", err(&output));
     fleet.samples(&["--output-file", file]);
     assert_eq!(parse(&fs::read_to_string(Path::new(file)).unwrap()).len(), 2);
 }

@@ -22,6 +22,12 @@ pub(crate) fn identity(seen: &Seen, ts: Timestamp) -> Sample {
     sample.restarts = Some(record.restarts);
     sample.health = record.health.filter(|_| seen.observed.is_living());
     sample.exit = record.exit.clone();
+    if !record.ports.is_empty() {
+        sample.more.insert("ports".to_owned(), record.ports.clone().into());
+    }
+    if let Some(started) = record.started_at {
+        sample.more.insert("started_at".to_owned(), started.to_string().into());
+    }
     sample
 }
 
