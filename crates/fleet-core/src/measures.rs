@@ -168,7 +168,7 @@ measures! {
     /// `gpu_memory_bytes` of the GPU's memory, 0 to 100.
     gpu_memory_percent: f64, Gauge, "gpu_memory_ratio" * 0.01;
     /// Processes on the GPU that its driver lists.
-    gpu_processes: u64, Gauge, "processes_on_it";
+    gpu_processes: u64, Gauge, "gpu_processes";
     /// Share of the sample window in which the GPU's memory was read or written, 0 to 100.
     gpu_memory_busy_percent: f64, Gauge, "memory_busy_ratio" * 0.01;
     /// Share of the time in which the GPU encoded video, 0 to 100.

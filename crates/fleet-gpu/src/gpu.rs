@@ -148,7 +148,6 @@ impl Gpu {
         let mut sample = Sample::new(Subject::Gpu, ts);
         sample.name = Some(self.uuid.clone());
         sample.measures = self.measures.clone();
-        // What a person asks first stands first.
         let mut more = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
                 sample.more.insert(name.to_owned(), value);

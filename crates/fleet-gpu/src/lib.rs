@@ -15,8 +15,10 @@ mod child;
 mod gpu;
 mod presence;
 mod request;
+mod usage;
 
 pub use ask::{GpuError, Gpus, PROGRAM, Reading, answer_once, ask_once};
 pub use gpu::{Answer, Gpu, Holder, Use, Vendor};
 pub use presence::{NVML_VARIABLE, SYS_VARIABLE, amd_cards, may_have_gpus, may_have_nvidia, sys};
 pub use request::Request;
+pub use usage::{Usage, usage_by};

@@ -1,6 +1,6 @@
 //! A thread for each device, so that one which hangs in its driver costs the others nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,21 +48,15 @@ where
         while let Ok((device, kept, _)) = self.back.try_recv() {
             self.rest(device, kept);
         }
-        let mut asked = 0;
-        for device in devices
-            .iter()
-            .filter(|device| !self.busy.contains_key(device))
-            .cloned()
-            .collect::<Vec<K>>()
-        {
-            asked += usize::from(self.send(device, look.clone()));
-        }
+        let ready = devices.iter().filter(|device| !self.busy.contains_key(device));
+        let ready: Vec<K> = ready.cloned().collect();
+        let mut waiting: BTreeSet<K> =
+            ready.into_iter().filter(|device| self.send(device.clone(), look.clone())).collect();
         let mut seen = BTreeMap::new();
-        while asked > 0 {
+        while !waiting.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok((device, kept, what)) = self.back.recv_timeout(left) else { break };
-            // One that was late before this round may come back within it.
-            asked -= usize::from(devices.contains(&device));
+            waiting.remove(&device);
             self.rest(device.clone(), kept);
             seen.insert(device, what);
         }

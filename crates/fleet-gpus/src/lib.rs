@@ -24,10 +24,12 @@
 mod amd;
 mod args;
 mod crew;
+mod fleet;
 mod list;
 mod nvidia;
 mod pids;
 mod serve;
+mod table;
 
 use fleet_cli::Exit;
 
