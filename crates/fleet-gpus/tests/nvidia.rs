@@ -132,9 +132,7 @@ fn mig_instances_are_gpus_of_their_own() {
     let answer = server.ask();
     assert_eq!(holders(&answer.gpus[0]), holders(whole));
     // Nor is anything made up when one of the instances does not tell.
-    gpus.says(&format!(
-        "{MIG}fault nvmlDeviceGetComputeRunningProcesses_v3 -1 4\n"
-    ));
+    gpus.says(&format!("{MIG}fault nvmlDeviceGetComputeRunningProcesses_v3 -1 4\n"));
     let answer = server.ask();
     assert!(answer.gpus.iter().all(|gpu| gpu.holders.is_none()), "{answer:#?}");
     // A board that knows of MIG and has it off is not divided.

@@ -38,7 +38,10 @@ fn gpus_have_samples_and_a_process_what_its_tree_uses_of_them() {
     assert!(subjects.starts_with(&["host", "gpu", "gpu", "collector"]), "{subjects:?}");
     let devices = of(&samples, "gpu");
     assert_eq!(devices[1]["name"], StandIn::uuid(1).as_str());
-    assert_eq!((&devices[0]["gpu_percent"], &devices[0]["gpu_processes"]), (&87.0.into(), &2.into()));
+    assert_eq!(
+        (&devices[0]["gpu_percent"], &devices[0]["gpu_processes"]),
+        (&87.0.into(), &2.into())
+    );
     let source = of(&samples, "collector")[0];
     assert_eq!((&source["name"], &source["success"]), (&"gpu".into(), &1.into()));
     let processes = of(&samples, "process");
@@ -101,7 +104,8 @@ fn a_driver_that_is_broken_is_said_and_nothing_else_is_lost() {
     let fleet = TestFleet::new();
     let gpus = StandIn::new(&format!("{TWO}fault nvmlInit_v2 -1 18\n"));
     let ran = fleet.run("fleet-metrics").with_gpus(&gpus);
-    let ran = ran.succeeds_and_says("cannot ask NVIDIA's driver: RM detects a driver/library version");
+    let ran =
+        ran.succeeds_and_says("cannot ask NVIDIA's driver: RM detects a driver/library version");
     let samples = ran.records();
     assert_eq!((of(&samples, "host").len(), of(&samples, "gpu").len()), (1, 0));
     assert_eq!(of(&samples, "collector")[0]["success"], 0);
