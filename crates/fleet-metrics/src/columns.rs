@@ -49,6 +49,8 @@ pub(crate) const SHOWN: &[Shown] = &[
     right("CONNS", true, |s| s.measures.connections.map(|n| n.to_string())),
     left("PORTS", true, ports),
     right("NICE", true, |s| s.measures.nice.map(|n| n.to_string())),
+    right("GPU%", true, |s| s.measures.gpu_percent.map(|n| format!("{n:.1}"))),
+    right("GPU MEM", true, |s| s.measures.gpu_memory_bytes.map(size_text)),
     right("LINES", true, |s| s.measures.log_lines.map(|n| n.to_string())),
     right("SILENT", true, |s| age(s.measures.silent_seconds)),
     right("UPTIME", false, |s| age(s.measures.uptime_seconds)),
