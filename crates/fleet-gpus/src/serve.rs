@@ -17,15 +17,20 @@ use crate::pids;
 /// # Errors
 /// What is asked is no question, or the answer cannot be written.
 pub(crate) fn serve() -> anyhow::Result<Exit> {
+    // Whoever asks first waits for the loading of the library, too.
+    let mut began = Instant::now();
     let mut server = Server {
         nvidia: may_have_nvidia().then(Nvidia::start),
         amd: Amd::new(),
         roll: Roll::default(),
     };
     let mut out = io::stdout().lock();
-    for line in io::stdin().lock().lines() {
+    for (turn, line) in io::stdin().lock().lines().enumerate() {
         let request: Request = serde_json::from_str(&line?)?;
-        let answer = server.answer(&request);
+        if turn > 0 {
+            began = Instant::now();
+        }
+        let answer = server.answer(&request, began + Duration::from_millis(request.within_ms));
         let mut line = serde_json::to_vec(&answer)?;
         line.push(b'\n');
         out.write_all(&line)?;
@@ -44,8 +49,7 @@ struct Server {
 }
 
 impl Server {
-    fn answer(&mut self, request: &Request) -> Answer {
-        let deadline = Instant::now() + Duration::from_millis(request.within_ms);
+    fn answer(&mut self, request: &Request, deadline: Instant) -> Answer {
         let mut answer = Answer::default();
         let looked = match &mut self.nvidia {
             Some(Ok(nvidia)) => nvidia.look(deadline),
