@@ -225,6 +225,10 @@ impl Gpus {
             return Err(GpuError::Silent { after: Duration::ZERO });
         };
         match server.answer(asked.at + asked.within) {
+            Ok(Some(answer)) if answer.ends => {
+                self.drop_server();
+                Err(GpuError::Driver { reason: answer.problems.join("; ") })
+            }
             Ok(Some(answer)) => {
                 self.failures = 0;
                 Ok(answer)

@@ -20,6 +20,7 @@ mod devices;
 mod gpu;
 mod presence;
 mod request;
+mod usage;
 
 pub use allot::{Device, OnIt, Reserved, Shortage, choose, could_be};
 pub use ask::{GpuError, Gpus, PROGRAM, Reading, answer_once, ask_once};
@@ -27,3 +28,4 @@ pub use devices::{Devices, devices_once};
 pub use gpu::{Answer, Gpu, Holder, Use, Vendor};
 pub use presence::{NVML_VARIABLE, SYS_VARIABLE, amd_cards, may_have_gpus, may_have_nvidia, sys};
 pub use request::Request;
+pub use usage::{Usage, usage_by};

@@ -7,6 +7,8 @@ use fleet_cli::{HomeArgs, OutputArgs, SelectArgs};
 use fleet_core::parse_duration;
 use fleet_sampler::Basis;
 
+use crate::gpus::Wish;
+
 const EXAMPLES: &str = "\
 Examples:
   fleet-metrics                              the host and all processes, once
@@ -38,6 +40,10 @@ pub struct MetricsArgs {
     /// Only the host
     #[arg(long, conflicts_with_all = ["selectors", "labels"])]
     pub host_only: bool,
+    /// Leave GPUs out, and what processes use of them; they are not asked for on a machine without a
+    /// GPU's driver
+    #[arg(long)]
+    pub no_gpu: bool,
     /// Go on sampling until the reader leaves; new processes join
     #[arg(short, long, group = "rounds")]
     pub follow: bool,
@@ -100,6 +106,15 @@ impl MetricsArgs {
         }
     }
 
+    /// What is wanted of the GPUs.
+    pub(crate) fn gpus(&self) -> Wish {
+        match (self.no_gpu, self.select.is_empty()) {
+            (true, _) => Wish::Nothing,
+            (false, true) => Wish::All,
+            (false, false) => Wish::Use,
+        }
+    }
+
     /// Whether the host is sampled.
     pub fn host(&self) -> bool {
         self.host_only || (!self.no_host && self.select.is_empty())
@@ -137,5 +152,8 @@ mod tests {
         assert!(!parsed("fleet-metrics -l a=b").unwrap().host());
         assert!(!parsed("fleet-metrics --no-host").unwrap().host());
         assert!(parsed("fleet-metrics --host-only").unwrap().host());
+        assert_eq!(parsed("fleet-metrics").unwrap().gpus(), Wish::All);
+        assert_eq!(parsed("fleet-metrics a").unwrap().gpus(), Wish::Use);
+        assert_eq!(parsed("fleet-metrics --no-gpu").unwrap().gpus(), Wish::Nothing);
     }
 }

@@ -44,6 +44,8 @@ pub(crate) const SHOWN: &[Shown] = &[
     right("FDS", false, |s| s.measures.fds.map(|n| n.to_string())),
     right("READ", false, |s| s.measures.io_read_bytes.map(size_text)),
     right("WRITE", false, |s| s.measures.io_write_bytes.map(size_text)),
+    right("GPU%", true, |s| s.measures.gpu_percent.map(|n| format!("{n:.1}"))),
+    right("GPU MEM", true, |s| s.measures.gpu_memory_bytes.map(size_text)),
     right("UPTIME", false, uptime),
     right("RESTARTS", true, |s| s.restarts.map(|n| n.to_string())),
     left("HEALTH", true, |s| s.health.map(|h| h.word().to_owned())),
@@ -54,7 +56,11 @@ pub(crate) const SHOWN: &[Shown] = &[
 /// The host has no id; parentheses cannot be part of one.
 fn name(sample: &Sample) -> Option<String> {
     let id = sample.id.as_ref().map(|id| id.as_str().to_owned());
-    id.or_else(|| Some(format!("({})", sample.subject.word())))
+    let word = sample.subject.word();
+    id.or_else(|| match sample.more.get("index") {
+        Some(index) => Some(format!("({word} {index})")),
+        None => Some(format!("({word})")),
+    })
 }
 
 fn uptime(sample: &Sample) -> Option<String> {
@@ -99,6 +105,8 @@ const PLAIN: &[&str] = &[
     "load5",
     "load15",
     "uptime_seconds",
+    "gpu_percent",
+    "gpu_memory_bytes",
 ];
 
 /// The fields of its `exit` that are columns, with `exit_` before their names.

@@ -7,12 +7,17 @@
 //! new processes join. The counters of each round are kept in `metrics/last.json`, where the next
 //! one-shot finds what to compare with; nothing else is stored, for `>> file` stores samples well.
 //!
+//! Where a GPU's driver is loaded, `fleet-gpus` is asked at the beginning of each round and its answer
+//! taken at the end (see [`fleet_gpu`]): a driver that hangs costs a round two seconds, once, and its
+//! own values.
+//!
 //! Ended processes are sampled too, with their state and `exit` and without usage, until
 //! `--ended-for` is over: a job that failed between two runs of cron is seen, and as no reading
 //! consumes anything, it is seen by everybody.
 
 mod args;
 mod columns;
+mod gpus;
 mod print;
 mod round;
 mod schedule;

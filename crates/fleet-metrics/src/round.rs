@@ -13,6 +13,7 @@ use fleet_registry::Home;
 use fleet_sampler::{LastError, Moment, Plan, Sampler, standing};
 
 use crate::args::MetricsArgs;
+use crate::gpus::GpuSource;
 
 /// The counters are kept in the file at most this often: one-shots of others that come in between
 /// find them old by no more than that.
@@ -32,6 +33,7 @@ pub(crate) struct Rounds {
     choosy: bool,
     ended_for: Duration,
     sampler: Sampler,
+    gpus: GpuSource,
     kept: Option<Instant>,
     said: HashSet<String>,
     worst: Exit,
@@ -59,6 +61,7 @@ impl Rounds {
             by_name: !args.select.selectors.is_empty(),
             choosy: !args.select.is_empty(),
             ended_for: args.ended_for,
+            gpus: GpuSource::new(boot.clone(), args.gpus()),
             sampler: Sampler::new(&Proc::default(), boot, plan),
             kept: None,
             said: HashSet::new(),
@@ -77,7 +80,10 @@ impl Rounds {
         if let Err(e) = self.sampler.last().absorb(&self.last_file) {
             self.say(words(e));
         }
-        let round = self.sampler.round(&census.seen, &chosen, &Moment::now());
+        let now = Moment::now();
+        self.gpus.begin(&census.seen);
+        let mut round = self.sampler.round(&census.seen, &chosen, &now);
+        round.problems.extend(self.gpus.add_to(&mut round.samples, &census.seen, now.ts));
         round.problems.into_iter().for_each(|problem| self.say(problem));
         self.keep();
         if self.choosy && round.samples.is_empty() {
