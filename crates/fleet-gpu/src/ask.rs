@@ -224,7 +224,7 @@ impl Gpus {
         let (Some(server), Some(asked)) = (self.server.as_mut(), self.asked.take()) else {
             return Err(GpuError::Silent { after: Duration::ZERO });
         };
-        match server.answer(asked.at + asked.within) {
+        match server.answer::<Answer>(asked.at + asked.within) {
             Ok(Some(answer)) if answer.ends => {
                 self.drop_server();
                 Err(GpuError::Driver { reason: answer.problems.join("; ") })
