@@ -222,6 +222,11 @@ impl RunDir {
         self.0.join("connection.json")
     }
 
+    /// What its processes emitted of themselves, as samples.
+    pub fn emitted(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
+    }
+
     /// Folder of its log files.
     pub fn log(&self) -> PathBuf {
         self.0.join("log")

@@ -48,6 +48,7 @@ pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow
         after: Vec::new(),
         queue: queue(wish)?,
         connection_file: None,
+        curves: Vec::new(),
         file: None,
         small_pipes: false,
         spawned_at: Timestamp::now(),
