@@ -7,7 +7,7 @@ use crate::end::End;
 use crate::health::Health;
 use crate::id::Id;
 use crate::label::Labels;
-use crate::measures::Measures;
+use crate::measures::{Measure, Measures};
 use crate::time::Timestamp;
 
 /// What a sample is about.
@@ -134,7 +134,34 @@ pub struct Sample {
     pub more: Map<String, Value>,
 }
 
+/// The fields of a sample that are none of its measures, and those of a point of a curve.
+const FIELDS: [&str; 18] = [
+    "kind",
+    "ts",
+    "v",
+    "subject",
+    "host",
+    "name",
+    "id",
+    "run",
+    "attempt",
+    "labels",
+    "state",
+    "pid",
+    "restarts",
+    "health",
+    "memory_basis",
+    "exit",
+    "step",
+    "source",
+];
+
 impl Sample {
+    /// Whether a field has this name already, so that nothing measured by a program can.
+    pub fn is_reserved(name: &str) -> bool {
+        FIELDS.contains(&name) || Measure::named(name).is_some()
+    }
+
     /// The value of `kind`.
     pub const KIND: &'static str = "sample";
 

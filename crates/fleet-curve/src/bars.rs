@@ -42,7 +42,7 @@ pub(crate) fn tqdm(frame: &[u8]) -> Option<Frame<'_>> {
     let (count, total, title) = counted(&frame[..open])?;
     let inner = &frame[open + 2..close];
     let mut values = Vec::new();
-    take_pairs(title, &mut values);
+    take_pairs(title.strip_suffix(b":").unwrap_or(title), &mut values);
     // Behind the times and the rate stand the values.
     let postfix = inner.iter().enumerate().filter(|(_, b)| **b == b',').map(|(at, _)| at).nth(1);
     if let Some(at) = postfix {
@@ -104,6 +104,9 @@ pub(crate) fn keras(frame: &[u8]) -> Option<Frame<'_>> {
     let count = std::str::from_utf8(&frame[..slash]).ok()?.parse().ok()?;
     let digits = frame[slash + 1..].iter().take_while(|b| b.is_ascii_digit()).count();
     let total = std::str::from_utf8(&frame[slash + 1..slash + 1 + digits]).ok()?.parse().ok();
+    if total.is_none() && !frame[slash + 1..].starts_with(b"Unknown") {
+        return None;
+    }
     let step = memmem::find(frame, b"/step - ").map(|at| at + b"/step - ".len());
     let epoch = || memmem::find(frame, b"/epoch - ").map(|at| at + b"/epoch - ".len());
     let mut values = Vec::new();
@@ -235,7 +238,7 @@ mod tests {
         let text = " 12it [00:01, 9.8it/s, loss=nan]";
         let frame = tqdm(text.as_bytes()).unwrap();
         assert_eq!((frame.count, frame.total, frame.values.len()), (12, None, 1));
-        let text = "loss 0.51 acc: 0.9:  3%|▎| 1.20k/40.0k [1:41:01<?, ?it/s]";
+        let text = "acc: 0.9:   3%|▎| 1.20k/40.0k [1:41:01<?, ?it/s]";
         let frame = tqdm(text.as_bytes()).unwrap();
         assert_eq!((frame.count, frame.total), (1200, Some(40_000)));
         assert_eq!(frame.values[0], ("acc".to_owned(), Number::Double(0.9)));

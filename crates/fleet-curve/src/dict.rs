@@ -33,7 +33,7 @@ pub(crate) fn read<'a>(text: &'a [u8], quoted: bool) -> Option<Dict<'a>> {
         let key = cursor.string()?;
         cursor.take(b':')?;
         match cursor.value(0)? {
-            Item::Number(number) => dict.numbers.push((key?, number)),
+            Item::Number(number) => dict.numbers.extend(key.map(|key| (key, number))),
             Item::Text(Some(text)) => take_text(&mut dict, key, text, quoted),
             Item::Text(None) | Item::Other => {}
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use fleet_core::Sample;
 use memchr::{memchr, memchr3, memmem};
 
 use crate::bars::{self, Bars, Frame};
@@ -9,7 +10,7 @@ use crate::dict::{self, Dict};
 use crate::number::Number;
 use crate::pairs::{self, Pair};
 use crate::patterns::Patterns;
-use crate::point::{Found, is_reserved};
+use crate::point::Found;
 use crate::words;
 
 /// So many dicts wait for the bar that tells their step.
@@ -50,6 +51,8 @@ struct Stream {
 struct Main {
     count: i64,
     total: i64,
+    /// How many epochs it counts, where that is known.
+    epochs: Option<f64>,
 }
 
 /// What was found, and where.
@@ -92,7 +95,9 @@ impl Extractor {
     pub fn finish(&mut self, sink: Sink<'_>) {
         self.settle(sink);
         let before = self.main;
-        self.held.drain(..).for_each(|(mark, found)| sink(mark, before.step_for(before, found)));
+        for (mark, found) in self.held.drain(..) {
+            sink(mark, self.main.step_for(before, found));
+        }
     }
 
     fn frame(&mut self, stream: usize, mark: Mark, text: &[u8], sink: Sink<'_>) {
@@ -172,16 +177,16 @@ impl Extractor {
         if self.held.len() > MAX_HELD
             && let Some((mark, found)) = self.held.pop_front()
         {
-            sink(mark, self.main.step_for(self.main, found));
+            let before = self.main;
+            sink(mark, self.main.step_for(before, found));
         }
     }
 
     fn bar(&mut self, stream: usize, mark: Mark, bar: Frame<'_>, sink: Sink<'_>) {
         let before = self.main;
         if self.main.moves(&bar) {
-            let now = self.main;
             for (mark, found) in self.held.drain(..) {
-                sink(mark, now.step_for(before, found));
+                sink(mark, self.main.step_for(before, found));
             }
         }
         let drawn = self.streams[stream & 1].bars.draw(mark, bar, None);
@@ -196,7 +201,8 @@ impl Main {
         let ended = self.count >= self.total && bar.count == 0;
         let ours = total >= self.total || ended;
         if ours {
-            *self = Main { count: bar.count, total };
+            let epochs = self.epochs.filter(|_| total == self.total);
+            *self = Main { count: bar.count, total, epochs };
         }
         ours
     }
@@ -204,18 +210,26 @@ impl Main {
     /// Gives a dict the step of the bar that was drawn behind it. Where the bar has moved on between
     /// the two drawings, because drawings are folded to one a second, the dict's epoch tells which
     /// step in between it was.
-    fn step_for(self, before: Main, mut found: Found) -> Found {
-        let exact = self.by_epoch(&found).filter(|step| (before.count..=self.count).contains(step));
+    fn step_for(&mut self, before: Main, mut found: Found) -> Found {
+        let passed = before.count.min(self.count)..=self.count;
+        let exact = self.by_epoch(&found, before).filter(|step| passed.contains(step));
         found.step = Some(exact.unwrap_or(self.count));
         found
     }
 
-    fn by_epoch(self, found: &Found) -> Option<i64> {
+    /// The step of an epoch, once only one number of epochs in all fits what is seen.
+    fn by_epoch(&mut self, found: &Found, before: Main) -> Option<i64> {
         let is_epoch = |(name, _): &&(String, Number)| words::is_epoch(name.as_bytes());
         let epoch = found.values.iter().find(is_epoch)?.1.value();
-        let epochs = (self.total as f64 * epoch / self.count as f64).round();
-        let step = epoch * self.total as f64 / epochs;
-        (epochs >= 1.0 && step.is_finite()).then_some(step.round() as i64)
+        let steps = epoch * self.total as f64;
+        if self.epochs.is_none() && self.total == before.total && before.count > 0 {
+            // A hair's breadth, because the epoch is printed with four digits.
+            let least = (steps / self.count as f64 - 0.001).ceil();
+            let most = (steps / before.count as f64 + 0.001).floor();
+            self.epochs = (least == most && least >= 1.0).then_some(least);
+        }
+        let step = steps / self.epochs?;
+        step.is_finite().then_some(step.round() as i64)
     }
 }
 
@@ -239,7 +253,9 @@ fn emitted(object: &Dict<'_>) -> Option<Found> {
     for (name, number) in &object.numbers {
         match number {
             Number::Whole(step) if *name == "step" => found.step = Some(*step),
-            number if !is_reserved(name) => found.values.push(((*name).to_owned(), *number)),
+            number if !Sample::is_reserved(name) => {
+                found.values.push(((*name).to_owned(), *number))
+            }
             _ => {}
         }
     }
@@ -305,7 +321,7 @@ mod tests {
         assert_eq!(said(&one), ["4 loss=1.8 epoch=0.25"]);
         // Two streams, and the bar folded to one state a second.
         let dict = "{'loss': 1.8, 'epoch': 0.25}";
-        let two = format!("!\r{}\n{dict}\n!\r{}", bar(1), bar(7));
+        let two = format!("!\r{}\n{dict}\n!\r{}", bar(3), bar(5));
         assert_eq!(said(&two), ["4 loss=1.8 epoch=0.25"]);
         // On one line with a bar, as in transformers #28683; a shorter bar in between is not it.
         let line = format!(

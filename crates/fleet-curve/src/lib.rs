@@ -40,14 +40,14 @@ mod words;
 
 pub use emitted::EmitFeed;
 pub use events::EventFeed;
-pub use extract::Extractor;
+pub use extract::{Extractor, Mark};
 pub use feed::Feed;
 pub use framing::{Framing, Record};
-pub use lines::{LineFeed, split_lines};
+pub use lines::{LineFeed, of_stream};
 pub use log::LogFeed;
 pub use number::Number;
 pub use owner::Owner;
 pub use patterns::{BadPattern, Patterns, PatternsError};
-pub use point::{Found, Point, Source, is_reserved};
+pub use point::{Found, Point, Source};
 pub use process::Curves;
 pub use table::TableFeed;

@@ -110,7 +110,7 @@ impl Feed for LineFeed {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn split_lines(
+pub fn of_stream(
     from: &mut dyn Read,
     patterns: Patterns,
     wanted: Vec<String>,

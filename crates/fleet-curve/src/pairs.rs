@@ -55,6 +55,10 @@ fn pair_at(line: &[u8], at: usize) -> Option<Pair<'_>> {
     }
     let (number, _) = number_at(value)?;
     let before = &before[..before.len() - key.len()];
+    // A query of a URL.
+    if matches!(before.last(), Some(b'?' | b'&')) {
+        return None;
+    }
     Some(Pair { split: split_before(before), key, number })
 }
 
@@ -91,10 +95,7 @@ fn number_at(text: &[u8]) -> Option<(Number, Option<i64>)> {
     let ends = |b: &u8| b.is_ascii_whitespace() || b",;|)]}\"/%".contains(b);
     let length = text.iter().position(ends).unwrap_or(text.len());
     let (word, rest) = text.split_at(length);
-    let number = Number::parse(word)
-        .or_else(|| word.strip_suffix(b".").and_then(Number::parse))
-        // Not `1.` of a sentence alone: this keeps `0.5.` and drops `v1.`.
-        .filter(|_| word.len() <= 40)?;
+    let number = Number::parse(word).or_else(|| word.strip_suffix(b".").and_then(Number::parse))?;
     match rest {
         [b'/', total @ ..] => {
             let digits = total.iter().take_while(|b| b.is_ascii_digit()).count();

@@ -1,6 +1,6 @@
 //! Points of curves, and their form as records.
 
-use fleet_core::{Labels, Measure, Sample, Subject, Timestamp};
+use fleet_core::{Labels, Sample, Subject, Timestamp};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -8,36 +8,8 @@ use serde_json::Value;
 use crate::number::{Number, word};
 use crate::owner::Owner;
 
-/// Fields of a sample that are none of its measures: a value cannot have such a name.
-const FIELDS: [&str; 18] = [
-    "kind",
-    "ts",
-    "v",
-    "subject",
-    "host",
-    "name",
-    "id",
-    "run",
-    "attempt",
-    "labels",
-    "state",
-    "pid",
-    "restarts",
-    "health",
-    "memory_basis",
-    "exit",
-    "step",
-    "source",
-];
-
-/// Put before a name that is reserved.
+/// Put before the name of a value where a sample has a field of this name already.
 const PREFIX: &str = "custom_";
-
-/// Whether a field of a `sample` has this name already, so that a value cannot have it. Where a
-/// program prints such a value, it is recorded with `custom_` before its name.
-pub fn is_reserved(name: &str) -> bool {
-    FIELDS.contains(&name) || Measure::named(name).is_some()
-}
 
 /// Where a point comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,7 +95,7 @@ impl Point {
 }
 
 fn field(name: &str) -> std::borrow::Cow<'_, str> {
-    if is_reserved(name) { format!("{PREFIX}{name}").into() } else { name.into() }
+    if Sample::is_reserved(name) { format!("{PREFIX}{name}").into() } else { name.into() }
 }
 
 fn json(number: Number) -> Value {

@@ -122,6 +122,12 @@ pub struct Wish {
           value_name = "BOOL", hide_possible_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_file: Option<bool>,
+    /// Read its training curves from here instead of its log and its own folder: a file, a folder,
+    /// or a glob, of tfevents, CSV or text (repeatable)
+    #[arg(long, value_name = "PATH")]
+    #[serde(deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "OneOrMore<String>")]
+    pub curves: Vec<String>,
     /// Start when another is 'started' (without a word), 'healthy', 'completed' (code 0) or
     /// 'ended' (repeatable); if that can no longer come, this one fails
     #[arg(long, value_name = "NAME[:WHEN]", help_heading = "Order")]
