@@ -85,7 +85,8 @@ impl MemoryBasis {
 pub struct Sample {
     /// Always `sample`.
     pub kind: String,
-    /// When it was taken; all samples of one round have the same.
+    /// When it was taken; all samples of one round have the same, but for points of curves, which
+    /// have the moment at which the program said them.
     pub ts: Timestamp,
     /// What it is about.
     pub subject: Subject,

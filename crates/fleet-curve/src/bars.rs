@@ -201,10 +201,14 @@ impl Bar {
     }
 }
 
-/// Whether all values are the same, NaN like NaN.
+/// Whether all values are the same, NaN like NaN; a new epoch with the values of the last one only
+/// begins.
 fn same(a: &[(String, Number)], b: &[(String, Number)]) -> bool {
-    let bits = |(name, number): &(String, Number)| (name.clone(), number.value().to_bits());
-    a.len() == b.len() && a.iter().map(bits).eq(b.iter().map(bits))
+    let values = |all: &[(String, Number)]| -> Vec<(String, u64)> {
+        let measured = all.iter().filter(|(name, _)| !words::is_epoch(name.as_bytes()));
+        measured.map(|(name, number)| (name.clone(), number.value().to_bits())).collect()
+    };
+    values(a) == values(b)
 }
 
 /// The step of a drawing over all epochs, and the epoch as it is shown.

@@ -1,6 +1,7 @@
 //! The user's own patterns: `curves.toml`.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,6 +76,20 @@ impl Patterns {
             Ok(text) => Ok(parse(&text).map_err(|fault| fault.locate(path, &text))?),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Patterns::default()),
             Err(source) => Err(PatternsError::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Reads `curves.toml` in the folder of the user's configuration, if there is one.
+    ///
+    /// # Errors
+    /// As [`Patterns::read`].
+    pub fn of_user() -> Result<Patterns, PatternsError> {
+        let from = |name: &str| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let folder =
+            from("XDG_CONFIG_HOME").or_else(|| from("HOME").map(|home| home.join(".config")));
+        match folder {
+            Some(folder) => Patterns::read(&folder.join("fleet/curves.toml")),
+            None => Ok(Patterns::default()),
         }
     }
 

@@ -71,6 +71,12 @@ impl Curves {
         Curves::new(Owner::process(record), places, feeds, patterns, wanted)
     }
 
+    /// What was emitted in a home outside of any process.
+    pub fn of_home(home: &Home) -> Curves {
+        let feeds: Vec<Box<dyn Feed>> = vec![Box::new(EmitFeed::new(&home.emitted()))];
+        Curves::new(Owner::default(), Vec::new(), feeds, Patterns::default(), Vec::new())
+    }
+
     /// Those of files and folders of any program.
     pub fn of_files(
         owner: Owner,
@@ -124,11 +130,6 @@ impl Curves {
     /// What was found wrong since the last call.
     pub fn problems(&mut self) -> Vec<String> {
         std::mem::take(&mut self.problems)
-    }
-
-    /// Whether there is any file to read.
-    pub fn has_files(&self) -> bool {
-        !self.feeds.is_empty()
     }
 
     /// Takes up files that are new.

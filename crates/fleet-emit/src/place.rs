@@ -43,7 +43,7 @@ impl Place {
         let attempt = around.and_then(|around| around.attempt);
         let file = match (&id, run) {
             (Some(id), Some(run)) => home.run(id, run).emitted(),
-            _ => home.metrics().join("emitted.jsonl"),
+            _ => home.emitted(),
         };
         Ok(Place { file, said_by: SaidBy { id, run, attempt, labels } })
     }

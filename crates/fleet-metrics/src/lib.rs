@@ -7,12 +7,15 @@
 //! new processes join. The counters of each round are kept in `metrics/last.json`, where the next
 //! one-shot finds what to compare with; nothing else is stored, for `>> file` stores samples well.
 //!
+//! With `--curves` a round has the points of training curves as well, which [`fleet_curve`] finds.
+//!
 //! Ended processes are sampled too, with their state and `exit` and without usage, until
 //! `--ended-for` is over: a job that failed between two runs of cron is seen, and as no reading
 //! consumes anything, it is seen by everybody.
 
 mod args;
 mod columns;
+mod curves;
 mod print;
 mod round;
 mod schedule;

@@ -13,6 +13,7 @@ use fleet_registry::Home;
 use fleet_sampler::{LastError, Moment, Plan, Sampler, standing};
 
 use crate::args::MetricsArgs;
+use crate::curves::Followed;
 
 /// The counters are kept in the file at most this often: one-shots of others that come in between
 /// find them old by no more than that.
@@ -32,6 +33,7 @@ pub(crate) struct Rounds {
     choosy: bool,
     ended_for: Duration,
     sampler: Sampler,
+    curves: Option<Followed>,
     kept: Option<Instant>,
     said: HashSet<String>,
     worst: Exit,
@@ -52,7 +54,9 @@ impl Rounds {
             host: args.host(),
             processes: !args.host_only,
         };
+        let curves = args.curves.then(|| Followed::new(&home, !args.select.is_empty()));
         Ok(Rounds {
+            curves: curves.transpose()?,
             last_file: home.metrics().join("last.json"),
             home,
             selection: args.select.read()?,
@@ -77,7 +81,10 @@ impl Rounds {
         if let Err(e) = self.sampler.last().absorb(&self.last_file) {
             self.say(words(e));
         }
-        let round = self.sampler.round(&census.seen, &chosen, &Moment::now());
+        let mut round = self.sampler.round(&census.seen, &chosen, &Moment::now());
+        if let Some(curves) = &mut self.curves {
+            round.problems.extend(curves.add(&census.seen, &mut round.samples));
+        }
         round.problems.into_iter().for_each(|problem| self.say(problem));
         self.keep();
         if self.choosy && round.samples.is_empty() {

@@ -140,6 +140,11 @@ impl Home {
         self.0.join("metrics")
     }
 
+    /// Samples that were emitted outside of any process.
+    pub fn emitted(&self) -> PathBuf {
+        self.metrics().join("emitted.jsonl")
+    }
+
     /// Folder of what the alerts remember.
     pub fn alerts(&self) -> PathBuf {
         self.0.join("alerts")
