@@ -241,6 +241,6 @@ impl Tags {
 }
 
 fn moment(seconds: f64) -> Timestamp {
-    // Out of the range of dates counts as its end.
-    Timestamp::from_nanos((seconds * 1e9) as i64)
+    // A double holds no more than microseconds of our century; what is out of range is its end.
+    Timestamp::from_nanos(((seconds * 1e6).round() as i64).saturating_mul(1000))
 }
