@@ -54,11 +54,11 @@ if ! "$kernels/bin/python" -c 'import ipykernel, jupyter_client' 2>/dev/null; th
         >/dev/null 2>&1 || echo "setup: no ipykernel; left out: the test of real kernels" >&2
 fi
 
-# psutil gets a virtual environment of its own, for the benchmarks alone.
+# psutil and tensorboard get a virtual environment of their own, for the benchmarks alone.
 venv=$(cd "$(dirname "$0")/.." && pwd)/target/bench-venv
-if [ "${1:-}" = --bench ] && ! "$venv/bin/python" -c 'import psutil' 2>/dev/null; then
-    { python3 -m venv "$venv" && "$venv/bin/pip" install -q psutil; } >/dev/null 2>&1 ||
-        echo "setup: no psutil; left out: samples taken by it" >&2
+if [ "${1:-}" = --bench ] && ! "$venv/bin/python" -c 'import psutil, tensorboard' 2>/dev/null; then
+    { python3 -m venv "$venv" && "$venv/bin/pip" install -q psutil tensorboard; } >/dev/null 2>&1 ||
+        echo "setup: no psutil or tensorboard; left out: what is measured against them" >&2
 fi
 
 gaps=$(missing)
