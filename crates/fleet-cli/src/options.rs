@@ -93,6 +93,11 @@ impl OutputArgs {
         ))
     }
 
+    /// Whether somebody said how the output should look or where it should go.
+    pub fn is_chosen(&self) -> bool {
+        self.output.is_some() || self.output_file.is_some()
+    }
+
     /// Whether the output goes to a file that appears only when it is complete: what never ends
     /// would never appear.
     pub fn needs_end(&self) -> bool {

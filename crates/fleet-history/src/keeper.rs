@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use fleet_core::{Timestamp, duration_text, size_text};
+use fleet_core::Timestamp;
 
 use crate::HistoryError;
 use crate::close::close;
@@ -184,13 +184,6 @@ impl Work {
             }
         }
         Ok(())
-    }
-}
-
-impl Settings {
-    /// The settings in words.
-    pub fn words(&self) -> String {
-        format!("{}, at most {}", duration_text(self.keep), size_text(self.max_bytes))
     }
 }
 

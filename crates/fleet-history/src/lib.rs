@@ -49,6 +49,7 @@ mod rollup;
 mod scan;
 mod series;
 mod sketch;
+mod words;
 
 use std::io;
 use std::path::PathBuf;
@@ -61,6 +62,7 @@ pub use recorder::Recorder;
 pub use records::{Wanted, records};
 pub use series::{By, Grouping, Series};
 pub use sketch::SKETCH_ERROR;
+pub use words::{BadAgg, BadBy};
 
 /// Why history cannot be kept or read.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,8 @@ use fleet_core::Sample;
 use crate::args::MetricsArgs;
 use crate::columns::{SHOWN, csv_head, csv_row};
 
-const FORMATS: &[Format] = &[Format::Table, Format::Wide, Format::Jsonl, Format::Json, Format::Csv];
+pub(crate) const FORMATS: &[Format] =
+    &[Format::Table, Format::Wide, Format::Jsonl, Format::Json, Format::Csv];
 
 /// Writes rounds in one form.
 pub(crate) struct Printer {
