@@ -231,10 +231,10 @@ fn append(mut file: &File, lines: &[u8], max: u64) -> io::Result<bool> {
     if size.saturating_add(lines.len() as u64) > max {
         return Ok(false);
     }
-    let written = file.write(lines)?;
-    if written < lines.len() {
+    // One write, unless the disk has room for a part of it; then the next one says why.
+    if let Err(error) = file.write_all(lines) {
         file.set_len(size)?;
-        return Err(io::Error::from(io::ErrorKind::StorageFull));
+        return Err(error);
     }
     Ok(true)
 }
