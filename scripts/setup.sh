@@ -17,6 +17,7 @@ chpst    | runit        | log capture by svlogd
 s6-log   | s6           | log capture by s6-log
 conmon   | conmon       | log capture by conmon
 tsp      | task-spooler | starts by task-spooler
+zstdcat  | zstd         | a day of stored samples read by zstdcat and jq
 '
 
 lines=$tests

@@ -17,30 +17,42 @@ pub(crate) struct Name {
 /// Which measures are wanted, and the numbers of those that were met.
 pub(crate) struct Names<'w> {
     wanted: &'w (dyn Fn(&str) -> bool + Sync),
-    /// What was decided of each name.
-    known: HashMap<String, Option<u32>>,
+    /// What was decided of each name, in the order in which they were met.
+    met: Vec<(String, Option<u32>)>,
+    /// Where a name stands in that.
+    places: HashMap<String, usize>,
+    /// The place after that of the last name: lines name their measures in the same order, so that
+    /// the next name is most often found there, which is quicker than hashing it.
+    next: usize,
     list: Vec<Name>,
 }
 
 impl<'w> Names<'w> {
     pub(crate) fn new(wanted: &'w (dyn Fn(&str) -> bool + Sync)) -> Names<'w> {
-        Names { wanted, known: HashMap::new(), list: Vec::new() }
+        Names { wanted, met: Vec::new(), places: HashMap::new(), next: 0, list: Vec::new() }
     }
 
     /// The number of a measure; `None` when it is not wanted.
     pub(crate) fn number(&mut self, name: &str) -> Option<u32> {
-        if let Some(known) = self.known.get(name) {
-            return *known;
-        }
-        if self.known.len() >= MOST {
-            return None;
-        }
+        let guess = self.met.get(self.next).is_some_and(|(met, _)| met == name);
+        let place = if guess { Some(self.next) } else { self.places.get(name).copied() };
+        let place = match place {
+            Some(place) => place,
+            None if self.met.len() >= MOST => return None,
+            None => self.meet(name),
+        };
+        self.next = place + 1;
+        self.met[place].1
+    }
+
+    fn meet(&mut self, name: &str) -> usize {
         let number = (self.wanted)(name).then_some(self.list.len() as u32);
         if number.is_some() {
             self.list.push(Name { name: name.to_owned(), is_counter: is_counter(name) });
         }
-        self.known.insert(name.to_owned(), number);
-        number
+        self.places.insert(name.to_owned(), self.met.len());
+        self.met.push((name.to_owned(), number));
+        self.met.len() - 1
     }
 
     /// The measure with this number.
@@ -48,7 +60,7 @@ impl<'w> Names<'w> {
         &self.list[number as usize]
     }
 
-    /// All that were met, by their numbers.
+    /// All that were met and are wanted, by their numbers.
     pub(crate) fn list(&self) -> &[Name] {
         &self.list
     }
