@@ -86,8 +86,8 @@ impl Read for Copying<'_> {
     }
 }
 
-/// Closes a part that is over and that nobody writes any more. It may be killed at any step and done
-/// again.
+/// Closes a part that is over and that nobody writes any more. It may be killed at any step and
+/// done again.
 ///
 /// # Errors
 /// The samples cannot be read, or there is no room beside them; they are as they were then.

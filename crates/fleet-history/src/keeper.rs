@@ -22,8 +22,8 @@ const TRUSTED: Duration = Duration::from_secs(3600);
 pub struct Settings {
     /// Days that are older are removed.
     pub keep: Duration,
-    /// With all files together larger than this, the oldest days are removed, and nothing is stored once
-    /// today's alone is.
+    /// With all files together larger than this, the oldest days are removed, and nothing is stored
+    /// once today's alone is.
     pub max_bytes: u64,
 }
 
@@ -71,8 +71,8 @@ impl Keeper {
         }
     }
 
-    /// Looks after the house when it is time, or at once when a day is `over`, and returns what is to
-    /// be said.
+    /// Looks after the house when it is time, or at once when a day is `over`, and returns what is
+    /// to be said.
     pub(crate) fn tend(&mut self, over: bool) -> Vec<String> {
         let is_due = over || self.looked.is_none_or(|at| at.elapsed() >= EVERY);
         if is_due && self.working.as_ref().is_none_or(JoinHandle::is_finished) {
@@ -98,8 +98,8 @@ impl Keeper {
         self.words()
     }
 
-    /// Whether the wall clock went no further than the time that passed. One that a mistake set years
-    /// ahead would make all that is stored look old.
+    /// Whether the wall clock went no further than the time that passed. One that a mistake set
+    /// years ahead would make all that is stored look old.
     fn clock_is_trusted(&self) -> bool {
         let (instant, wall) = self.begun;
         let ahead = Timestamp::now().seconds_since(wall) - instant.elapsed().as_secs_f64();

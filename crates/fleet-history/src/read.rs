@@ -92,9 +92,9 @@ impl DayLines {
     pub(crate) fn problems(self) -> Vec<String> {
         let path = self.path.display();
         let bad = self.bad.map(|(first, count)| match count {
-            1 => format!("'{path}' line {first} is no sample of that day; it is passed over"),
+            1 => format!("'{path}' line {first} is no sample of that day and passed over"),
             _ => format!(
-                "'{path}' line {first} and {} others are no samples of that day; they are passed over",
+                "'{path}' line {first} and {} others are no samples of that day and passed over",
                 count - 1
             ),
         });

@@ -15,8 +15,8 @@ use crate::repeats::Repeats;
 
 /// Stores the samples of one fleet, round by round.
 ///
-/// Nothing that goes wrong with storing stops who samples: it is said once, with its end, and what was not stored is
-/// counted.
+/// Nothing that goes wrong with storing stops who samples: it is said once, with its end, and what
+/// was not stored is counted.
 pub struct Recorder {
     folder: PathBuf,
     settings: Settings,
@@ -38,9 +38,16 @@ pub struct Recorder {
 enum NotStored {
     #[error("{who} records this fleet already; samples are not stored until it ends")]
     Taken { who: String },
-    #[error("samples are not stored: '{}' alone has reached {}; a larger --max-size goes on", path.display(), size_text(*limit))]
+    #[error(
+        "samples are not stored: '{}' alone has reached {}; a larger --max-size goes on",
+        path.display(),
+        size_text(*limit)
+    )]
     TooLarge { path: PathBuf, limit: u64 },
-    #[error("samples are not stored, sampling goes on: cannot write '{}': {source}", path.display())]
+    #[error(
+        "samples are not stored, sampling goes on: cannot write '{}': {source}",
+        path.display()
+    )]
     Write { path: PathBuf, source: io::Error },
 }
 
@@ -179,8 +186,8 @@ impl Recorder {
         Ok(&self.open.insert((part, file)).1)
     }
 
-    /// Opens the part of a day that may still be appended to: one that is closed, or about to be, may
-    /// not.
+    /// Opens the part of a day that may still be appended to: one that is closed, or about to be,
+    /// may not.
     fn open_part(&self, day: i64) -> io::Result<(Part, File)> {
         let mut claims = claims(&self.shared);
         let mut part = Part { day, number: 1 };
@@ -223,8 +230,8 @@ fn is_linked(file: &File) -> bool {
     file.metadata().is_ok_and(|meta| meta.nlink() > 0)
 }
 
-/// Appends lines, before which stands a line end that is left out unless the file's last line was torn. `false`
-/// when the file is too large for them.
+/// Appends lines, before which stands a line end that is left out unless the file's last line was
+/// torn. `false` when the file is too large for them.
 fn append(mut file: &File, lines: &[u8], max: u64) -> io::Result<bool> {
     let size = file.metadata()?.len();
     let lines = if is_torn(file, size)? { lines } else { &lines[1..] };

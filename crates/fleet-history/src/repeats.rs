@@ -18,8 +18,8 @@ struct Told {
 }
 
 impl Repeats {
-    /// Writes the lines of a round, and says how many they are. How a process ended is written once;
-    /// after that its sample only if it still measures something.
+    /// Writes the lines of a round, and says how many they are. How a process ended is written
+    /// once; after that its sample only if it still measures something.
     pub(crate) fn lines(&mut self, samples: &[&Sample], to: &mut Vec<u8>) -> io::Result<u64> {
         let mut written = 0;
         for sample in samples {

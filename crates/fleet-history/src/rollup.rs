@@ -26,8 +26,9 @@ struct Line<'a> {
 
 /// Makes the roll-ups of one day from cells of its shortest window.
 ///
-/// A window is written when a sample of a later one comes, so that few are in memory. Where times go back, because
-/// the clock did, a window is written again with what came late: readers add up the lines of a window.
+/// A window is written when a sample of a later one comes, so that few are in memory. Where times
+/// go back, because the clock did, a window is written again with what came late: readers add up
+/// the lines of a window.
 pub(crate) struct Rollups<W> {
     short: W,
     long: W,

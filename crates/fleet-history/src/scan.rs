@@ -42,8 +42,8 @@ impl Span {
 
 /// Reads the lines of one file into cells.
 ///
-/// Each file is read by itself, from its first line on: what a counter rose by from one file to the next
-/// is left out, so that what is counted from samples is what is counted from their roll-ups.
+/// Each file is read by itself, from its first line on: what a counter rose by from one file to the
+/// next is left out, so that what is counted from samples is what is counted from their roll-ups.
 pub(crate) struct Scanner<'w> {
     pub(crate) board: Board<'w>,
     group_of: GroupOf<'w>,
@@ -206,8 +206,8 @@ fn slot<T: Default + Clone>(list: &mut Vec<T>, at: u32) -> &mut T {
     &mut list[at]
 }
 
-/// What a counter rose by. One that dropped, or belongs to a new attempt, began again at 0. Where the
-/// clock was set back between the two, the time between them is not known, nor then the rate.
+/// What a counter rose by. One that dropped, or belongs to a new attempt, began again at 0. Where
+/// the clock was set back between the two, the time between them is not known, nor then the rate.
 fn rise(old: Reading, new: Reading) -> Option<Increase> {
     let pause = new.at.saturating_sub(old.at);
     if !(1..=LONGEST_PAUSE).contains(&pause) {

@@ -9,9 +9,9 @@ pub const SKETCH_ERROR: f64 = 0.01;
 
 /// A histogram whose buckets grow by a constant factor γ, so that any value lies within
 /// [`SKETCH_ERROR`] of the middle of its bucket: DDSketch (Masson, Rim, Lee: *DDSketch: a fast and
-/// fully-mergeable quantile sketch with relative-error guarantees*, VLDB 2019), without its limit on
-/// buckets, as the range of numbers bounds them already. Two sketches are merged by adding counts, which
-/// loses nothing.
+/// fully-mergeable quantile sketch with relative-error guarantees*, VLDB 2019), without its limit
+/// on buckets, as the range of numbers bounds them already. Two sketches are merged by adding
+/// counts, which loses nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sketch {
     /// Bucket i counts the values in (γ^(i-1), γ^i]. In JSON a flat list: i, count, i, count …

@@ -528,12 +528,16 @@ mod model {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn no_line_of_a_roll_up_breaks_a_reader(change in "[0-9eE.\\-\",:{}\\[\\]a-z_]{0,12}", place in 0usize..800) {
+        fn no_line_of_a_roll_up_breaks_a_reader(change in "[0-9eE.\\-\",:{}\\[\\]a-z_]{0,12}",
+            place in 0usize..800,
+        ) {
             let store = Store::new();
             store.store(&[samples(&[(0, 0, 1, 5, 5), (9, 1, 1, 7, 7)], true)]);
             store.close();
             let path = store.file(1, ".1h.jsonl.zst");
-            let mut text = String::from_utf8(zstd::decode_all(fs::read(&path).unwrap().as_slice()).unwrap()).unwrap();
+            let packed = fs::read(&path).unwrap();
+            let mut text =
+                String::from_utf8(zstd::decode_all(packed.as_slice()).unwrap()).unwrap();
             let place = place.min(text.len());
             let end = (place + change.len()).min(text.len());
             text.replace_range(place..end, &change);

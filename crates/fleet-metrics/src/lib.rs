@@ -2,11 +2,11 @@
 //!
 //! # Theory of operation
 //!
-//! Each round takes a census, chooses, samples (see [`fleet_sampler`]) and prints. A one-shot is one
-//! round; `--follow` and `--count` take rounds on a fixed beat, each with a new census, so that
+//! Each round takes a census, chooses, samples (see [`fleet_sampler`]) and prints. A one-shot is
+//! one round; `--follow` and `--count` take rounds on a fixed beat, each with a new census, so that
 //! new processes join. The counters of each round are kept in `metrics/last.json`, where the next
-//! one-shot finds what to compare with. With `--record` the samples are stored, see [`fleet_history`],
-//! and with `--since` stored ones are read and none is taken.
+//! one-shot finds what to compare with. With `--record` the samples are stored, see
+//! [`fleet_history`], and with `--since` stored ones are read and none is taken.
 //!
 //! Ended processes are sampled too, with their state and `exit` and without usage, until
 //! `--ended-for` is over: a job that failed between two runs of cron is seen, and as no reading

@@ -92,8 +92,7 @@ fn a_window_is_one_flat_record() {
             "kind": "sample", "ts": format!("2026-01-02T{begin}:00:00.000000Z"), "subject": "process",
             "id": "a", "window_seconds": 3600, "count": count, "cpu_percent_avg": values[0],
             "cpu_percent_max": values[1], "cpu_percent_p95": values[2], "cpu_percent_last": values[3],
-            "cpu_seconds_total_avg": values[0] * 60.0, "cpu_seconds_total_last": values[3] * 60.0,
-            "cpu_seconds_total_max": values[1] * 60.0, "cpu_seconds_total_rate": rate,
+            "cpu_seconds_total_last": values[3] * 60.0, "cpu_seconds_total_rate": rate,
             "memory_bytes_avg": 1 << 20, "memory_bytes_last": 1 << 20, "memory_bytes_max": 1 << 20,
             "memory_bytes_p95": 1 << 20,
         })

@@ -80,8 +80,9 @@ enum Unit {
     Plain,
 }
 
-/// The fields in the order in which they were asked for, without those that cannot be: rates of gauges,
-/// percentiles of counters.
+/// The fields in the order in which they were asked for, without those that cannot be: rates of
+/// gauges, percentiles of counters. Who asks for rates means them where there are counters, and
+/// not their mean count.
 fn fields(answer: &Answer, aggs: &[Agg], wanted: &[Pattern]) -> Vec<Field> {
     let rank = |name: &str| wanted.iter().position(|pattern| pattern.matches(name));
     let mut measures: Vec<(usize, &String)> = answer.measures.iter().enumerate().collect();
@@ -92,7 +93,8 @@ fn fields(answer: &Answer, aggs: &[Agg], wanted: &[Pattern]) -> Vec<Field> {
             let fits = match agg {
                 Agg::Rate => is_counter(name),
                 Agg::Percentile(_) => !is_counter(name),
-                _ => true,
+                Agg::Avg | Agg::Min | Agg::Max => !is_counter(name) || !aggs.contains(&Agg::Rate),
+                Agg::Last => true,
             };
             if fits {
                 let unit = Unit::of(name, *agg);
