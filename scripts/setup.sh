@@ -20,6 +20,7 @@ s6-log   | s6           | log capture by s6-log
 conmon   | conmon       | log capture by conmon
 tsp      | task-spooler | starts by task-spooler
 prometheus-process-exporter | prometheus-process-exporter | scrapes of process-exporter
+zstdcat  | zstd         | a day of stored samples read by zstdcat and jq
 '
 
 lines=$tests

@@ -3,10 +3,11 @@
 //!
 //! # Theory of operation
 //!
-//! Each round takes a census, chooses, samples (see [`fleet_sampler`]) and prints. A one-shot is one
-//! round; `--follow` and `--count` take rounds on a fixed beat, each with a new census, so that
+//! Each round takes a census, chooses, samples (see [`fleet_sampler`]) and prints. A one-shot is
+//! one round; `--follow` and `--count` take rounds on a fixed beat, each with a new census, so that
 //! new processes join. The counters of each round are kept in `metrics/last.json`, where the next
-//! one-shot finds what to compare with; nothing else is stored, for `>> file` stores samples well.
+//! one-shot finds what to compare with. With `--record` the samples are stored, see
+//! [`fleet_history`], and with `--since` stored ones are read and none is taken.
 //!
 //! With `--listen` each round is also what scrapers get until the next one, from a thread of its own
 //! (see [`fleet_exposition`]): no scraper makes a round, and none waits for one.
@@ -25,7 +26,9 @@ mod columns;
 mod curves;
 mod depth;
 mod gpus;
+mod history_args;
 mod listen;
+mod past;
 mod print;
 mod round;
 mod schedule;
@@ -33,14 +36,16 @@ mod shape;
 mod told;
 mod view;
 
-use fleet_cli::Exit;
+use fleet_cli::{Exit, talk};
 
 pub use args::{Memory, MetricsArgs};
 pub use depth::DepthArgs;
+pub use history_args::HistoryArgs;
 pub use listen::ListenArgs;
 pub use shape::ShapeArgs;
 pub use view::View;
 
+use fleet_history::Recorder;
 use listen::Listening;
 use print::Printer;
 use round::Rounds;
@@ -52,19 +57,26 @@ use shape::Shape;
 /// # Errors
 /// The registry cannot be read, something typed makes no sense, or the output fails.
 pub fn sample(args: MetricsArgs) -> anyhow::Result<Exit> {
+    if let Some(since) = args.history.since {
+        return past::show(&args, since);
+    }
     let mut rounds = Rounds::new(&args)?;
+    let mut recorder = args.history.recorder(&args.home.locate()?);
     let mut printer = Printer::open(&args)?;
     let mut listening = Listening::start(&args)?;
     let mut shape = Shape::new(&args.shape);
-    let mut schedule = Schedule::start(args.interval, args.rounds(), printer.is_read());
+    let mut schedule = Schedule::start(args.interval(), args.rounds(), printer.is_read());
     loop {
-        let samples = shape.round(rounds.take()?);
+        let samples = rounds.take()?;
+        recorder.iter_mut().flat_map(|recorder| recorder.store(&samples)).for_each(talk);
+        let samples = shape.round(samples);
         listening.round(&samples);
         printer.round(&samples)?;
         if !schedule.wait()? {
             break;
         }
     }
+    recorder.map(Recorder::finish).unwrap_or_default().into_iter().for_each(talk);
     printer.finish()?;
     Ok(rounds.verdict())
 }
