@@ -1,5 +1,6 @@
 //! One collector, as it was understood.
 
+use std::io::PipeReader;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -109,11 +110,13 @@ impl Source {
 
 impl Collector {
     /// Asks, and waits for the answer at most as long as it may take; only files on a mount that
-    /// hangs can hold the caller longer.
-    pub(crate) fn ask(&self) -> Result<Output, String> {
+    /// hangs can hold the caller longer. When the other end of `dissolved` is closed, no command is
+    /// waited for any more.
+    pub(crate) fn ask(&self, dissolved: &PipeReader) -> Result<Output, String> {
         let mut output = match &self.source {
             Source::Command { command, folder } => {
-                let printed = crate::command::run(&self.name, command, folder, self.timeout)?;
+                let printed =
+                    crate::command::run(&self.name, command, folder, self.timeout, dissolved)?;
                 self.format.read(&String::from_utf8_lossy(&printed), &self.metric)?
             }
             Source::Files { paths, pattern } => {

@@ -2,10 +2,10 @@
 //!
 //! It gets its own process group, and whatever of it lives when it has ended, when its time is
 //! over or when it prints too much, is killed: the group, and what descends from the command
-//! outside of it, but not processes of a fleet that it may have started. What it prints is taken
-//! as it comes, so that it never waits for us.
+//! outside of it, but not processes of a fleet that it may have started. The same happens when
+//! its team is dissolved. What it prints is taken as it comes, so that it never waits for us.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -28,7 +28,8 @@ const PIECE: usize = 16 << 10;
 /// Rounds of killing: what forks while it is killed is found by the next one.
 const ROUNDS: usize = 3;
 
-/// Runs the command to its end and returns what it printed.
+/// Runs the command to its end, or to that of the other end of `dissolved`, and returns what it
+/// printed.
 ///
 /// # Errors
 /// In words: it does not start, takes too long, prints too much, or ends badly.
@@ -37,14 +38,16 @@ pub(crate) fn run(
     command: &[String],
     folder: &Path,
     timeout: Duration,
+    dissolved: &PipeReader,
 ) -> Result<Vec<u8>, String> {
     let mut child = start(name, command, folder).map_err(|e| format!("it does not start: {e}"))?;
-    let listened = listen(&mut child, timeout);
+    let listened = listen(&mut child, timeout, dissolved);
     end(&child);
     let status = child.wait().map_err(|e| format!("it cannot be waited for: {e}"))?;
     let heard = listened.map_err(|e| format!("what it prints cannot be read: {e}"))?;
     match heard.over {
         Over::Late => Err(format!("it took longer than {} and was killed", duration_text(timeout))),
+        Over::Dissolved => Err("it was killed, for nobody waits for it".to_owned()),
         Over::Flood => Err(format!("it printed more than {MOST_BYTES} bytes and was killed")),
         Over::Ended => match Outcome::from_wait_status(status.into_raw()) {
             Outcome::Code(0) => Ok(heard.printed),
@@ -74,6 +77,7 @@ enum Over {
     Ended,
     Late,
     Flood,
+    Dissolved,
 }
 
 /// What was heard of a command.
@@ -93,7 +97,7 @@ impl Heard {
 
 /// Takes what the command prints until it ends. A process that it left behind and that still
 /// holds its output is not waited for.
-fn listen(child: &mut Child, timeout: Duration) -> io::Result<Heard> {
+fn listen(child: &mut Child, timeout: Duration, dissolved: &PipeReader) -> io::Result<Heard> {
     let since = Instant::now();
     let held = PidFd::open(child.id() as i32)?;
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
@@ -113,9 +117,10 @@ fn listen(child: &mut Child, timeout: Duration) -> io::Result<Heard> {
             () if heard.printed.len() as u64 > MOST_BYTES => Over::Flood,
             () if ended => Over::Ended,
             () if left.is_zero() => Over::Late,
+            () if has_closed(dissolved) => Over::Dissolved,
             () => {
                 let open = [out.as_ref().map(AsFd::as_fd), err.as_ref().map(AsFd::as_fd)];
-                let all = open.into_iter().flatten().chain([held.as_fd()]);
+                let all = open.into_iter().flatten().chain([held.as_fd(), dissolved.as_fd()]);
                 let mut fds: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
                 // Rounded up, so that the last wait does not become many of no time.
                 let most = left.saturating_add(Duration::from_millis(1));
@@ -127,6 +132,12 @@ fn listen(child: &mut Child, timeout: Duration) -> io::Result<Heard> {
         };
         return Ok(heard);
     }
+}
+
+/// Whether the other end of a pipe that nothing is written to has been closed.
+fn has_closed(pipe: &PipeReader) -> bool {
+    let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 /// Takes what is there, at most about `most` bytes at a time; a pipe that was closed is dropped.

@@ -1,5 +1,6 @@
 //! All collectors of a file at work.
 
+use std::io::{self, PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -8,12 +9,15 @@ use std::time::{Duration, Instant};
 use fleet_core::{Sample, Timestamp, duration_text};
 use fleet_os::boot_clock;
 
-use crate::collector::Collector;
+use crate::collector::{Collector, Source};
 use crate::memory::{Good, Memory, MemoryError, Standing};
 use crate::tell::{Now, tell};
 
 /// Past its time limit a collector has so long to be killed and counted.
 const LEEWAY: Duration = Duration::from_millis(500);
+
+/// What is killed is gone by then, unless the kernel holds it.
+const BURIAL: Duration = Duration::from_secs(1);
 
 /// Cron is late by a little now and then: what is this near to being due is due.
 const NEARLY: f64 = 0.9;
@@ -30,11 +34,15 @@ pub struct Team {
     boot: String,
     file: PathBuf,
     kept: Option<Instant>,
+    /// Closed when the team is dissolved, which ends the commands that are under way.
+    stands: Option<PipeWriter>,
 }
 
 struct Member {
     collector: Collector,
     state: Mutex<State>,
+    /// The other end of what the team closes.
+    dissolved: Arc<PipeReader>,
     /// Told when an answer came, and when the team is dissolved.
     changed: Condvar,
 }
@@ -55,21 +63,28 @@ struct State {
 impl Team {
     /// A team of these collectors, which takes over what others of this boot remember in the file,
     /// or says why it cannot.
+    ///
+    /// # Errors
+    /// There is no pipe to be had.
     pub fn new(
         collectors: Vec<Collector>,
         boot: String,
         file: &Path,
-    ) -> (Team, Option<MemoryError>) {
+    ) -> io::Result<(Team, Option<MemoryError>)> {
+        let (dissolved, stands) = io::pipe()?;
+        let dissolved = Arc::new(dissolved);
         let (mut memory, problem) = match Memory::load(file, &boot) {
             Ok(memory) => (memory, None),
             Err(error) => (Memory::default(), Some(error)),
         };
         let members = collectors.into_iter().map(|collector| {
             let state = State { standing: memory.take(&collector), ..State::default() };
-            Arc::new(Member { collector, state: Mutex::new(state), changed: Condvar::new() })
+            let (state, changed) = (Mutex::new(state), Condvar::new());
+            Arc::new(Member { collector, state, dissolved: Arc::clone(&dissolved), changed })
         });
         let members = members.collect();
-        (Team { members, boot, file: file.to_owned(), kept: None }, problem)
+        let team = Team { members, boot, file: file.to_owned(), kept: None, stands: Some(stands) };
+        Ok((team, problem))
     }
 
     /// Begins to ask each collector every interval, until the team is dropped.
@@ -91,7 +106,7 @@ impl Team {
             member.state().asked = Some(Instant::now());
             thread::spawn(move || member.ask());
         }
-        due.iter().for_each(|member| member.wait());
+        due.iter().for_each(|member| member.wait(member.collector.timeout + LEEWAY));
     }
 
     /// What is known now.
@@ -139,12 +154,17 @@ impl Team {
 }
 
 impl Drop for Team {
-    /// Who waits for its next turn ends at once, who asks when it has its answer.
+    /// Who waits for its next turn ends at once. Commands are ended and waited for, so that none
+    /// outlives us; whoever asks files or servers ends when it has its answer.
     fn drop(&mut self) {
         for member in &self.members {
             member.state().dissolved = true;
             member.changed.notify_all();
         }
+        self.stands = None;
+        let commands =
+            |member: &&Arc<Member>| matches!(member.collector.source, Source::Command { .. });
+        self.members.iter().filter(commands).for_each(|member| member.wait(BURIAL));
     }
 }
 
@@ -182,7 +202,7 @@ impl Member {
     /// Asks, and notes the answer.
     fn ask(&self) {
         let asked = boot_clock().as_secs_f64();
-        let answer = self.collector.ask();
+        let answer = self.collector.ask(&self.dissolved);
         let now = boot_clock().as_secs_f64();
         let mut state = self.state();
         let before = state.standing.take();
@@ -205,9 +225,8 @@ impl Member {
         self.changed.notify_all();
     }
 
-    /// Waits for the answer, but not longer than it may take.
-    fn wait(&self) {
-        let most = self.collector.timeout + LEEWAY;
+    /// Waits for the answer if it is asked, but not longer than this.
+    fn wait(&self, most: Duration) {
         let is_asked = |state: &mut State| state.asked.is_some();
         // Whoever is late is told as such by its standing.
         let _ = self.changed.wait_timeout_while(self.state(), most, is_asked);

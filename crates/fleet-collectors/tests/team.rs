@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fleet_collectors::{CollectorFile, Team};
-use fleet_core::{Sample, Signal, Subject, Timestamp};
-use fleet_os::{PidFd, Proc, marked};
+use fleet_core::{Sample, Subject, Timestamp};
+use fleet_os::{Proc, marked};
 use serde_json::{Value, json};
 
 /// A folder for a test's file of collectors and what they look at.
@@ -33,7 +33,7 @@ impl Place {
     fn team(&self, text: &str) -> Team {
         let file = CollectorFile::parse("c.toml".as_ref(), self.path(), text).unwrap();
         let memory = self.path().join("metrics/collectors.json");
-        let (team, problem) = Team::new(file.collectors, "boot".to_owned(), &memory);
+        let (team, problem) = Team::new(file.collectors, "boot".to_owned(), &memory).unwrap();
         assert!(problem.is_none(), "{problem:?}");
         team
     }
@@ -330,9 +330,5 @@ fn a_round_never_waits_for_those_who_hang() {
     assert!(team.samples(Timestamp::now()).is_empty());
     assert!(since.elapsed() < Duration::from_secs(1));
     drop(team);
-    for pid in started_by(&name) {
-        // It may have forked and gone meanwhile.
-        let _ = PidFd::open(pid).and_then(|held| held.signal(Signal::KILL));
-    }
     until("nothing of it lives", || started_by(&name).is_empty());
 }

@@ -7,6 +7,8 @@ use fleet_cli::{HomeArgs, OutputArgs, SelectArgs};
 use fleet_core::parse_duration;
 use fleet_sampler::Basis;
 
+use crate::collect::CollectArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   fleet-metrics                              the host, the fleet and all processes, once
@@ -56,6 +58,9 @@ pub struct MetricsArgs {
     /// Which size of memory to read
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub memory: Memory,
+    /// Measures of the user's own.
+    #[command(flatten)]
+    pub collect: CollectArgs,
     /// Where the fleet lives.
     #[command(flatten)]
     pub home: HomeArgs,

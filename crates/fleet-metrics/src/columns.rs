@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleet_cli::{Align, Cell, Column};
 use fleet_core::{Sample, State, Subject, duration_text, size_text};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A column for people.
 pub(crate) struct Shown {
@@ -48,28 +48,50 @@ pub(crate) const SHOWN: &[Shown] = &[
     right("RESTARTS", true, |s| s.restarts.map(|n| n.to_string())),
     left("HEALTH", true, |s| s.health.map(|h| h.word().to_owned())),
     left("LABELS", true, labels),
-    left("EXIT", true, why),
+    left("NOTES", true, notes),
 ];
 
-/// The host has no id; parentheses cannot be part of one.
+/// What is no process has another name; parentheses cannot be part of an id.
 fn name(sample: &Sample) -> Option<String> {
-    let id = sample.id.as_ref().map(|id| id.as_str().to_owned());
-    id.or_else(|| Some(format!("({})", sample.subject.word())))
+    let word = sample.subject.word();
+    match (&sample.id, &sample.name) {
+        (Some(id), None) => Some(id.as_str().to_owned()),
+        (_, Some(name)) => Some(format!("({word} {name})")),
+        (None, None) => Some(format!("({word})")),
+    }
 }
 
-/// A fleet has no state but is in some health.
+/// What is no process has no state, but a fleet is in some health, and a collector succeeds or not.
 fn state(sample: &Sample) -> Option<String> {
-    let health = || sample.health.filter(|_| sample.subject == Subject::Fleet);
-    sample.state.clone().or_else(|| health().map(|health| health.word().to_owned()))
+    let word = match sample.subject {
+        Subject::Fleet => sample.health.map(|health| health.word()),
+        Subject::Collector => sample.measures.success.map(|n| if n > 0 { "ok" } else { "failed" }),
+        _ => None,
+    };
+    sample.state.clone().or_else(|| word.map(str::to_owned))
 }
 
-/// How it ended, or why a fleet is not as it should be.
-fn why(sample: &Sample) -> Option<String> {
-    let reasons = || {
-        let list = sample.more.get("reasons")?.as_array()?;
-        Some(list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "))
+/// How a process ended or how its KPIs stand, why a fleet or a collector is not as it should be,
+/// what was measured.
+fn notes(sample: &Sample) -> Option<String> {
+    let more = &sample.more;
+    let shown = |(key, value): (&String, &Value)| match value {
+        Value::Object(_) => format!("{key}={}", plain(&value["value"])),
+        value => format!("{key}={}", plain(value)),
     };
-    sample.exit.as_ref().map(|end| end.reason.clone()).or_else(reasons)
+    let all = |map: &Map<String, Value>| map.iter().map(shown).collect::<Vec<_>>().join(" ");
+    match sample.subject {
+        Subject::Custom => Some(all(more)),
+        Subject::Collector => more.get("error").map(plain),
+        Subject::Fleet => {
+            let list = more.get("reasons")?.as_array()?;
+            Some(list.iter().map(plain).collect::<Vec<_>>().join("; "))
+        }
+        _ => {
+            let kpis = || more.get("kpis")?.as_object().map(all);
+            sample.exit.as_ref().map(|end| end.reason.clone()).or_else(kpis)
+        }
+    }
 }
 
 fn uptime(sample: &Sample) -> Option<String> {

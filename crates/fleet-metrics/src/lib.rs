@@ -8,11 +8,16 @@
 //! new processes join. The counters of each round are kept in `metrics/last.json`, where the next
 //! one-shot finds what to compare with; nothing else is stored, for `>> file` stores samples well.
 //!
+//! Collectors (`collectors.toml`) measure what only the user knows. A one-shot asks them all at once
+//! and waits for them, at most as long as the slowest may take; with `--follow` they work beside the
+//! rounds, and a round takes what they said last.
+//!
 //! Ended processes are sampled too, with their state and `exit` and without usage, until
 //! `--ended-for` is over: a job that failed between two runs of cron is seen, and as no reading
 //! consumes anything, it is seen by everybody.
 
 mod args;
+mod collect;
 mod columns;
 mod print;
 mod round;
@@ -21,6 +26,7 @@ mod schedule;
 use fleet_cli::Exit;
 
 pub use args::{Memory, MetricsArgs};
+pub use collect::CollectArgs;
 
 use print::Printer;
 use round::Rounds;
@@ -31,6 +37,9 @@ use schedule::Schedule;
 /// # Errors
 /// The registry cannot be read, something typed makes no sense, or the output fails.
 pub fn sample(args: MetricsArgs) -> anyhow::Result<Exit> {
+    if args.collect.check {
+        return collect::check(&args.collect, &args.output);
+    }
     let mut rounds = Rounds::new(&args)?;
     let mut printer = Printer::open(&args)?;
     let read = !args.output.needs_end();
