@@ -16,6 +16,7 @@
 
 mod end;
 mod event;
+mod gpu;
 mod health;
 mod id;
 mod kpi;
@@ -34,6 +35,7 @@ mod wait;
 
 pub use end::{Cause, End, Outcome};
 pub use event::EventRecord;
+pub use gpu::{BadGpus, GpuSet, GpuShare, GpuWish, Which};
 pub use health::{Address, Health, HealthCheck, Probe};
 pub use id::{BadId, Id, RunKey};
 pub use kpi::{BadDirection, Direction, Kpi, KpiReading, Kpis, Trend};

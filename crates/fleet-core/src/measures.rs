@@ -124,6 +124,13 @@ macro_rules! measures {
                     _ => false,
                 }
             }
+
+            /// Forgets what was measured but for the measures of which `keep` says so by name.
+            pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+                $(if !keep(stringify!($name)) {
+                    self.$name = None;
+                })+
+            }
         }
     };
 }
@@ -146,10 +153,22 @@ measures! {
     cpu_percent: f64, Gauge, "cpu_ratio" * 0.01;
     /// CPUs that are online (host).
     cpus: u64, Gauge, "cpus";
+    /// CPU since an earlier sample of what its limit allows, 0 to 100 (process with such a limit).
+    cpu_limit_percent: f64, Gauge, "cpu_limit_used_ratio" * 0.01;
     /// Memory in use: of the tree, or of the host what is not available.
     memory_bytes: u64, Gauge, "memory_bytes";
     /// Resident sizes of the members added up (process).
     memory_resident_bytes: u64, Gauge, "resident_memory_bytes";
+    /// Memory that nobody shares with the tree's members (process; where the proportional size is
+    /// read): what would be free if they ended.
+    memory_unique_bytes: u64, Gauge, "unique_memory_bytes";
+    /// The most memory of the attempt so far (process): what its cgroup saw, page cache included,
+    /// or else the peaks of the members added up, which is no less than the peak of the sum.
+    memory_peak_bytes: u64, Gauge, "memory_peak_bytes";
+    /// What the memory of the tree is limited to.
+    memory_limit_bytes: u64, Gauge, "memory_limit_bytes";
+    /// `memory_bytes` of that limit, 0 to 100.
+    memory_limit_percent: f64, Gauge, "memory_limit_used_ratio" * 0.01;
     /// `memory_bytes` of the host's memory, 0 to 100.
     memory_percent: f64, Gauge, "memory_ratio" * 0.01;
     /// Memory of the host.
@@ -166,10 +185,51 @@ measures! {
     processes: u64, Gauge, "processes";
     /// Open file descriptors of all members.
     fds: u64, Gauge, "open_fds";
+    /// Descriptors that the main process, or the member, may have open: its soft limit.
+    fds_limit: u64, Gauge, "max_fds";
+    /// Open descriptors of their limit, 0 to 100, of the member that is nearest to it.
+    fds_percent: f64, Gauge, "open_fds_ratio" * 0.01;
+    /// TCP connections of the tree, however they are; listening sockets are none. A socket that
+    /// several members hold counts once, and one that is closed (TIME_WAIT) belongs to nobody.
+    connections: u64, Gauge, "connections";
+    /// TCP connections that are established.
+    connections_established: u64, Gauge, "established_connections";
+    /// TCP connections that are being opened (SYN_SENT, SYN_RECV).
+    connections_opening: u64, Gauge, "opening_connections";
+    /// TCP connections that are being closed by the tree (FIN_WAIT1, FIN_WAIT2, CLOSING, LAST_ACK).
+    connections_closing: u64, Gauge, "closing_connections";
+    /// TCP connections whose other end is closed and which the tree keeps open: a leak if they grow.
+    connections_close_wait: u64, Gauge, "close_wait_connections";
+    /// Listening TCP sockets.
+    sockets_listening: u64, Gauge, "listening_sockets";
+    /// UDP sockets.
+    sockets_udp: u64, Gauge, "udp_sockets";
     /// Bytes fetched from storage. Of a process never goes down within one attempt.
     io_read_bytes: u64, Counter, "storage_read_bytes_total";
     /// Bytes sent to storage, or caused to be. Of a process never goes down within one attempt.
     io_write_bytes: u64, Counter, "storage_written_bytes_total";
+    /// Bytes read by system calls, from the page cache, pipes and terminals too (process).
+    io_read_total_bytes: u64, Counter, "read_bytes_total";
+    /// Bytes written by system calls, to pipes and terminals too (process).
+    io_write_total_bytes: u64, Counter, "written_bytes_total";
+    /// Page faults that needed no storage; children that were waited for are included (process).
+    faults_minor: u64, Counter, "minor_page_faults_total";
+    /// Page faults that waited for storage; children that were waited for are included (process).
+    faults_major: u64, Counter, "major_page_faults_total";
+    /// How often the first threads of the members waited for something, of their own accord.
+    switches_voluntary: u64, Counter, "voluntary_context_switches_total";
+    /// How often the first threads of the members had to make way for another thread.
+    switches_involuntary: u64, Counter, "involuntary_context_switches_total";
+    /// Nice value of the main process, or of the member: -20 is first, 19 is last.
+    nice: i64, Gauge, "nice";
+    /// Bytes that the run has printed so far.
+    log_bytes: u64, Counter, "log_bytes_total";
+    /// Lines that the run has printed so far.
+    log_lines: u64, Counter, "log_lines_total";
+    /// Bytes of its output that could not be stored, because the disk was full for example.
+    log_dropped_bytes: u64, Counter, "log_dropped_bytes_total";
+    /// Time since the last output, or since the start of the attempt while there is none.
+    silent_seconds: f64, Gauge, "silent_seconds";
     /// Runnable or uninterruptible threads of the host, averaged over a minute.
     load1: f64, Gauge, "load1";
     /// Runnable or uninterruptible threads of the host, averaged over five minutes.
@@ -178,14 +238,70 @@ measures! {
     load15: f64, Gauge, "load15";
     /// Age of the main process of the attempt, or time since boot; a suspended machine ages too.
     uptime_seconds: f64, Gauge, "uptime_seconds";
+    /// When the host booted, in seconds since 1970, by the clock as it is set now.
+    boot_time_seconds: u64, Gauge, "boot_time_seconds";
+    /// Share of the last ten seconds in which some thread waited for a CPU, 0 to 100.
+    pressure_cpu_percent: f64, Gauge, "pressure_cpu_waiting_ratio" * 0.01;
+    /// Share of the last ten seconds in which some thread waited for memory, 0 to 100.
+    pressure_memory_percent: f64, Gauge, "pressure_memory_waiting_ratio" * 0.01;
+    /// Share of the last ten seconds in which all that could run waited for memory, 0 to 100.
+    pressure_memory_full_percent: f64, Gauge, "pressure_memory_stalled_ratio" * 0.01;
+    /// Share of the last ten seconds in which some thread waited for storage, 0 to 100.
+    pressure_io_percent: f64, Gauge, "pressure_io_waiting_ratio" * 0.01;
+    /// Share of the last ten seconds in which all that could run waited for storage, 0 to 100.
+    pressure_io_full_percent: f64, Gauge, "pressure_io_stalled_ratio" * 0.01;
+    /// Time since boot in which some thread waited for a CPU.
+    pressure_cpu_seconds_total: f64, Counter, "pressure_cpu_waiting_seconds_total";
+    /// Time since boot in which some thread waited for memory.
+    pressure_memory_seconds_total: f64, Counter, "pressure_memory_waiting_seconds_total";
+    /// Time since boot in which all that could run waited for memory.
+    pressure_memory_full_seconds_total: f64, Counter, "pressure_memory_stalled_seconds_total";
+    /// Time since boot in which some thread waited for storage.
+    pressure_io_seconds_total: f64, Counter, "pressure_io_waiting_seconds_total";
+    /// Time since boot in which all that could run waited for storage.
+    pressure_io_full_seconds_total: f64, Counter, "pressure_io_stalled_seconds_total";
+    /// Size of the file system.
+    disk_total_bytes: u64, Gauge, "size_bytes";
+    /// Bytes of the file system in use.
+    disk_bytes: u64, Gauge, "used_bytes";
+    /// What an ordinary user can still write to the file system.
+    disk_available_bytes: u64, Gauge, "available_bytes";
+    /// Bytes in use of those that an ordinary user could ever have, 0 to 100, as df(1) counts.
+    disk_percent: f64, Gauge, "used_ratio" * 0.01;
+    /// Files that the file system can hold; absent where it sets no number.
+    inodes_total: u64, Gauge, "inodes";
+    /// Files that it holds.
+    inodes: u64, Gauge, "used_inodes";
+    /// Files that it holds of those that it can hold, 0 to 100.
+    inodes_percent: f64, Gauge, "used_inodes_ratio" * 0.01;
+    /// Time in which the disk had something to do.
+    busy_seconds_total: f64, Counter, "busy_seconds_total";
+    /// Share of the time since an earlier sample in which the disk had something to do, 0 to 100.
+    busy_percent: f64, Gauge, "busy_ratio" * 0.01;
+    /// Bytes that came in: through the interface, or through all physical ones of the host.
+    network_receive_bytes: u64, Counter, "network_receive_bytes_total";
+    /// Bytes that went out: through the interface, or through all physical ones of the host.
+    network_transmit_bytes: u64, Counter, "network_transmit_bytes_total";
+    /// Packets that came in.
+    network_receive_packets: u64, Counter, "network_receive_packets_total";
+    /// Packets that went out.
+    network_transmit_packets: u64, Counter, "network_transmit_packets_total";
+    /// Packets that were spoilt, coming in or going out.
+    network_errors: u64, Counter, "network_errors_total";
+    /// Packets that were dropped, coming in or going out.
+    network_dropped: u64, Counter, "network_dropped_total";
     /// Temperature (sensor, GPU).
     temperature_celsius: f64, Gauge, "temperature_celsius";
+    /// Temperature at which the hardware protects itself (sensor, GPU).
+    temperature_limit_celsius: f64, Gauge, "temperature_limit_celsius";
     /// Share of the sample window in which the GPU ran anything, 0 to 100, as its driver says; of a
     /// process the sum over its GPUs.
     gpu_percent: f64, Gauge, "gpu_ratio" * 0.01;
     /// Memory of GPUs in use by the driver's account: of the device, or of the process's tree,
     /// with contexts and what allocators keep.
     gpu_memory_bytes: u64, Gauge, "gpu_memory_bytes";
+    /// Memory of the GPU that nobody uses and the driver does not keep for itself.
+    gpu_memory_free_bytes: u64, Gauge, "gpu_memory_free_bytes";
     /// Memory of the GPU.
     gpu_memory_total_bytes: u64, Gauge, "gpu_memory_size_bytes";
     /// `gpu_memory_bytes` of the GPU's memory, 0 to 100.
@@ -235,6 +351,46 @@ measures! {
     threads_average: f64, Gauge, "threads_average";
     /// `connections` of a process of the fleet, on average over those that were measured.
     connections_average: f64, Gauge, "connections_average";
+    /// Processes on the GPU that its driver lists.
+    gpu_processes: u64, Gauge, "gpu_processes";
+    /// Share of the sample window in which the GPU's memory was read or written, 0 to 100.
+    gpu_memory_busy_percent: f64, Gauge, "memory_busy_ratio" * 0.01;
+    /// Share of the time in which the GPU encoded video, 0 to 100.
+    gpu_encoder_percent: f64, Gauge, "encoder_ratio" * 0.01;
+    /// Share of the time in which the GPU decoded video, 0 to 100.
+    gpu_decoder_percent: f64, Gauge, "decoder_ratio" * 0.01;
+    /// Power that the GPU draws.
+    gpu_power_watts: f64, Gauge, "power_watts";
+    /// Power that the GPU may draw.
+    gpu_power_limit_watts: f64, Gauge, "power_limit_watts";
+    /// Energy that the GPU has drawn since its driver was loaded.
+    gpu_energy_joules_total: f64, Counter, "energy_joules_total";
+    /// Clock of the GPU's processors.
+    gpu_clock_hertz: u64, Gauge, "clock_hertz";
+    /// The highest clock of the GPU's processors.
+    gpu_clock_max_hertz: u64, Gauge, "clock_max_hertz";
+    /// Clock of the GPU's memory.
+    gpu_memory_clock_hertz: u64, Gauge, "memory_clock_hertz";
+    /// Speed of the GPU's fan in its range, 0 to 100.
+    gpu_fan_percent: f64, Gauge, "fan_ratio" * 0.01;
+    /// Whether the GPU's clocks are held down because of the power that it draws: 1 or 0.
+    gpu_throttled_power: u64, Gauge, "throttled_power";
+    /// Whether the GPU's clocks are held down because it is hot: 1 or 0.
+    gpu_throttled_thermal: u64, Gauge, "throttled_thermal";
+    /// Whether the GPU's hardware itself holds its clocks down, by half or more: 1 or 0.
+    gpu_throttled_hardware: u64, Gauge, "throttled_hardware";
+    /// Memory errors of the GPU that were corrected, since its driver was loaded.
+    gpu_ecc_corrected_total: u64, Counter, "ecc_corrected_errors_total";
+    /// Memory errors of the GPU that could not be corrected, since its driver was loaded.
+    gpu_ecc_uncorrected_total: u64, Counter, "ecc_uncorrected_errors_total";
+    /// Transfers that the GPU had to repeat on the PCI bus.
+    gpu_pcie_replays_total: u64, Counter, "pcie_replays_total";
+    /// Errors (XID) that NVIDIA's driver told of the GPU since it is being asked.
+    gpu_xid_errors_total: u64, Counter, "xid_errors_total";
+    /// Number of the last of these errors, by NVIDIA's table of XIDs.
+    gpu_xid: u64, Gauge, "last_xid";
+    /// Whether nothing can be had from the GPU any more: 1 or 0.
+    gpu_lost: u64, Gauge, "lost";
     /// Whether the source answered the last time it was asked: 1 or 0 (collector).
     success: u64, Gauge, "success";
     /// How long the source took (collector).
@@ -253,6 +409,9 @@ mod tests {
             Measures { cpu_percent: Some(50.0), threads: Some(2), ..Measures::default() };
         let values: Vec<_> = measures.values().map(|(of, value)| (of.name, value)).collect();
         assert_eq!(values, [("cpu_percent", 50.0), ("threads", 2.0)]);
+        let mut narrow = measures.clone();
+        narrow.retain(|name| name == "threads");
+        assert_eq!(narrow, Measures { threads: Some(2), ..Measures::default() });
         assert_eq!(Measure::named("cpu_percent").unwrap().exported, Some("cpu_ratio"));
         assert_eq!(Measure::named("no"), None);
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::end::End;
+use crate::gpu::GpuShare;
 use crate::health::Health;
 use crate::id::{Id, RunKey};
 use crate::kpi::Kpis;
@@ -117,6 +118,9 @@ pub struct ProcessRecord {
     /// Ports reserved for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
+    /// GPUs reserved for it, from its turn to its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuShare>,
     /// The command, for people: bytes that are not UTF-8 are replaced.
     pub command: Vec<String>,
     /// Where it runs.
@@ -228,6 +232,7 @@ impl ProcessRecord {
             host,
             shim: None,
             ports: spec.ports.clone(),
+            gpus: spec.gpus.clone(),
             command: spec.command.iter().map(|a| a.to_string_lossy().into_owned()).collect(),
             cwd: spec.cwd.to_string_lossy().into_owned(),
             labels: spec.labels.clone(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::gpu::{GpuShare, GpuWish};
 use crate::health::HealthCheck;
 use crate::id::{Id, RunKey};
 use crate::kpi::Kpis;
@@ -41,6 +42,12 @@ pub struct Spec {
     /// Ports reserved for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
+    /// What it wants of the GPUs of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_wish: Option<GpuWish>,
+    /// GPUs reserved for it at once; who waits gets them with its turn (see its record).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuShare>,
     /// Whether it is started again when it ends.
     pub restart: Restart,
     /// How long to wait before that.

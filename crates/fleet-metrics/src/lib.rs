@@ -12,6 +12,13 @@
 //! and waits for them, at most as long as the slowest may take; with `--follow` they work beside the
 //! rounds, and a round takes what they said last.
 //!
+//! With `--listen` each round is also what scrapers get until the next one, from a thread of its own
+//! (see [`fleet_exposition`]): no scraper makes a round, and none waits for one.
+//!
+//! Where a GPU's driver is loaded, `fleet-gpus` is asked at the beginning of each round and its answer
+//! taken at the end (see [`fleet_gpu`]): a driver that hangs costs a round two seconds, once, and its
+//! own values.
+//!
 //! Ended processes are sampled too, with their state and `exit` and without usage, until
 //! `--ended-for` is over: a job that failed between two runs of cron is seen, and as no reading
 //! consumes anything, it is seen by everybody.
@@ -19,18 +26,30 @@
 mod args;
 mod collect;
 mod columns;
+mod depth;
+mod gpus;
+mod listen;
 mod print;
 mod round;
 mod schedule;
+mod shape;
+mod told;
+mod view;
 
 use fleet_cli::Exit;
 
 pub use args::{Memory, MetricsArgs};
 pub use collect::CollectArgs;
+pub use depth::DepthArgs;
+pub use listen::ListenArgs;
+pub use shape::ShapeArgs;
+pub use view::View;
 
+use listen::Listening;
 use print::Printer;
 use round::Rounds;
 use schedule::Schedule;
+use shape::Shape;
 
 /// Samples and prints until there are no more rounds.
 ///
@@ -42,10 +61,13 @@ pub fn sample(args: MetricsArgs) -> anyhow::Result<Exit> {
     }
     let mut rounds = Rounds::new(&args)?;
     let mut printer = Printer::open(&args)?;
-    let read = !args.output.needs_end();
-    let mut schedule = Schedule::start(args.interval, args.rounds(), read);
+    let mut listening = Listening::start(&args)?;
+    let mut shape = Shape::new(&args.shape);
+    let mut schedule = Schedule::start(args.interval, args.rounds(), printer.is_read());
     loop {
-        printer.round(rounds.take()?)?;
+        let samples = shape.round(rounds.take()?);
+        listening.round(&samples);
+        printer.round(&samples)?;
         if !schedule.wait()? {
             break;
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use fleet_census::Seen;
-use fleet_cli::{Exit, Selection, talk};
+use fleet_cli::{Exit, Selection};
 use fleet_core::{Id, Sample, duration_text};
 use fleet_os::{Proc, boot_id};
 use fleet_registry::Home;
@@ -14,6 +14,8 @@ use fleet_sampler::{LastError, Moment, Plan, Sampler, standing};
 
 use crate::args::MetricsArgs;
 use crate::collect::Collecting;
+use crate::gpus::GpuSource;
+use crate::told::Told;
 
 /// The counters are kept in the file at most this often: one-shots of others that come in between
 /// find them old by no more than that.
@@ -34,8 +36,9 @@ pub(crate) struct Rounds {
     ended_for: Duration,
     sampler: Sampler,
     collecting: Option<Collecting>,
+    gpus: GpuSource,
     kept: Option<Instant>,
-    said: HashSet<String>,
+    told: Told,
     worst: Exit,
 }
 
@@ -54,6 +57,9 @@ impl Rounds {
             host: args.host(),
             processes: !args.host_only,
             fleet: args.fleet(),
+            cores: args.depth.per_core,
+            members: args.depth.tree,
+            connections: args.depth.connections,
         };
         let collecting = match args.host_only {
             true => None,
@@ -69,10 +75,11 @@ impl Rounds {
             by_name: !args.select.selectors.is_empty(),
             choosy: !args.select.is_empty(),
             ended_for: args.ended_for,
+            gpus: GpuSource::new(boot.clone(), args.gpus()),
             sampler: Sampler::new(&Proc::default(), boot, plan),
             collecting,
             kept: None,
-            said: HashSet::new(),
+            told: Told::default(),
             worst: Exit::Yes,
         })
     }
@@ -91,7 +98,9 @@ impl Rounds {
             self.say(words(e));
         }
         let now = Moment::now();
-        let round = self.sampler.round(&census.seen, &chosen, &now);
+        self.gpus.begin(&census.seen);
+        let mut round = self.sampler.round(&census.seen, &chosen, &now);
+        round.problems.extend(self.gpus.add_to(&mut round.samples, &census.seen, now.ts));
         round.problems.into_iter().for_each(|problem| self.say(problem));
         let mut samples = round.samples;
         self.collect(&mut samples, &now);
@@ -163,17 +172,8 @@ impl Rounds {
         self.say(sentence);
     }
 
-    /// Says each thing once, however many rounds it lasts.
     fn say(&mut self, sentence: String) {
-        if self.said.contains(&sentence) {
-            return;
-        }
-        talk(&sentence);
-        // What names ever new things must not fill the memory of one who follows for months.
-        if self.said.len() >= 1000 {
-            self.said.clear();
-        }
-        self.said.insert(sentence);
+        self.told.say(sentence);
     }
 }
 

@@ -34,7 +34,19 @@ fn only_mistake(text: &str, expected: &str) {
 fn of_the_process_itself() {
     for (line, expected) in [
         ("comand = 'x'", "3 column 1: there is no key 'comand' (did you mean 'command'?)"),
-        ("gpus = 1", "3 column 1: there is no key 'gpus'"),
+        ("gpu = 1", "3 column 1: there is no key 'gpu'"),
+        ("gpus = 0", "3 column 8: \"0\" is no number of GPUs; write 1 to"),
+        ("gpus = '0,1'", "3 column 8: \"0,1\" names GPUs by their numbers"),
+        ("gpus = 'all'", "3 column 8: \"all\" is no number of GPUs and no UUID"),
+        ("gpus = 1\ngpu_memory = '0'", "4 column 14: no program runs in \"0\" of memory"),
+        (
+            "gpu_memory = '10G'",
+            "3 column 14: --gpu-memory says how much each GPU of --gpus has free",
+        ),
+        (
+            "gpus = 1\nenv = { CUDA_VISIBLE_DEVICES = '0' }",
+            "1 column 10: CUDA_VISIBLE_DEVICES is set",
+        ),
         ("grace = 'soon'", "3 column 9: \"soon\" is no duration"),
         ("stop_signal = 'TREM'", "3 column 15: "),
         ("restart = 'sometimes'", "3 column 11: \"sometimes\" is no restart policy"),

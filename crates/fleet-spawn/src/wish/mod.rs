@@ -4,6 +4,7 @@
 //! the fleet file, the type reads what is typed and what is written. Everything may be left out,
 //! so that a process can build on a profile, and the command line on both.
 
+mod gpus;
 mod health;
 mod kpi;
 mod limits;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use fleet_core::{Backoff, CrashLimit, Dependency, Id, Label, Restart, Signal};
+use fleet_core::{Backoff, CrashLimit, Dependency, GpuSet, Id, Label, Restart, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,7 @@ use crate::ports::{PortRange, Ports};
 pub use health::{HealthWish, Prepared};
 pub(crate) use kpi::{KpiWishes, kpis};
 pub use limits::LimitsWish;
+use limits::Memory;
 pub use place::{Place, Status, Url, WithPorts};
 use tables::{OneOrMore, env_table, label_table, one_or_more};
 pub use typed::{Form, Size, Span, Typed};
@@ -124,6 +126,16 @@ pub struct Wish {
           value_name = "BOOL", hide_possible_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_file: Option<bool>,
+    /// Reserve GPUs: so many, or those of these UUIDs (their first digits do), or shared:N; the
+    /// command finds them in CUDA_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES. With --queue it waits
+    /// until they are free
+    #[arg(long, value_name = "N|UUID,…|shared:N", help_heading = "GPUs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<Typed<GpuSet>>,
+    /// Only GPUs with so much memory free when they are given; nothing holds it to that later
+    #[arg(long, value_name = "SIZE", help_heading = "GPUs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_memory: Option<Typed<Memory>>,
     /// Start when another is 'started' (without a word), 'healthy', 'completed' (code 0) or
     /// 'ended' (repeatable); if that can no longer come, this one fails
     #[arg(long, value_name = "NAME[:WHEN]", help_heading = "Order")]
@@ -131,13 +143,13 @@ pub struct Wish {
     #[schemars(with = "OneOrMore<After>")]
     pub after: Vec<Dependency>,
     /// Stand in line for a slot of this group; --slots or --priority alone mean it, too [default
-    /// group: default]
+    /// group: default, and gpus with --gpus]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "default",
           value_name = "GROUP", help_heading = "Order")]
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     pub queue: Option<Id>,
-    /// So many of the group may run at once [default with --queue: 1]
+    /// So many of the group may run at once [default with --queue: 1, and with --gpus no limit]
     #[arg(long, value_name = "N", help_heading = "Order",
           value_parser = clap::value_parser!(u32).range(1..))]
     #[serde(skip_serializing_if = "Option::is_none")]
