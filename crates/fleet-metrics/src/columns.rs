@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleet_cli::{Align, Cell, Column};
 use fleet_core::{Sample, Subject, duration_text, size_text};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A column for people.
 pub(crate) struct Shown {
@@ -57,7 +57,8 @@ pub(crate) const SHOWN: &[Shown] = &[
     right("RESTARTS", true, |s| s.restarts.map(|n| n.to_string())),
     left("HEALTH", true, |s| s.health.map(|h| h.word().to_owned())),
     left("LABELS", true, labels),
-    left("NOTES", true, notes),
+    left("KPIS", true, kpis),
+    left("EXIT", true, why),
 ];
 
 /// The host has no id; parentheses cannot be part of one. A member stands below its process.
@@ -66,46 +67,35 @@ pub(crate) fn name(sample: &Sample) -> Option<String> {
         let (name, pid) = (sample.name.as_deref().unwrap_or("?"), sample.pid?);
         return Some(format!("  {}[{pid}]", name.escape_debug()));
     }
-    let word = sample.subject.word();
-    Some(match (&sample.id, &sample.name, sample.subject) {
-        (_, Some(name), Subject::Custom | Subject::Collector) => format!("({word} {name})"),
-        (Some(id), _, _) => id.as_str().to_owned(),
-        (None, Some(name), _) => name.clone(),
-        (None, None, _) => format!("({word})"),
-    })
+    let id = sample.id.as_ref().map(|id| id.as_str().to_owned());
+    let name = || sample.name.clone().unwrap_or_else(|| format!("({})", sample.subject.word()));
+    Some(id.unwrap_or_else(name))
 }
 
-/// What is no process has no state, but a fleet is in some health, and a collector succeeds or not.
+/// A fleet has no state but is in some health.
 fn state(sample: &Sample) -> Option<String> {
-    let word = match sample.subject {
-        Subject::Fleet => sample.health.map(|health| health.word()),
-        Subject::Collector => sample.measures.success.map(|n| if n > 0 { "ok" } else { "failed" }),
-        _ => None,
-    };
-    sample.state.clone().or_else(|| word.map(str::to_owned))
+    let health = || sample.health.filter(|_| sample.subject == Subject::Fleet);
+    sample.state.clone().or_else(|| health().map(|health| health.word().to_owned()))
 }
 
-/// How a process ended or how its KPIs stand, why a fleet or a collector is not as it should be,
-/// what was measured.
-fn notes(sample: &Sample) -> Option<String> {
-    let more = &sample.more;
-    let shown = |(key, value): (&String, &Value)| match value {
-        Value::Object(_) => format!("{key}={}", plain(&value["value"])),
-        value => format!("{key}={}", plain(value)),
+/// The figures that it is judged by, each with where it is going.
+fn kpis(sample: &Sample) -> Option<String> {
+    let kpis = sample.more.get("kpis")?.as_object()?;
+    let shown = |(name, kpi): (&String, &Value)| {
+        let trend = kpi["trend"].as_str().map_or(String::new(), |trend| format!(" {trend}"));
+        let met = kpi["met"].as_bool().filter(|met| *met).map_or("", |_| " met");
+        format!("{name}={}{met}{trend}", kpi["value"].to_string().trim_matches('"'))
     };
-    let all = |map: &Map<String, Value>| map.iter().map(shown).collect::<Vec<_>>().join(" ");
-    match sample.subject {
-        Subject::Custom => Some(all(more)),
-        Subject::Collector => more.get("error").map(plain),
-        Subject::Fleet => {
-            let list = more.get("reasons")?.as_array()?;
-            Some(list.iter().map(plain).collect::<Vec<_>>().join("; "))
-        }
-        _ => {
-            let kpis = || more.get("kpis")?.as_object().map(all);
-            sample.exit.as_ref().map(|end| end.reason.clone()).or_else(kpis)
-        }
-    }
+    Some(kpis.iter().map(shown).collect::<Vec<_>>().join(", "))
+}
+
+/// How it ended, or why a fleet is not as it should be.
+fn why(sample: &Sample) -> Option<String> {
+    let reasons = || {
+        let list = sample.more.get("reasons")?.as_array()?;
+        Some(list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "))
+    };
+    sample.exit.as_ref().map(|end| end.reason.clone()).or_else(reasons)
 }
 
 pub(crate) fn age(seconds: Option<f64>) -> Option<String> {
@@ -123,11 +113,6 @@ fn ports(sample: &Sample) -> Option<String> {
 pub(crate) fn labels(sample: &Sample) -> Option<String> {
     let pairs: Vec<String> = sample.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     (!pairs.is_empty()).then(|| pairs.join(","))
-}
-
-/// A value as a cell shows it.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
