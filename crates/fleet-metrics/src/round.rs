@@ -14,6 +14,7 @@ use fleet_sampler::{LastError, Moment, Plan, Sampler, standing};
 
 use crate::args::MetricsArgs;
 use crate::collect::Collecting;
+use crate::curves::Followed;
 use crate::gpus::GpuSource;
 use crate::told::Told;
 
@@ -37,6 +38,7 @@ pub(crate) struct Rounds {
     sampler: Sampler,
     collecting: Option<Collecting>,
     gpus: GpuSource,
+    curves: Option<Followed>,
     kept: Option<Instant>,
     told: Told,
     worst: Exit,
@@ -68,7 +70,9 @@ impl Rounds {
                 Collecting::begin(&args.collect, &home, &boot, follows, choosy)?
             }
         };
+        let curves = args.curves.then(|| Followed::new(&home, !args.select.is_empty()));
         Ok(Rounds {
+            curves: curves.transpose()?,
             last_file: home.metrics().join("last.json"),
             home,
             selection: args.select.read()?,
@@ -101,6 +105,9 @@ impl Rounds {
         self.gpus.begin(&census.seen);
         let mut round = self.sampler.round(&census.seen, &chosen, &now);
         round.problems.extend(self.gpus.add_to(&mut round.samples, &census.seen, now.ts));
+        if let Some(curves) = &mut self.curves {
+            round.problems.extend(curves.add(&census.seen, &mut round.samples));
+        }
         round.problems.into_iter().for_each(|problem| self.say(problem));
         let mut samples = round.samples;
         self.collect(&mut samples, &now);
