@@ -7,6 +7,7 @@ use fleet_cli::{HomeArgs, OutputArgs, SelectArgs};
 use fleet_core::parse_duration;
 use fleet_sampler::Basis;
 
+use crate::collect::CollectArgs;
 use crate::depth::DepthArgs;
 use crate::gpus::Wish;
 use crate::history_args::HistoryArgs;
@@ -82,6 +83,9 @@ pub struct MetricsArgs {
     /// Which size of memory to read
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub memory: Memory,
+    /// Measures of the user's own.
+    #[command(flatten)]
+    pub collect: CollectArgs,
     /// What is told one by one.
     #[command(flatten)]
     pub depth: DepthArgs,

@@ -57,6 +57,7 @@ pub(crate) const SHOWN: &[Shown] = &[
     right("RESTARTS", true, |s| s.restarts.map(|n| n.to_string())),
     left("HEALTH", true, |s| s.health.map(|h| h.word().to_owned())),
     left("LABELS", true, labels),
+    left("KPIS", true, kpis),
     left("EXIT", true, why),
 ];
 
@@ -75,6 +76,17 @@ pub(crate) fn name(sample: &Sample) -> Option<String> {
 fn state(sample: &Sample) -> Option<String> {
     let health = || sample.health.filter(|_| sample.subject == Subject::Fleet);
     sample.state.clone().or_else(|| health().map(|health| health.word().to_owned()))
+}
+
+/// The figures that it is judged by, each with where it is going.
+fn kpis(sample: &Sample) -> Option<String> {
+    let kpis = sample.more.get("kpis")?.as_object()?;
+    let shown = |(name, kpi): (&String, &Value)| {
+        let trend = kpi["trend"].as_str().map_or(String::new(), |trend| format!(" {trend}"));
+        let met = kpi["met"].as_bool().filter(|met| *met).map_or("", |_| " met");
+        format!("{name}={}{met}{trend}", kpi["value"].to_string().trim_matches('"'))
+    };
+    Some(kpis.iter().map(shown).collect::<Vec<_>>().join(", "))
 }
 
 /// How it ended, or why a fleet is not as it should be.

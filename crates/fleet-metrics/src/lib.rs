@@ -9,6 +9,10 @@
 //! one-shot finds what to compare with. With `--record` the samples are stored, see
 //! [`fleet_history`], and with `--since` stored ones are read and none is taken.
 //!
+//! Collectors (`collectors.toml`) measure what only the user knows. A one-shot asks them all at once
+//! and waits for them, at most as long as the slowest may take; with `--follow` they work beside the
+//! rounds, and a round takes what they said last.
+//!
 //! With `--listen` each round is also what scrapers get until the next one, from a thread of its own
 //! (see [`fleet_exposition`]): no scraper makes a round, and none waits for one.
 //!
@@ -22,6 +26,7 @@
 //! consumes anything, it is seen by everybody.
 
 mod args;
+mod collect;
 mod columns;
 mod curves;
 mod depth;
@@ -39,6 +44,7 @@ mod view;
 use fleet_cli::{Exit, talk};
 
 pub use args::{Memory, MetricsArgs};
+pub use collect::CollectArgs;
 pub use depth::DepthArgs;
 pub use history_args::HistoryArgs;
 pub use listen::ListenArgs;
@@ -57,6 +63,9 @@ use shape::Shape;
 /// # Errors
 /// The registry cannot be read, something typed makes no sense, or the output fails.
 pub fn sample(args: MetricsArgs) -> anyhow::Result<Exit> {
+    if args.collect.check {
+        return collect::check(&args.collect, &args.output);
+    }
     if let Some(since) = args.history.since {
         return past::show(&args, since);
     }

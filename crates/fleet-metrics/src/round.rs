@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use fleet_census::Seen;
 use fleet_cli::{Exit, Selection};
-use fleet_core::{Sample, duration_text};
+use fleet_core::{Id, Sample, duration_text};
 use fleet_os::{Proc, boot_id};
 use fleet_registry::Home;
 use fleet_sampler::{LastError, Moment, Plan, Sampler, standing};
 
 use crate::args::MetricsArgs;
+use crate::collect::Collecting;
 use crate::curves::Followed;
 use crate::gpus::GpuSource;
 use crate::told::Told;
@@ -35,6 +36,7 @@ pub(crate) struct Rounds {
     choosy: bool,
     ended_for: Duration,
     sampler: Sampler,
+    collecting: Option<Collecting>,
     gpus: GpuSource,
     curves: Option<Followed>,
     kept: Option<Instant>,
@@ -61,6 +63,13 @@ impl Rounds {
             members: args.depth.tree,
             connections: args.depth.connections,
         };
+        let collecting = match args.host_only {
+            true => None,
+            false => {
+                let (follows, choosy) = (args.rounds() != Some(1), !args.select.is_empty());
+                Collecting::begin(&args.collect, &home, &boot, follows, choosy)?
+            }
+        };
         let curves = args.curves.then(|| Followed::new(&home, !args.select.is_empty()));
         Ok(Rounds {
             curves: curves.transpose()?,
@@ -72,6 +81,7 @@ impl Rounds {
             ended_for: args.ended_for,
             gpus: GpuSource::new(boot.clone(), args.gpus()),
             sampler: Sampler::new(&Proc::default(), boot, plan),
+            collecting,
             kept: None,
             told: Told::default(),
             worst: Exit::Yes,
@@ -83,6 +93,8 @@ impl Rounds {
     /// # Errors
     /// The registry cannot be read.
     pub(crate) fn take(&mut self) -> anyhow::Result<Vec<Sample>> {
+        // Before the moment of the round: what they say is true then.
+        self.collecting.iter().for_each(Collecting::ask);
         let census = fleet_census::take(&self.home)?;
         census.problems.into_iter().for_each(|problem| self.say(problem));
         let chosen = self.choose(&census.seen);
@@ -98,12 +110,27 @@ impl Rounds {
         }
         round.problems.into_iter().for_each(|problem| self.say(problem));
         let mut samples = round.samples;
+        self.collect(&mut samples, &now);
         self.sampler.conclude(&census.seen, &mut samples, &now);
         self.keep();
         if self.choosy && samples.is_empty() {
             self.nothing(chosen.contains(&true));
         }
         Ok(samples)
+    }
+
+    /// Adds what collectors say, where processes were selected only of these.
+    fn collect(&mut self, samples: &mut Vec<Sample>, now: &Moment) {
+        let Some(collecting) = &mut self.collecting else { return };
+        let mut collected = collecting.samples(now.ts);
+        if self.choosy {
+            let ids: HashSet<&Id> =
+                samples.iter().filter_map(|sample| sample.id.as_ref()).collect();
+            collected.retain(|sample| sample.id.as_ref().is_some_and(|id| ids.contains(id)));
+        }
+        samples.append(&mut collected);
+        let problems = collecting.problems();
+        problems.into_iter().for_each(|problem| self.say(problem));
     }
 
     /// The verdict on all rounds.

@@ -67,6 +67,7 @@ impl Fleet {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleet-metrics"));
+        command.env("XDG_CONFIG_HOME", self.path("config"));
         command.env_remove("FLEET_HOME").arg("--home").arg(self.home.path()).args(args);
         command
     }

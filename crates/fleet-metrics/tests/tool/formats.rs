@@ -83,10 +83,10 @@ fn the_first_by_a_field() {
     let ids = |args: &[&str]| -> Vec<String> {
         fleet.samples(args).iter().map(|s| s.id.as_ref().unwrap().to_string()).collect()
     };
-    assert_eq!(ids(&["--no-host"]), ["b", "c", "a"]);
-    assert_eq!(ids(&["--no-host", "--sort", "id"]), ["a", "b", "c"]);
-    assert_eq!(ids(&["--no-host", "--sort", "-id", "--top", "2"]), ["c", "b"]);
-    let table = out(&fleet.run(&["--no-host", "-o", "table"]));
+    assert_eq!(ids(&["--no-host", "--no-fleet"]), ["b", "c", "a"]);
+    assert_eq!(ids(&["--no-host", "--no-fleet", "--sort", "id"]), ["a", "b", "c"]);
+    assert_eq!(ids(&["--no-host", "--no-fleet", "--sort", "-id", "--top", "2"]), ["c", "b"]);
+    let table = out(&fleet.run(&["--no-host", "--no-fleet", "-o", "table"]));
     let names: Vec<&str> = table.lines().skip(1).map(|line| &line[..1]).collect();
     assert_eq!(names, ["a", "b", "c"]);
     let output = fleet.run(&["--sort", "memry_bytes", "--count", "2", "--interval", "100ms"]);
@@ -106,7 +106,7 @@ fn a_view_shows_its_measures_alone() {
     let head = table.lines().next().unwrap();
     assert!(head.starts_with("NAME") && head.contains("MEMORY%"), "{table}");
     assert!(!head.contains("FDS"), "{table}");
-    let rates = ["--type", "throughput", "--count", "2", "--interval", "100ms"];
+    let rates = ["--type", "throughput", "--no-fleet", "--count", "2", "--interval", "100ms"];
     let samples = fleet.samples(&rates);
     assert!(samples[0].more.get("cpu_seconds_per_second").is_none());
     assert!(samples[2].more["cpu_seconds_per_second"].is_number(), "{:?}", samples[2]);
