@@ -63,6 +63,7 @@ impl Exporter {
             measures(sample, &labels, &mut families);
             match sample.subject {
                 Subject::Process => process::add(sample, &labels, &mut families),
+                Subject::Fleet => process::fleet(sample, &labels, &mut families),
                 Subject::Collector => {}
                 _ => device_info(sample, &labels, &mut families),
             }

@@ -7,15 +7,17 @@ use fleet_cli::{HomeArgs, OutputArgs, SelectArgs};
 use fleet_core::parse_duration;
 use fleet_sampler::Basis;
 
+use crate::depth::DepthArgs;
 use crate::listen::ListenArgs;
 use crate::shape::ShapeArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  fleet-metrics                              the host and all processes, once
+  fleet-metrics                              the host, the fleet and all processes, once
   fleet-metrics -f --interval 1s 'mission-*'  each second, new missions too
   fleet-metrics -l team=vision -o csv        the processes with this label, for a spreadsheet
   fleet-metrics --top 5 --sort memory_bytes -o table
+  fleet-metrics --tree -o table mission-a    each process of a tree by itself
   fleet-metrics | jq 'select(.memory_percent > 50)'
   fleet-metrics --listen 9551                for Prometheus: http://127.0.0.1:9551/metrics
   fleet-metrics -f -o prometheus --output-file /var/lib/prometheus/node-exporter/fleet.prom
@@ -25,7 +27,7 @@ CPU% of a process is 100 for each core that is busy, CPU% of the host is 100 whe
 counted from an earlier sample: of this run, or of whoever sampled this fleet before. MEM is the
 proportional size where a tree has several processes, else the resident one (see --memory).";
 
-/// What the processes of a fleet and their host use: CPU, memory, threads, descriptors, storage
+/// What the processes of a fleet, the fleet as a whole and their host use: CPU, memory, threads, descriptors, storage
 /// traffic
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -35,12 +37,15 @@ proportional size where a tree has several processes, else the resident one (see
     group = ArgGroup::new("rounds").multiple(true)
 )]
 pub struct MetricsArgs {
-    /// Which processes; when some are chosen, the host is left out.
+    /// Which processes; when some are chosen, host and fleet are left out.
     #[command(flatten)]
     pub select: SelectArgs,
     /// Leave the host out, as is done anyway when processes are selected
     #[arg(long, conflicts_with = "host_only")]
     pub no_host: bool,
+    /// Leave the fleet as a whole out, as is done anyway when processes are selected
+    #[arg(long)]
+    pub no_fleet: bool,
     /// Only the host
     #[arg(long, conflicts_with_all = ["selectors", "labels"])]
     pub host_only: bool,
@@ -65,6 +70,9 @@ pub struct MetricsArgs {
     /// For whom it listens.
     #[command(flatten)]
     pub listen: ListenArgs,
+    /// What is told one by one.
+    #[command(flatten)]
+    pub depth: DepthArgs,
     /// Where the fleet lives.
     #[command(flatten)]
     pub home: HomeArgs,
@@ -112,6 +120,11 @@ impl MetricsArgs {
         }
     }
 
+    /// Whether the fleet as a whole is sampled.
+    pub fn fleet(&self) -> bool {
+        !self.host_only && !self.no_fleet && self.select.is_empty()
+    }
+
     /// Whether the host is sampled.
     pub fn host(&self) -> bool {
         self.host_only || (!self.no_host && self.select.is_empty())
@@ -150,5 +163,10 @@ mod tests {
         assert!(!parsed("fleet-metrics -l a=b").unwrap().host());
         assert!(!parsed("fleet-metrics --no-host").unwrap().host());
         assert!(parsed("fleet-metrics --host-only").unwrap().host());
+        for (line, fleet) in [("", true), ("--no-host", true), ("--no-fleet", false), ("a", false)]
+        {
+            assert_eq!(parsed(&format!("fleet-metrics {line}")).unwrap().fleet(), fleet, "{line}");
+        }
+        assert!(!parsed("fleet-metrics --host-only").unwrap().fleet());
     }
 }

@@ -1,4 +1,5 @@
-//! `fleet-metrics`: one `sample` record for each process of a fleet and one for its host.
+//! `fleet-metrics`: one `sample` record for each process of a fleet, one for the fleet as a whole and
+//! one for its host.
 //!
 //! # Theory of operation
 //!
@@ -16,7 +17,9 @@
 
 mod args;
 mod columns;
+mod depth;
 mod listen;
+mod parts;
 mod print;
 mod round;
 mod schedule;
@@ -27,6 +30,7 @@ mod view;
 use fleet_cli::Exit;
 
 pub use args::{Memory, MetricsArgs};
+pub use depth::DepthArgs;
 pub use listen::ListenArgs;
 pub use shape::ShapeArgs;
 pub use view::View;

@@ -52,6 +52,10 @@ impl Rounds {
             ended_for: args.ended_for,
             host: args.host(),
             processes: !args.host_only,
+            fleet: args.fleet(),
+            cores: args.depth.per_core,
+            members: args.depth.tree,
+            connections: args.depth.connections,
         };
         Ok(Rounds {
             last_file: home.metrics().join("last.json"),
@@ -78,13 +82,16 @@ impl Rounds {
         if let Err(e) = self.sampler.last().absorb(&self.last_file) {
             self.say(words(e));
         }
-        let round = self.sampler.round(&census.seen, &chosen, &Moment::now());
+        let now = Moment::now();
+        let round = self.sampler.round(&census.seen, &chosen, &now);
         round.problems.into_iter().for_each(|problem| self.say(problem));
+        let mut samples = round.samples;
+        self.sampler.conclude(&census.seen, &mut samples, &now);
         self.keep();
-        if self.choosy && round.samples.is_empty() {
+        if self.choosy && samples.is_empty() {
             self.nothing(chosen.contains(&true));
         }
-        Ok(round.samples)
+        Ok(samples)
     }
 
     /// The verdict on all rounds.

@@ -1,4 +1,4 @@
-//! Sleeping without missing that the reader of our output has left.
+//! Waiting on the other end of a pipe: that its reader leaves, or its writer writes.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -31,9 +31,28 @@ pub fn sleep_unless_left(output: impl AsFd, duration: Duration) -> io::Result<bo
     }
 }
 
+/// Waits until there is something to read from `input`, its end included; `false` when the deadline
+/// passed first.
+///
+/// # Errors
+/// The kernel refuses to watch the input.
+pub fn readable_until(input: impl AsFd, deadline: Instant) -> io::Result<bool> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut watched = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+        match ppoll(&mut watched, Some(TimeSpec::from_duration(left)), None) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -43,6 +62,17 @@ mod tests {
         assert!(!sleep_unless_left(&writer, Duration::from_millis(1)).unwrap());
         drop(reader);
         assert!(sleep_unless_left(&writer, LONG).unwrap());
+    }
+
+    #[test]
+    fn what_is_written_is_there_to_read_and_so_is_the_end() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let soon = || Instant::now() + Duration::from_millis(1);
+        assert!(!readable_until(&reader, soon()).unwrap());
+        writer.write_all(b"x").unwrap();
+        assert!(readable_until(&reader, Instant::now()).unwrap());
+        drop(writer);
+        assert!(readable_until(&reader, Instant::now() + LONG).unwrap());
     }
 
     #[test]

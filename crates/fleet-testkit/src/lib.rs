@@ -13,6 +13,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod fleet;
+mod gpus;
 mod log;
 mod process;
 mod room;
@@ -20,6 +21,7 @@ mod run;
 mod until;
 
 pub use fleet::TestFleet;
+pub use gpus::StandIn;
 pub use log::{Line, Log};
 pub use process::{Stranger, cpu_ticks, is_living, kill, status_field};
 pub use run::{Ran, Run, tool};

@@ -9,6 +9,7 @@ use fleet_core::{Measures, Sample, Subject, duration_text, size_text};
 use serde_json::Value;
 
 use crate::columns::{SHOWN, name};
+use crate::parts;
 use crate::shape::ShapeArgs;
 use crate::view::PER_SECOND;
 
@@ -40,6 +41,9 @@ impl Tables {
         self.order(&mut main);
         let overview = if self.view { measured(&main) } else { self.overview(&main) };
         overview.write(out)?;
+        if self.wide && !self.view {
+            parts::write(out, samples)?;
+        }
         for subject in APART.iter().filter(|subject| self.shows(**subject)) {
             let mut rows: Vec<&Sample> = samples.iter().filter(|s| s.subject == *subject).collect();
             if rows.is_empty() {
@@ -54,13 +58,13 @@ impl Tables {
 
     fn order(&self, rows: &mut [&Sample]) {
         if self.by_name {
-            rows.sort_by_key(|sample| (rank(sample.subject), name(sample), sample.run, sample.pid));
+            rows.sort_by_key(|sample| place(sample));
         }
     }
 
     /// The narrow table is about the fleet; what the machine consists of is in the wide one.
     fn shows(&self, subject: Subject) -> bool {
-        self.wide || self.view || subject == Subject::Gpu
+        self.view || (!parts::has(subject) && (self.wide || subject == Subject::Gpu))
     }
 
     fn overview(&self, samples: &[&Sample]) -> Table {
@@ -78,7 +82,6 @@ const APART: &[Subject] = &[
     Subject::Gpu,
     Subject::Disk,
     Subject::Network,
-    Subject::Core,
     Subject::Sensor,
     Subject::Container,
     Subject::Custom,
@@ -89,13 +92,19 @@ fn is_main(subject: Subject) -> bool {
     !APART.contains(&subject)
 }
 
-/// Host and fleet stand above the processes.
-fn rank(subject: Subject) -> u8 {
-    match subject {
+/// The place of a row: host and its processors and the fleet above the processes, each of these by
+/// its name, and a member below its process.
+fn place(sample: &Sample) -> impl Ord + use<> {
+    let rank = match sample.subject {
         Subject::Host => 0,
-        Subject::Fleet => 1,
-        _ => 2,
-    }
+        Subject::Core => 1,
+        Subject::Fleet => 2,
+        _ => 3,
+    };
+    let number = sample.name.as_ref().and_then(|name| name.parse::<u32>().ok());
+    let id = sample.id.as_ref().map(|id| id.as_str().to_owned());
+    let member = sample.subject == Subject::Member;
+    (rank, id, sample.run, member, number, sample.name.clone(), sample.pid)
 }
 
 /// A table of all that was measured: who it is, the state where there is one, and a column for each
