@@ -10,7 +10,9 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
 # Static programs start three times as fast, and a supervisor forked from a static fleet-spawn stays
 # smaller in memory. That needs the static C library; crt-static needs an explicit --target, or
-# procedural macros fail. fleet-shim is executed only to adopt, so that it may be dynamic, and small.
+# procedural macros fail. fleet-shim is executed only to adopt, so that it may be dynamic, and small;
+# fleet-gpus must be dynamic, because it loads the library of a GPU's driver.
+DYNAMIC := fleet-shim fleet-gpus
 LIBC_A := $(wildcard $(shell $(CC) -print-file-name=libc.a 2>/dev/null))
 SMALL_FLAGS := -C relocation-model=static \
 	-C link-arg=-Wl,-T,$(CURDIR)/scripts/no-unwind.ld,-z,noseparate-code
@@ -33,11 +35,12 @@ demo: ## The whole story in under a minute, in a temporary home
 
 build: ## Release programs in target/release: small, quick to start
 ifneq ($(LIBC_A),)
-	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --release --workspace --bins --target $(HOST)
-	RUSTFLAGS="$(SMALL_FLAGS)" cargo build --profile small -p fleet-shim --target $(HOST)
+	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --release --workspace --bins \
+		$(DYNAMIC:%=--exclude %) --target $(HOST)
+	RUSTFLAGS="$(SMALL_FLAGS)" cargo build --profile small $(DYNAMIC:%=-p %) --target $(HOST)
 	mkdir -p target/release
-	cd target/$(HOST)/release && install -t $(CURDIR)/target/release $(PROGRAMS)
-	install -t target/release target/$(HOST)/small/fleet-shim
+	cd target/$(HOST)/release && install -t $(CURDIR)/target/release $(filter-out $(DYNAMIC),$(PROGRAMS))
+	cd target/$(HOST)/small && install -t $(CURDIR)/target/release $(DYNAMIC)
 	@# Static programs must be able to fail with words, also where backtraces are asked for.
 	@RUST_BACKTRACE=1 target/release/fleet-ps --home /dev/null/none none 2>/dev/null; [ $$? -eq 2 ]
 else

@@ -2,7 +2,7 @@
 """Measures what fleet costs, side by side with what one would use instead, and prints one table.
 
     scripts/bench.py                 everything, at most 10 minutes
-    scripts/bench.py --only capture  one group: sizes, spawn, file, idle, queue, health, list, stop, metrics, listen, capture
+    scripts/bench.py --only capture  one group: sizes, spawn, file, idle, queue, health, list, stop, metrics, gpus, listen, capture
 
 Works on the programs in target/release (`make build`). Peers that are not installed are left out;
 `scripts/setup.sh --bench` installs them. Missing a bar is no error: the table says so.
@@ -507,7 +507,7 @@ def metrics(bench, count=100):
     mine = bench.median_ms(50, BIN / "fleet-metrics", env=home.env)
     theirs = bench.median_ms(50, bench.program("sample"), pids)
     row(f"fleet-metrics of {count}, once", ms(mine), f"C reader {ms(theirs)}", mine / theirs, 1.5)
-    python = python_with_psutil()
+    python = python_with("psutil")
     if python:
         command = [python, "-c", PSUTIL, str(pids)]
         runs = [subprocess.run(command, capture_output=True, text=True) for _ in range(5)]
@@ -516,10 +516,70 @@ def metrics(bench, count=100):
     home.tool("fleet-stop", "--all", "--force")
 
 
-def python_with_psutil():
+# GPUs, by a stand-in for the driver's library: what asking costs, not what a driver costs.
+
+PYNVML = """
+from pynvml import *
+nvmlInit()
+for i in range(nvmlDeviceGetCount()):
+    gpu = nvmlDeviceGetHandleByIndex(i)
+    for call in (nvmlDeviceGetName, nvmlDeviceGetUUID, nvmlDeviceGetPciInfo_v3, nvmlDeviceGetUtilizationRates,
+                 nvmlDeviceGetPowerUsage, nvmlDeviceGetEnforcedPowerLimit, nvmlDeviceGetTotalEnergyConsumption,
+                 nvmlDeviceGetCurrentClocksThrottleReasons, nvmlDeviceGetEncoderUtilization,
+                 nvmlDeviceGetDecoderUtilization, nvmlDeviceGetPcieReplayCounter, nvmlDeviceGetMigMode,
+                 nvmlDeviceGetComputeRunningProcesses_v3, nvmlDeviceGetGraphicsRunningProcesses_v3,
+                 lambda gpu: nvmlDeviceGetMemoryInfo(gpu, nvmlMemory_v2),
+                 lambda gpu: nvmlDeviceGetTemperature(gpu, 0),
+                 lambda gpu: nvmlDeviceGetFanSpeed_v2(gpu, 0), lambda gpu: nvmlDeviceGetProcessUtilization(gpu, 0),
+                 *(lambda gpu, n=n: nvmlDeviceGetClockInfo(gpu, n) for n in (1, 2)),
+                 lambda gpu: nvmlDeviceGetMaxClockInfo(gpu, 1),
+                 *(lambda gpu, n=n: nvmlDeviceGetTotalEccErrors(gpu, n, 0) for n in (0, 1))):
+        try:
+            call(gpu)
+        except NVMLError:
+            pass
+"""
+
+
+def gpus(bench, count=8, times=200):
+    library = bench.folder / "libnvidia-ml.so.1"
+    source = REPO / "crates" / "fleet-testkit" / "standin" / "nvml.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, source], check=True)
+    state = bench.folder / "gpus"
+    lines = (f"gpu {i} 80 40 81920 20480 60 400000 H100\nproc {i} {1000 + i} 20000 80\n" for i in range(count))
+    state.write_text("".join(lines))
+    none = bench.home()
+    env = dict(none.env, FLEET_STANDIN_GPUS=str(state))
+    mine = bench.median_ms(50, BIN / "fleet-gpus", env=dict(env, FLEET_NVML=str(library)))
+    row(f"fleet-gpus, {count} GPUs of a stand-in", ms(mine))
+    python = python_with("pynvml")
+    if python:
+        path = dict(env, LD_LIBRARY_PATH=str(bench.folder))
+        theirs = bench.median_ms(20, python, "-c", PYNVML, env=path)
+        row("the same", ms(mine), f"pynvml {ms(theirs)}", mine / theirs, 1)
+    command = [str(BIN / "fleet-gpus"), "--serve"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=dict(env, FLEET_NVML=str(library)), **pipes) as server:
+        def ask():
+            server.stdin.write('{"within_ms":5000}\n')
+            server.stdin.flush()
+            server.stdout.readline()
+        ask()
+        begin = time.monotonic()
+        for _ in range(times):
+            ask()
+        row("one of its answers while it stays", ms((time.monotonic() - begin) / times))
+        server.stdin.close()
+    plain, asked = (bench.median_ms(50, BIN / "fleet-metrics", *more, env=none.env)
+                    for more in (["--no-gpu"], []))
+    row("fleet-metrics on a machine without GPUs", ms(asked), f"--no-gpu {ms(plain)}",
+        asked / plain, 1.1)
+
+
+def python_with(module):
     for python in (REPO / "target" / "bench-venv" / "bin" / "python", sys.executable):
         if Path(python).exists():
-            probe = [str(python), "-c", "import psutil"]
+            probe = [str(python), "-c", f"import {module}"]
             if subprocess.run(probe, stderr=subprocess.DEVNULL).returncode == 0:
                 return str(python)
     return None
@@ -762,7 +822,7 @@ def report_capture(kind, megabytes, best):
 GROUPS = {
     "sizes": sizes, "spawn": spawn, "file": start_files, "idle": idle, "queue": queue, "health": health,
     "list": listing, "stop": stop,
-    "metrics": metrics, "listen": listen, "capture": capture,
+    "metrics": metrics, "gpus": gpus, "listen": listen, "capture": capture,
 }
 
 

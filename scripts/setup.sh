@@ -74,11 +74,11 @@ if [ ! -x "$grafana/node_modules/.bin/tsc" ] || [ ! -d "$grafana/node_modules/@g
         echo "setup: no npm or no @grafana/schema; left out: the types of the dashboards" >&2
 fi
 
-# psutil gets a virtual environment of its own, for the benchmarks alone.
+# psutil and pynvml get a virtual environment of their own, for the benchmarks alone.
 venv=$(cd "$(dirname "$0")/.." && pwd)/target/bench-venv
-if [ "${1:-}" = --bench ] && ! "$venv/bin/python" -c 'import psutil' 2>/dev/null; then
-    { python3 -m venv "$venv" && "$venv/bin/pip" install -q psutil; } >/dev/null 2>&1 ||
-        echo "setup: no psutil; left out: samples taken by it" >&2
+if [ "${1:-}" = --bench ] && ! "$venv/bin/python" -c 'import psutil, pynvml' 2>/dev/null; then
+    { python3 -m venv "$venv" && "$venv/bin/pip" install -q psutil nvidia-ml-py; } >/dev/null 2>&1 ||
+        echo "setup: no psutil, or no pynvml; left out: samples taken by them" >&2
 fi
 
 gaps=$(missing)

@@ -13,11 +13,12 @@
 //! of what is lost.
 //!
 //! [`Vigil`] waits until runs are as wanted, woken by the kernel, and mends what loses its
-//! supervisors meanwhile. [`Tree`] finds the processes of a run.
+//! supervisors meanwhile. [`Tree`] finds the processes of a run, [`Owners`] the run of a process.
 
 mod amend;
 mod ask;
 mod heal;
+mod owners;
 mod prune;
 mod supervisor;
 mod tree;
@@ -26,6 +27,7 @@ mod vigil;
 
 pub use amend::{AmendError, amend};
 pub use ask::{AFTER_GRACE, ask, grace, signal_shim};
+pub use owners::Owners;
 pub use prune::prune;
 pub use supervisor::{StartError, Supervisor, holds_lock, open_shim_lock};
 pub use tree::Tree;

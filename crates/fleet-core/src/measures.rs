@@ -114,13 +114,6 @@ macro_rules! measures {
                 Measures::ALL.iter().zip(values).filter_map(|(of, value)| Some((of, value?)))
             }
 
-            /// Forgets what was measured but for the measures of which `keep` says so by name.
-            pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-                $(if !keep(stringify!($name)) {
-                    self.$name = None;
-                })+
-            }
-
             /// Sets the measure of this name; whether there is one, and it can hold the number.
             pub fn set(&mut self, name: &str, number: f64) -> bool {
                 match name {
@@ -130,6 +123,13 @@ macro_rules! measures {
                     })+
                     _ => false,
                 }
+            }
+
+            /// Forgets what was measured but for the measures of which `keep` says so by name.
+            pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+                $(if !keep(stringify!($name)) {
+                    self.$name = None;
+                })+
             }
         }
     };
@@ -351,6 +351,46 @@ measures! {
     threads_average: f64, Gauge, "threads_average";
     /// `connections` of a process of the fleet, on average over those that were measured.
     connections_average: f64, Gauge, "connections_average";
+    /// Processes on the GPU that its driver lists.
+    gpu_processes: u64, Gauge, "gpu_processes";
+    /// Share of the sample window in which the GPU's memory was read or written, 0 to 100.
+    gpu_memory_busy_percent: f64, Gauge, "memory_busy_ratio" * 0.01;
+    /// Share of the time in which the GPU encoded video, 0 to 100.
+    gpu_encoder_percent: f64, Gauge, "encoder_ratio" * 0.01;
+    /// Share of the time in which the GPU decoded video, 0 to 100.
+    gpu_decoder_percent: f64, Gauge, "decoder_ratio" * 0.01;
+    /// Power that the GPU draws.
+    gpu_power_watts: f64, Gauge, "power_watts";
+    /// Power that the GPU may draw.
+    gpu_power_limit_watts: f64, Gauge, "power_limit_watts";
+    /// Energy that the GPU has drawn since its driver was loaded.
+    gpu_energy_joules_total: f64, Counter, "energy_joules_total";
+    /// Clock of the GPU's processors.
+    gpu_clock_hertz: u64, Gauge, "clock_hertz";
+    /// The highest clock of the GPU's processors.
+    gpu_clock_max_hertz: u64, Gauge, "clock_max_hertz";
+    /// Clock of the GPU's memory.
+    gpu_memory_clock_hertz: u64, Gauge, "memory_clock_hertz";
+    /// Speed of the GPU's fan in its range, 0 to 100.
+    gpu_fan_percent: f64, Gauge, "fan_ratio" * 0.01;
+    /// Whether the GPU's clocks are held down because of the power that it draws: 1 or 0.
+    gpu_throttled_power: u64, Gauge, "throttled_power";
+    /// Whether the GPU's clocks are held down because it is hot: 1 or 0.
+    gpu_throttled_thermal: u64, Gauge, "throttled_thermal";
+    /// Whether the GPU's hardware itself holds its clocks down, by half or more: 1 or 0.
+    gpu_throttled_hardware: u64, Gauge, "throttled_hardware";
+    /// Memory errors of the GPU that were corrected, since its driver was loaded.
+    gpu_ecc_corrected_total: u64, Counter, "ecc_corrected_errors_total";
+    /// Memory errors of the GPU that could not be corrected, since its driver was loaded.
+    gpu_ecc_uncorrected_total: u64, Counter, "ecc_uncorrected_errors_total";
+    /// Transfers that the GPU had to repeat on the PCI bus.
+    gpu_pcie_replays_total: u64, Counter, "pcie_replays_total";
+    /// Errors (XID) that NVIDIA's driver told of the GPU since it is being asked.
+    gpu_xid_errors_total: u64, Counter, "xid_errors_total";
+    /// Number of the last of these errors, by NVIDIA's table of XIDs.
+    gpu_xid: u64, Gauge, "last_xid";
+    /// Whether nothing can be had from the GPU any more: 1 or 0.
+    gpu_lost: u64, Gauge, "lost";
     /// Whether the source answered the last time it was asked: 1 or 0 (collector).
     success: u64, Gauge, "success";
     /// How long the source took (collector).

@@ -175,10 +175,10 @@ fn measures(sample: &Sample, labels: &LabelText, families: &mut Families) {
     }
 }
 
-/// The value times the factor, without the noise of multiplying by what no binary number is: a
-/// hundredth is exact as a division.
+/// The value times the factor, without the noise of multiplying by what no binary number is: to
+/// twelve digits behind the point.
 fn scaled(value: f64, factor: f64) -> f64 {
-    if factor > 0.0 && factor < 1.0 { value / (1.0 / factor).round() } else { value * factor }
+    if factor == 1.0 { value } else { (value * factor * 1e12).round() / 1e12 }
 }
 
 /// What is said of a device or the host in words, as labels of one info series.
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_share_is_a_ratio_without_noise() {
-        assert_eq!(scaled(33.33, 0.01), 0.3333);
+        assert_eq!((scaled(33.33, 0.01), scaled(4.45, 0.01)), (0.3333, 0.0445));
         assert_eq!(scaled(7.0, 1.0), 7.0);
         assert_eq!(scaled(2.0, 1000.0), 2000.0);
     }

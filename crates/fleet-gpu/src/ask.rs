@@ -19,6 +19,10 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// A child that has not answered for so long hangs. A driver that has to wake up eight GPUs takes ten
+/// seconds, and killing who wakes them would make it take for ever.
+const HOPELESS: Duration = Duration::from_secs(30);
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum GpuError {
@@ -84,8 +88,8 @@ pub enum GpuError {
 
 /// The GPUs of this machine now.
 ///
-/// Starting the program and the driver's library costs some 50 to 500 ms with a real driver; who
-/// asks again and again keeps a [`Gpus`].
+/// Each time the driver's library is loaded, and where nobody else keeps the driver awake, the GPUs
+/// are woken up, which may take seconds: who asks again and again keeps a [`Gpus`].
 ///
 /// # Errors
 /// There is no driver, it gives no GPU at all and says why, or does not answer within `deadline`.
@@ -127,15 +131,19 @@ pub struct Reading {
 struct Asked {
     at: Instant,
     within: Duration,
+    /// It was waited for in vain.
+    late: bool,
 }
 
 /// Asks for the GPUs again and again through one child that stays.
 ///
 /// [`Gpus::begin`] sends the request and [`Gpus::collect`] takes the answer, so that other work fits
-/// in between. A child that is late or dies is killed and replaced, after a pause that doubles with
-/// each failure in a row. One that hangs in the driver cannot be killed; it is left behind, and no
-/// other is started until it is gone, so that there is never more than one.
-#[derive(Debug, Default)]
+/// in between. An answer that is late is waited for once, and then looked for at each further
+/// request; a child that still owes it after half a minute hangs. One that hangs or dies is killed and
+/// replaced, after a pause that doubles with each failure in a row. Who hangs in the driver cannot
+/// be killed; it is left behind, and no other is started until it is gone, so that there is never
+/// more than one.
+#[derive(Debug)]
 pub struct Gpus {
     /// What to start; `None`: to be found.
     program: Option<PathBuf>,
@@ -149,32 +157,63 @@ pub struct Gpus {
     /// No new child before.
     rest_until: Option<Instant>,
     last: Option<(Instant, Answer)>,
+    hopeless: Duration,
 }
 
 impl Gpus {
     /// An asker where there may be GPUs; `None` costs only a look at a few paths.
     pub fn find() -> Option<Gpus> {
-        may_have_gpus().then(Gpus::default)
+        may_have_gpus().then(|| Gpus::of(None))
     }
 
     /// An asker that starts this program.
     pub fn with_program(program: &Path) -> Gpus {
-        let mut gpus = Gpus::default();
-        gpus.program = Some(program.to_owned());
-        gpus
+        Gpus::of(Some(program.to_owned()))
+    }
+
+    /// Takes a child that has not answered for so long to hang [default: 30 s].
+    #[must_use]
+    pub fn hopeless_after(mut self, time: Duration) -> Gpus {
+        self.hopeless = time;
+        self
+    }
+
+    fn of(program: Option<PathBuf>) -> Gpus {
+        Gpus {
+            program,
+            server: None,
+            asked: None,
+            refused: None,
+            left_behind: None,
+            failures: 0,
+            rest_until: None,
+            last: None,
+            hopeless: HOPELESS,
+        }
     }
 
     /// Asks, and waits for nothing; the answer is due `within` this time. Who runs on AMD's cards is
     /// looked for among the processes `roots` and their descendants, and those that ROCm knows.
     pub fn begin(&mut self, within: Duration, roots: &[i32]) {
-        if self.asked.is_some() {
+        self.refused = None;
+        if self.asked.is_some_and(|asked| !asked.late || self.owes(asked)) {
             return;
         }
-        self.refused = None;
         match self.request(within, roots) {
-            Ok(()) => self.asked = Some(Asked { at: Instant::now(), within }),
+            Ok(()) => self.asked = Some(Asked { at: Instant::now(), within, late: false }),
             Err(error) => self.refused = Some(error),
         }
+    }
+
+    /// Whether an answer is still out. One that came after all is old, and is dropped.
+    fn owes(&mut self, asked: Asked) -> bool {
+        let answer = self.server.as_mut().map(|server| server.answer::<Answer>(Instant::now()));
+        match answer {
+            Some(Ok(None)) if asked.at.elapsed() < self.hopeless => return true,
+            Some(Ok(Some(_))) => self.asked = None,
+            _ => self.drop_server(),
+        }
+        false
     }
 
     /// The answer to the last [`Gpus::begin`], or what is known from earlier where it does not come
@@ -224,14 +263,23 @@ impl Gpus {
         let (Some(server), Some(asked)) = (self.server.as_mut(), self.asked.take()) else {
             return Err(GpuError::Silent { after: Duration::ZERO });
         };
-        match server.answer(asked.at + asked.within) {
+        let silent = || GpuError::Silent { after: asked.within };
+        if asked.late {
+            self.asked = Some(asked);
+            return Err(silent());
+        }
+        match server.answer::<Answer>(asked.at + asked.within) {
+            Ok(Some(answer)) if answer.ends => {
+                self.drop_server();
+                Err(GpuError::Driver { reason: answer.problems.join("; ") })
+            }
             Ok(Some(answer)) => {
                 self.failures = 0;
                 Ok(answer)
             }
             Ok(None) => {
-                self.drop_server();
-                Err(GpuError::Silent { after: asked.within })
+                self.asked = Some(Asked { late: true, ..asked });
+                Err(silent())
             }
             Err(error) => {
                 self.drop_server();

@@ -59,13 +59,15 @@ impl Server {
     ) -> Result<Option<T>, GpuError> {
         let failed = |source| GpuError::Pipe { source };
         let mut part = [0; 16 << 10];
+        let mut searched = 0;
         loop {
-            if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.received.drain(..=end).collect();
+            if let Some(end) = self.received[searched..].iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=searched + end).collect();
                 let answer = serde_json::from_slice(&line);
                 return answer.map(Some).map_err(|source| GpuError::Garbled { source });
             }
-            if self.received.len() > LONGEST {
+            searched = self.received.len();
+            if searched > LONGEST {
                 return Err(failed(io::ErrorKind::FileTooLarge.into()));
             }
             if !readable_until(&self.answers, deadline).map_err(failed)? {

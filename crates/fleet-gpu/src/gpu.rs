@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Who made a GPU, and so whose driver knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Vendor {
     /// NVIDIA: asked through NVML.
@@ -125,6 +125,19 @@ impl Gpu {
         self.measures.gpu_memory_free_bytes
     }
 
+    /// The same GPU, of which for this reason nothing can be had any more.
+    pub fn as_lost(&self, reason: &str) -> Gpu {
+        let mut gpu = Gpu {
+            lost: Some(reason.to_owned()),
+            throttle_reasons: None,
+            measures: Measures::default(),
+            holders: None,
+            ..self.clone()
+        };
+        gpu.measures.gpu_lost = Some(1);
+        gpu
+    }
+
     /// Whether work can be put on it: it is there and is not divided into parts that work goes to.
     pub fn takes_work(&self) -> bool {
         self.lost.is_none() && !self.divided
@@ -135,7 +148,6 @@ impl Gpu {
         let mut sample = Sample::new(Subject::Gpu, ts);
         sample.name = Some(self.uuid.clone());
         sample.measures = self.measures.clone();
-        // What a person asks first stands first.
         let mut more = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
                 sample.more.insert(name.to_owned(), value);
@@ -164,8 +176,20 @@ pub struct Answer {
     /// What could not be had, each a sentence for the person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
-    /// Drivers number processes as the host does, and here, in a PID namespace of its own,
+    /// NVIDIA's driver numbers processes as the host does, and here, in a PID namespace of its own,
     /// they have other numbers: no holder can be told to be a process that is seen here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub foreign_pids: bool,
+    /// The driver could not be asked at all, and whoever answers ends with this: to be started anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends: bool,
+}
+
+impl Answer {
+    /// Who is on a GPU, where it is known who of the processes that are seen here they are.
+    pub fn holders<'a>(&self, gpu: &'a Gpu) -> Option<&'a [Holder]> {
+        // The processes of AMD's cards are found in our own /proc.
+        let foreign = self.foreign_pids && gpu.vendor == Vendor::Nvidia;
+        gpu.holders.as_deref().filter(|_| !foreign)
+    }
 }

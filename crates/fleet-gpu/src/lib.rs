@@ -18,12 +18,16 @@ mod ask;
 mod child;
 mod devices;
 mod gpu;
+mod missing;
 mod presence;
 mod request;
+mod usage;
 
 pub use allot::{Device, OnIt, Reserved, Shortage, choose, could_be};
 pub use ask::{GpuError, Gpus, PROGRAM, Reading, answer_once, ask_once};
 pub use devices::{Devices, devices_once};
 pub use gpu::{Answer, Gpu, Holder, Use, Vendor};
+pub use missing::{Missing, missing};
 pub use presence::{NVML_VARIABLE, SYS_VARIABLE, amd_cards, may_have_gpus, may_have_nvidia, sys};
 pub use request::Request;
+pub use usage::{Usage, usage_by};

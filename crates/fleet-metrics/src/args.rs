@@ -8,6 +8,7 @@ use fleet_core::parse_duration;
 use fleet_sampler::Basis;
 
 use crate::depth::DepthArgs;
+use crate::gpus::Wish;
 use crate::listen::ListenArgs;
 use crate::shape::ShapeArgs;
 
@@ -16,8 +17,8 @@ Examples:
   fleet-metrics                              the host, the fleet and all processes, once
   fleet-metrics -f --interval 1s 'mission-*'  each second, new missions too
   fleet-metrics -l team=vision -o csv        the processes with this label, for a spreadsheet
-  fleet-metrics --top 5 --sort memory_bytes -o table
   fleet-metrics --tree -o table mission-a    each process of a tree by itself
+  fleet-metrics --top 5 --sort memory_bytes -o table
   fleet-metrics | jq 'select(.memory_percent > 50)'
   fleet-metrics --listen 9551                for Prometheus: http://127.0.0.1:9551/metrics
   fleet-metrics -f -o prometheus --output-file /var/lib/prometheus/node-exporter/fleet.prom
@@ -49,6 +50,10 @@ pub struct MetricsArgs {
     /// Only the host
     #[arg(long, conflicts_with_all = ["selectors", "labels"])]
     pub host_only: bool,
+    /// Leave GPUs out, and what processes use of them; they are not asked for on a machine without a
+    /// GPU's driver
+    #[arg(long)]
+    pub no_gpu: bool,
     /// Go on sampling until the reader leaves; new processes join
     #[arg(short, long, group = "rounds")]
     pub follow: bool,
@@ -64,15 +69,15 @@ pub struct MetricsArgs {
     /// Which size of memory to read
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub memory: Memory,
+    /// What is told one by one.
+    #[command(flatten)]
+    pub depth: DepthArgs,
     /// What is shown of it.
     #[command(flatten)]
     pub shape: ShapeArgs,
     /// For whom it listens.
     #[command(flatten)]
     pub listen: ListenArgs,
-    /// What is told one by one.
-    #[command(flatten)]
-    pub depth: DepthArgs,
     /// Where the fleet lives.
     #[command(flatten)]
     pub home: HomeArgs,
@@ -125,6 +130,15 @@ impl MetricsArgs {
         !self.host_only && !self.no_fleet && self.select.is_empty()
     }
 
+    /// What is wanted of the GPUs.
+    pub(crate) fn gpus(&self) -> Wish {
+        match (self.no_gpu, self.select.is_empty()) {
+            (true, _) => Wish::Nothing,
+            (false, true) => Wish::All,
+            (false, false) => Wish::Use,
+        }
+    }
+
     /// Whether the host is sampled.
     pub fn host(&self) -> bool {
         self.host_only || (!self.no_host && self.select.is_empty())
@@ -168,5 +182,8 @@ mod tests {
             assert_eq!(parsed(&format!("fleet-metrics {line}")).unwrap().fleet(), fleet, "{line}");
         }
         assert!(!parsed("fleet-metrics --host-only").unwrap().fleet());
+        assert_eq!(parsed("fleet-metrics").unwrap().gpus(), Wish::All);
+        assert_eq!(parsed("fleet-metrics a").unwrap().gpus(), Wish::Use);
+        assert_eq!(parsed("fleet-metrics --no-gpu").unwrap().gpus(), Wish::Nothing);
     }
 }

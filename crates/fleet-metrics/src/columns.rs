@@ -49,6 +49,8 @@ pub(crate) const SHOWN: &[Shown] = &[
     right("CONNS", true, |s| s.measures.connections.map(|n| n.to_string())),
     left("PORTS", true, ports),
     right("NICE", true, |s| s.measures.nice.map(|n| n.to_string())),
+    right("GPU%", true, |s| s.measures.gpu_percent.map(|n| format!("{n:.1}"))),
+    right("GPU MEM", true, |s| s.measures.gpu_memory_bytes.map(size_text)),
     right("LINES", true, |s| s.measures.log_lines.map(|n| n.to_string())),
     right("SILENT", true, |s| age(s.measures.silent_seconds)),
     right("UPTIME", false, |s| age(s.measures.uptime_seconds)),
@@ -65,11 +67,8 @@ pub(crate) fn name(sample: &Sample) -> Option<String> {
         return Some(format!("  {}[{pid}]", name.escape_debug()));
     }
     let id = sample.id.as_ref().map(|id| id.as_str().to_owned());
-    let part = || match &sample.name {
-        Some(name) => format!("({} {name})", sample.subject.word()),
-        None => format!("({})", sample.subject.word()),
-    };
-    Some(id.unwrap_or_else(part))
+    let name = || sample.name.clone().unwrap_or_else(|| format!("({})", sample.subject.word()));
+    Some(id.unwrap_or_else(name))
 }
 
 /// A fleet has no state but is in some health.

@@ -11,6 +11,10 @@
 //! With `--listen` each round is also what scrapers get until the next one, from a thread of its own
 //! (see [`fleet_exposition`]): no scraper makes a round, and none waits for one.
 //!
+//! Where a GPU's driver is loaded, `fleet-gpus` is asked at the beginning of each round and its answer
+//! taken at the end (see [`fleet_gpu`]): a driver that hangs costs a round two seconds, once, and its
+//! own values.
+//!
 //! Ended processes are sampled too, with their state and `exit` and without usage, until
 //! `--ended-for` is over: a job that failed between two runs of cron is seen, and as no reading
 //! consumes anything, it is seen by everybody.
@@ -18,8 +22,8 @@
 mod args;
 mod columns;
 mod depth;
+mod gpus;
 mod listen;
-mod parts;
 mod print;
 mod round;
 mod schedule;

@@ -13,6 +13,7 @@ use fleet_registry::Home;
 use fleet_sampler::{LastError, Moment, Plan, Sampler, standing};
 
 use crate::args::MetricsArgs;
+use crate::gpus::GpuSource;
 use crate::told::Told;
 
 /// The counters are kept in the file at most this often: one-shots of others that come in between
@@ -33,6 +34,7 @@ pub(crate) struct Rounds {
     choosy: bool,
     ended_for: Duration,
     sampler: Sampler,
+    gpus: GpuSource,
     kept: Option<Instant>,
     told: Told,
     worst: Exit,
@@ -64,6 +66,7 @@ impl Rounds {
             by_name: !args.select.selectors.is_empty(),
             choosy: !args.select.is_empty(),
             ended_for: args.ended_for,
+            gpus: GpuSource::new(boot.clone(), args.gpus()),
             sampler: Sampler::new(&Proc::default(), boot, plan),
             kept: None,
             told: Told::default(),
@@ -83,7 +86,9 @@ impl Rounds {
             self.say(words(e));
         }
         let now = Moment::now();
-        let round = self.sampler.round(&census.seen, &chosen, &now);
+        self.gpus.begin(&census.seen);
+        let mut round = self.sampler.round(&census.seen, &chosen, &now);
+        round.problems.extend(self.gpus.add_to(&mut round.samples, &census.seen, now.ts));
         round.problems.into_iter().for_each(|problem| self.say(problem));
         let mut samples = round.samples;
         self.sampler.conclude(&census.seen, &mut samples, &now);

@@ -76,7 +76,6 @@ fn once(
         Format::Wide => view::wide(&mut out, &chosen, &places)?,
         Format::Csv => view::csv(&mut out, &chosen)?,
         Format::Json => json(Records::array(&mut out), &chosen, &places)?,
-        // Others than those of FORMATS were refused.
         _ => json(Records::lines(&mut out), &chosen, &places)?,
     }
     out.finish()?;

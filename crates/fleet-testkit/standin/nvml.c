@@ -10,7 +10,9 @@
                                                       USED_MIB -1 is "not available"
      sample IDX PID SM% AGE_MS                        one more sample of process utilisation
      set IDX KEY VALUE                                see the calls of value() below
-     fault CALL IDX CODE                              CALL returns CODE; IDX -1 is any GPU
+     fault CALL IDX CODE                              CALL returns CODE; IDX -1 is any GPU;
+                                                      7 of a list: it grows at every call;
+                                                      an instance is IDX + 100 * (NUMBER + 1)
      block CALL IDX                                   CALL never returns
      crash CALL IDX                                   CALL kills its process
 
@@ -137,6 +139,9 @@ static int text(char *out, u32 size, const char *text)
     return OK;
 }
 
+/* The number by which a line can break the calls to a handle alone. */
+static int number(Handle handle) { return handle->gpu + 100 * (handle->instance + 1); }
+
 /* The head of a call: of the system, of a GPU or an instance. */
 #define SYSTEM \
     struct state s; \
@@ -147,11 +152,22 @@ static int text(char *out, u32 size, const char *text)
     struct state s; \
     if (!initialized) return UNINITIALIZED; \
     if (!handle) return INVALID; \
-    int gpu = handle->gpu, code = load(&s, __func__, gpu); \
+    int gpu = handle->gpu, code = load(&s, __func__, number(handle)); \
     if (code) return code; \
     if (!s.gpus[gpu].memory.there) return INVALID; \
     const struct memory *memory = handle->instance < 0 ? &s.gpus[gpu].memory : &s.gpus[gpu].instances[handle->instance]; \
     if (!memory->there) return INVALID
+
+/* The same of a call that fills a list: too small is what it says with how much is needed, and the
+   next time again, as a list that grows all the time. */
+#define LIST(count) \
+    struct state s; \
+    if (!initialized) return UNINITIALIZED; \
+    if (!handle) return INVALID; \
+    int gpu = handle->gpu, code = load(&s, __func__, number(handle)); \
+    if (code == TOO_SMALL) *(count) += 3; \
+    if (code) return code; \
+    if (!s.gpus[gpu].memory.there) return INVALID
 
 EXPORT int nvmlInit_v2(void)
 {
@@ -286,16 +302,16 @@ static int processes(const struct state *s, Handle handle, char kind, u32 *count
     return found > room ? TOO_SMALL : OK;
 }
 
-EXPORT int nvmlDeviceGetComputeRunningProcesses_v3(Handle handle, u32 *n, struct process_info *out) { DEVICE; return processes(&s, handle, 'c', n, out); }
-EXPORT int nvmlDeviceGetGraphicsRunningProcesses_v3(Handle handle, u32 *n, struct process_info *out) { DEVICE; return processes(&s, handle, 'g', n, out); }
-EXPORT int nvmlDeviceGetMPSComputeRunningProcesses_v3(Handle handle, u32 *n, struct process_info *out) { DEVICE; return processes(&s, handle, 'm', n, out); }
+EXPORT int nvmlDeviceGetComputeRunningProcesses_v3(Handle handle, u32 *n, struct process_info *out) { LIST(n); return processes(&s, handle, 'c', n, out); }
+EXPORT int nvmlDeviceGetGraphicsRunningProcesses_v3(Handle handle, u32 *n, struct process_info *out) { LIST(n); return processes(&s, handle, 'g', n, out); }
+EXPORT int nvmlDeviceGetMPSComputeRunningProcesses_v3(Handle handle, u32 *n, struct process_info *out) { LIST(n); return processes(&s, handle, 'm', n, out); }
 
 /* Samples of whoever used the GPU: those of `proc` lines are from now, those of `sample` lines are
    given whatever was seen already, as the driver's buffer does. */
 struct utilization { u32 pid; u64 micros; u32 sm, memory, encoder, decoder; };
 EXPORT int nvmlDeviceGetProcessUtilization(Handle handle, struct utilization *out, u32 *count, u64 last)
 {
-    DEVICE;
+    LIST(count);
     struct timespec now;
     u64 mig = 0;
     u32 room = out ? *count : 0, found = 0;

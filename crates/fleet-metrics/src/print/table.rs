@@ -5,11 +5,10 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use fleet_cli::{Align, Cell, Out, Table};
-use fleet_core::{Measures, Sample, Subject, duration_text, size_text};
+use fleet_core::{Measure, MeasureKind, Measures, Sample, Subject, duration_text, size_text};
 use serde_json::Value;
 
 use crate::columns::{SHOWN, name};
-use crate::parts;
 use crate::shape::ShapeArgs;
 use crate::view::PER_SECOND;
 
@@ -41,9 +40,6 @@ impl Tables {
         self.order(&mut main);
         let overview = if self.view { measured(&main) } else { self.overview(&main) };
         overview.write(out)?;
-        if self.wide && !self.view {
-            parts::write(out, samples)?;
-        }
         for subject in APART.iter().filter(|subject| self.shows(**subject)) {
             let mut rows: Vec<&Sample> = samples.iter().filter(|s| s.subject == *subject).collect();
             if rows.is_empty() {
@@ -58,13 +54,18 @@ impl Tables {
 
     fn order(&self, rows: &mut [&Sample]) {
         if self.by_name {
-            rows.sort_by_key(|sample| place(sample));
+            // The members of a tree keep their order, below their process.
+            rows.sort_by_key(|sample| {
+                let who = sample.id.as_ref().map_or(sample.name.clone(), |id| Some(id.to_string()));
+                (rank(sample.subject), who, sample.run, sample.subject == Subject::Member)
+            });
         }
     }
 
-    /// The narrow table is about the fleet; what the machine consists of is in the wide one.
+    /// The narrow table is about the fleet; what the machine consists of is in the wide one. Cores
+    /// are sampled only for who asked for them.
     fn shows(&self, subject: Subject) -> bool {
-        self.view || (!parts::has(subject) && (self.wide || subject == Subject::Gpu))
+        self.wide || self.view || matches!(subject, Subject::Gpu | Subject::Core)
     }
 
     fn overview(&self, samples: &[&Sample]) -> Table {
@@ -82,6 +83,7 @@ const APART: &[Subject] = &[
     Subject::Gpu,
     Subject::Disk,
     Subject::Network,
+    Subject::Core,
     Subject::Sensor,
     Subject::Container,
     Subject::Custom,
@@ -92,19 +94,13 @@ fn is_main(subject: Subject) -> bool {
     !APART.contains(&subject)
 }
 
-/// The place of a row: host and its processors and the fleet above the processes, each of these by
-/// its name, and a member below its process.
-fn place(sample: &Sample) -> impl Ord + use<> {
-    let rank = match sample.subject {
+/// Host and fleet stand above the processes.
+fn rank(subject: Subject) -> u8 {
+    match subject {
         Subject::Host => 0,
-        Subject::Core => 1,
-        Subject::Fleet => 2,
-        _ => 3,
-    };
-    let number = sample.name.as_ref().and_then(|name| name.parse::<u32>().ok());
-    let id = sample.id.as_ref().map(|id| id.as_str().to_owned());
-    let member = sample.subject == Subject::Member;
-    (rank, id, sample.run, member, number, sample.name.clone(), sample.pid)
+        Subject::Fleet => 1,
+        _ => 2,
+    }
 }
 
 /// A table of all that was measured: who it is, the state where there is one, and a column for each
@@ -161,8 +157,9 @@ fn title(name: &str) -> String {
         n if n.ends_with(PER_SECOND) => (n.trim_end_matches(PER_SECOND), "/S"),
         n => (n, ""),
     };
-    let stem = stem.trim_end_matches("_total").trim_end_matches("_bytes");
-    let stem = stem.trim_end_matches("_seconds");
+    let counter = Measure::named(name).is_some_and(|of| of.kind == MeasureKind::Counter);
+    let stem = if counter { stem.trim_end_matches("_total") } else { stem };
+    let stem = stem.trim_end_matches("_bytes").trim_end_matches("_seconds");
     format!("{}{sign}", stem.to_uppercase())
 }
 
@@ -189,6 +186,10 @@ mod tests {
     fn titles_leave_out_what_the_values_show() {
         assert_eq!(title("memory_bytes"), "MEMORY");
         assert_eq!(title("cpu_percent"), "CPU%");
+        assert_eq!(
+            (title("inodes"), title("inodes_total")),
+            ("INODES".into(), "INODES_TOTAL".into())
+        );
         assert_eq!(title("cpu_seconds_total"), "CPU");
         assert_eq!(title("io_read_bytes_per_second"), "IO_READ/S");
         assert_eq!(own_text("io_read_bytes_per_second", &4096.5.into()), Some(size_text(4096)));
