@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use fleet_cli::{Align, Cell, Out, Table};
-use fleet_core::{Measures, Sample, Subject, duration_text, size_text};
+use fleet_core::{Measure, MeasureKind, Measures, Sample, Subject, duration_text, size_text};
 use serde_json::Value;
 
 use crate::columns::{SHOWN, name};
@@ -157,8 +157,9 @@ fn title(name: &str) -> String {
         n if n.ends_with(PER_SECOND) => (n.trim_end_matches(PER_SECOND), "/S"),
         n => (n, ""),
     };
-    let stem = stem.trim_end_matches("_total").trim_end_matches("_bytes");
-    let stem = stem.trim_end_matches("_seconds");
+    let counter = Measure::named(name).is_some_and(|of| of.kind == MeasureKind::Counter);
+    let stem = if counter { stem.trim_end_matches("_total") } else { stem };
+    let stem = stem.trim_end_matches("_bytes").trim_end_matches("_seconds");
     format!("{}{sign}", stem.to_uppercase())
 }
 
@@ -185,6 +186,10 @@ mod tests {
     fn titles_leave_out_what_the_values_show() {
         assert_eq!(title("memory_bytes"), "MEMORY");
         assert_eq!(title("cpu_percent"), "CPU%");
+        assert_eq!(
+            (title("inodes"), title("inodes_total")),
+            ("INODES".into(), "INODES_TOTAL".into())
+        );
         assert_eq!(title("cpu_seconds_total"), "CPU");
         assert_eq!(title("io_read_bytes_per_second"), "IO_READ/S");
         assert_eq!(own_text("io_read_bytes_per_second", &4096.5.into()), Some(size_text(4096)));
