@@ -303,7 +303,7 @@ pub(crate) struct Part<'a> {
 impl Part<'_> {
     /// Brings a count of time forward: its total, and its rate in units a second.
     pub(crate) fn time(&mut self, key: &str, raw: u64) -> (u64, Option<f64>) {
-        self.last.series(key).cpu_at(self.at.since_boot.as_secs_f64(), raw, self.interval)
+        self.last.series(key).time_at(self.at.since_boot.as_secs_f64(), raw, self.interval)
     }
 
     /// Brings other counts of the same series forward.
@@ -312,7 +312,7 @@ impl Part<'_> {
         let mut slot = 0;
         raw.map(|raw| {
             slot += 1;
-            Some(series.advance(slot - 1, raw))
+            Some(series.resume(slot - 1, raw))
         })
     }
 }

@@ -161,10 +161,10 @@ pub(crate) fn member(
 /// What the run has printed, and for how long it has been silent.
 fn output(measures: &mut Measures, usage: &TreeUsage, series: &mut Series, context: &Context<'_>) {
     let Some(output) = usage.output else { return };
-    measures.log_bytes = Some(series.advance(Slot::LogBytes as usize, output.bytes));
-    measures.log_lines = Some(series.advance(Slot::LogLines as usize, output.lines));
+    measures.log_bytes = Some(series.resume(Slot::LogBytes as usize, output.bytes));
+    measures.log_lines = Some(series.resume(Slot::LogLines as usize, output.lines));
     measures.log_dropped_bytes =
-        Some(series.advance(Slot::LogDropped as usize, output.dropped_bytes));
+        Some(series.resume(Slot::LogDropped as usize, output.dropped_bytes));
     let started = usage.main.map(|main| main.start as f64 / context.ticks_per_second);
     let last = started.map(|started| started.max(output.last_at as f64 / 1e9));
     measures.silent_seconds = last.map(|last| millis((context.now() - last).max(0.0)));
