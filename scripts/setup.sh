@@ -7,6 +7,7 @@ set -euo pipefail
 tests='
 jq         | jq         | the README blocks that read JSON lines with jq
 cron       | cron       | the test of scheduled runs with the real cron
+prometheus-process-exporter | prometheus-process-exporter | the test that samples agree with its
 jsonschema | python3-jsonschema | fleet files held against their schema
 python3    | python3    | the demo and README blocks that serve a folder
 shellcheck | shellcheck | the check of the shell scripts
@@ -54,9 +55,9 @@ if ! "$kernels/bin/python" -c 'import ipykernel, jupyter_client' 2>/dev/null; th
         >/dev/null 2>&1 || echo "setup: no ipykernel; left out: the test of real kernels" >&2
 fi
 
-# psutil gets a virtual environment of its own, for the benchmarks alone.
+# psutil gets a virtual environment of its own; samples are held against what it says.
 venv=$(cd "$(dirname "$0")/.." && pwd)/target/bench-venv
-if [ "${1:-}" = --bench ] && ! "$venv/bin/python" -c 'import psutil' 2>/dev/null; then
+if ! "$venv/bin/python" -c 'import psutil' 2>/dev/null; then
     { python3 -m venv "$venv" && "$venv/bin/pip" install -q psutil; } >/dev/null 2>&1 ||
         echo "setup: no psutil; left out: samples taken by it" >&2
 fi
