@@ -33,6 +33,11 @@
 //! member's size is read again when its resident size changed, but for no more than a hundredth of
 //! the time, and each minute; in between it is scaled with the resident size.
 //!
+//! **Rest.** Most processes of a fleet do nothing most of the time. While rounds follow each other,
+//! a member of one thread that did not run since it was read, to the nanosecond, is not read
+//! again but for a minute's sake: what it holds can have changed by the kernel's doing only, as when
+//! memory is swapped out. The states of its sockets are looked up each time.
+//!
 //! **Sockets.** The links of a process's descriptors name the inodes of its sockets, and the tables
 //! of its network namespace say what these are. A table is read once a round, and only when somebody
 //! of the fleet has a socket.

@@ -144,11 +144,11 @@ pub(crate) fn member(
     (measures.memory_bytes, sample.memory_basis) = (memory, basis);
     measures.memory_percent = share(memory, context.memory_total_bytes);
     measures.memory_resident_bytes = member.resident_bytes().ok();
-    measures.memory_unique_bytes = member.size.ok().map(|(rollup, _)| rollup.private_bytes);
+    measures.memory_unique_bytes = member.read.size.ok().map(|(rollup, _)| rollup.private_bytes);
     measures.swap_bytes = member.swap_bytes().ok();
     measures.threads = (!member.hollow).then_some(member.stat.threads);
-    measures.fds = member.descriptors.ok();
-    measures.fds_limit = member.descriptor_limit.ok().flatten();
+    measures.fds = member.read.descriptors.ok();
+    measures.fds_limit = member.read.descriptor_limit.ok().flatten();
     measures.fds_percent = member.descriptors_share().map(hundredths);
     let [read, write, read_total, write_total] = member.traffic().map(Result::ok);
     (measures.io_read_bytes, measures.io_write_bytes) = (read, write);

@@ -236,6 +236,31 @@ fn sizes_are_read_again_only_when_they_changed() {
 }
 
 #[test]
+fn who_did_not_run_is_not_read_again_but_for_its_sockets() {
+    let proc = FakeProc::new();
+    let all = [seen("a", json!({}))];
+    let mut sampler = proc.sampler(PLAN);
+    proc.put(Fake { pid: 100, start: 5000, ..FAKE });
+    proc.write(100, "schedstat", "12345 6 7\n");
+    with_sockets(&proc, 100, 1, &[2], &socket(8888, "01", 2));
+    only(&mut sampler, &all, 60.0);
+    proc.write(100, "io", "rchar: 9000\nwchar: 9000\nread_bytes: 900\nwrite_bytes: 900\n");
+    proc.write(100, "net/tcp", &format!("{HEAD}{}", socket(8888, "08", 2)));
+    let m = only(&mut sampler, &all, 65.0).measures;
+    assert_eq!((m.io_read_bytes, m.io_read_total_bytes), (Some(100), Some(1000)));
+    assert_eq!((m.connections_established, m.connections_close_wait), (Some(0), Some(1)));
+    proc.write(100, "schedstat", "12346 6 8\n");
+    assert_eq!(only(&mut sampler, &all, 70.0).measures.io_read_bytes, Some(900));
+    proc.write(100, "status", &STATUS.replace("VmSwap: 0", "VmSwap: 8"));
+    assert_eq!(only(&mut sampler, &all, 75.0).measures.swap_bytes, Some(0));
+    assert_eq!(
+        only(&mut sampler, &all, 130.0).measures.swap_bytes,
+        Some(8 << 10),
+        "after a minute"
+    );
+}
+
+#[test]
 fn nothing_but_the_fleets_own_processes_is_opened() {
     let proc = FakeProc::new();
     proc.put(Fake { pid: 100, start: 5000, children: "101 ", ..FAKE });
