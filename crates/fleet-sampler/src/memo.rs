@@ -95,6 +95,8 @@ impl Size {
 pub(crate) struct TreeMemo {
     last: HashMap<Key, Memo>,
     now: HashMap<Key, Memo>,
+    /// The shim that was the keeper's only child.
+    pub(crate) alone_with_keeper: Option<Key>,
 }
 
 impl TreeMemo {

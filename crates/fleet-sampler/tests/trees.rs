@@ -119,6 +119,25 @@ fn a_dead_shims_keeper_is_known_by_its_child() {
 }
 
 #[test]
+fn orphans_come_to_the_keeper_when_a_shim_dies() {
+    let proc = FakeProc::new();
+    let mut sampler = proc.sampler(PLAN);
+    proc.put(Fake { pid: 80, children: "90 ", ..FAKE });
+    proc.put(Fake { pid: 90, ppid: 80, start: 4000, children: "100 ", ..FAKE });
+    proc.put(Fake { pid: 100, ppid: 90, start: 5000, ..FAKE });
+    let all = [with_shim(json!({}))];
+    assert_eq!(only(&mut sampler, &all, 60.0).measures.processes, Some(1));
+    // The successor has other numbers, and what lost its parent in between is the keeper's.
+    proc.remove(90);
+    proc.put(Fake { pid: 80, children: "91 103 ", ..FAKE });
+    proc.put(Fake { pid: 91, ppid: 80, start: 6000, ..FAKE });
+    proc.put(Fake { pid: 100, ppid: 80, start: 5000, ..FAKE });
+    proc.put(Fake { pid: 103, ppid: 80, ..FAKE });
+    let all = [seen("a", json!({"shim": {"pid": 91, "start": 6000, "keeper": 80}}))];
+    assert_eq!(only(&mut sampler, &all, 61.0).measures.processes, Some(2));
+}
+
+#[test]
 fn a_fleet_process_started_by_another_is_counted_once() {
     let proc = FakeProc::new();
     proc.put(Fake { pid: 100, start: 5000, children: "101 200 ", ..FAKE });
