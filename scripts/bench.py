@@ -487,35 +487,69 @@ def stop(bench):
 # Measuring.
 
 PSUTIL = """
-import psutil, sys, time
+import psutil, sys
 pids = [int(line) for line in open(sys.argv[1]) if int(line) > 0]
-begin = time.monotonic()
-psutil.virtual_memory(), psutil.cpu_times()
-for process in map(psutil.Process, pids):
-    with process.oneshot():
-        process.cpu_times(), process.memory_info(), process.io_counters(), process.num_fds()
-        process.num_threads(), process.status()
-print(time.monotonic() - begin)
+for _ in range(int(sys.argv[2])):
+    psutil.virtual_memory(), psutil.swap_memory(), psutil.cpu_times(), psutil.getloadavg()
+    psutil.disk_usage("/"), psutil.disk_io_counters(), psutil.net_io_counters()
+    for process in map(psutil.Process, pids):
+        with process.oneshot():
+            process.cpu_times(), process.memory_info(), process.io_counters(), process.num_fds()
+            process.num_threads(), process.status(), process.num_ctx_switches(), process.nice()
+            process.rlimit(psutil.RLIMIT_NOFILE), process.create_time()
+            process.memory_full_info(), process.net_connections()
 """
 
 
 def metrics(bench, count=100):
     home = bench.home()
-    home.spawn_many(count, bench.program("idle"))
+    idle = bench.program("idle")
+    home.spawn_many(count, f"sh -c '{idle} & exec {idle}'")
     pids = bench.folder / "pids"
     with pids.open("w") as file:
         for r in home.records():
-            file.write(f"{r['pid']}\n-{r['shim']['pid']}\n-{r['shim']['keeper']}\n")
+            for member in (r["pid"], *children(r["pid"])):
+                file.write(f"+{member}\n")
+            file.write(f"-{r['shim']['pid']}\n-{r['shim']['keeper']}\n")
+    sample_trees(bench, home, pids, f"{count} trees")
+    strangers = subprocess.Popen(["sh", "-c", f"for i in $(seq 5000); do {idle} & done; wait"])
+    wait_until(lambda: len(children(strangers.pid)) == 5000)
+    sample_trees(bench, home, pids, f"{count} trees beside 5,000 others")
+    for pid in (*children(strangers.pid), strangers.pid):
+        os.kill(pid, signal.SIGKILL)
+    strangers.wait()
+    home.tool("fleet-stop", "--all", "--force")
+
+
+def children(pid):
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def sample_trees(bench, home, pids, what):
+    """Once as a program, and in CPU for each of many rounds, where nobody pays for its start."""
     mine = bench.median_ms(50, BIN / "fleet-metrics", env=home.env)
     theirs = bench.median_ms(50, bench.program("sample"), pids)
-    row(f"fleet-metrics of {count}, once", ms(mine), f"C reader {ms(theirs)}", mine / theirs, 1.5)
+    row(f"fleet-metrics of {what}, once", ms(mine), f"C reader {ms(theirs)}", mine / theirs, 1.5)
+    rounds = [BIN / "fleet-metrics", "--interval", "100ms", "--count"]
+    mine = cpu_of_a_round(rounds, home.env)
+    theirs = cpu_of_a_round([bench.program("sample"), pids])
+    what = f"the same, CPU of each round with --follow"
+    row(what, ms(mine), f"C reader {ms(theirs)}", mine / theirs, 1.5)
     python = python_with("psutil")
     if python:
-        command = [python, "-c", PSUTIL, str(pids)]
-        runs = [subprocess.run(command, capture_output=True, text=True) for _ in range(5)]
-        theirs = min(float(r.stdout) for r in runs)
-        row(f"fleet-metrics of {count}, once", ms(mine), f"psutil, no trees {ms(theirs)}", mine / theirs)
-    home.tool("fleet-stop", "--all", "--force")
+        theirs = cpu_of_a_round([python, "-c", PSUTIL, pids])
+        row(what, ms(mine), f"psutil, no trees {ms(theirs)}", mine / theirs, 0.2)
+
+
+def cpu_of_a_round(command, env=None):
+    """CPU seconds of one round of a command whose last argument is the number of rounds."""
+    def cost(rounds):
+        child = subprocess.Popen([*map(str, command), str(rounds)], stdout=subprocess.DEVNULL, env=env)
+        _, status, used = os.wait4(child.pid, 0)
+        if status != 0:
+            raise RuntimeError(f"failed: {command}")
+        return used.ru_utime + used.ru_stime
+    return (min(cost(31) for _ in range(3)) - min(cost(1) for _ in range(3))) / 30
 
 
 # GPUs, by a stand-in for the driver's library: what asking costs, not what a driver costs.
