@@ -8,6 +8,8 @@ tests='
 jq         | jq         | the README blocks that read JSON lines with jq
 cron       | cron       | the test of scheduled runs with the real cron
 jsonschema | python3-jsonschema | fleet files held against their schema
+prometheus | prometheus | what is exported and the rules in configs/, held before promtool and Prometheus
+prometheus-node-exporter | prometheus-node-exporter | the textfile collector of the real node_exporter
 python3    | python3    | the demo and README blocks that serve a folder
 shellcheck | shellcheck | the check of the shell scripts
 systemd-notify | systemd | the test of sd_notify with the real program
@@ -17,6 +19,7 @@ chpst    | runit        | log capture by svlogd
 s6-log   | s6           | log capture by s6-log
 conmon   | conmon       | log capture by conmon
 tsp      | task-spooler | starts by task-spooler
+prometheus-process-exporter | prometheus-process-exporter | scrapes of process-exporter
 '
 
 lines=$tests
@@ -52,6 +55,23 @@ if ! "$kernels/bin/python" -c 'import ipykernel, jupyter_client' 2>/dev/null; th
     echo "setup: installing ipykernel and jupyter_client into target/jupyter-venv"
     { python3 -m venv "$kernels" && "$kernels/bin/pip" install -q ipykernel jupyter_client; } \
         >/dev/null 2>&1 || echo "setup: no ipykernel; left out: the test of real kernels" >&2
+fi
+
+# The strictest parser of OpenMetrics, in a virtual environment of its own.
+metrics=$(cd "$(dirname "$0")/.." && pwd)/target/metrics-venv
+if ! "$metrics/bin/python" -c 'import prometheus_client' 2>/dev/null; then
+    echo "setup: installing prometheus_client into target/metrics-venv"
+    { python3 -m venv "$metrics" && "$metrics/bin/pip" install -q prometheus_client; } \
+        >/dev/null 2>&1 || echo "setup: no prometheus_client; left out: its parser of OpenMetrics" >&2
+fi
+
+# The types of Grafana, for the dashboards in configs/.
+grafana=$(cd "$(dirname "$0")/.." && pwd)/target/grafana-check
+if [ ! -x "$grafana/node_modules/.bin/tsc" ] || [ ! -d "$grafana/node_modules/@grafana/schema" ]; then
+    echo "setup: installing @grafana/schema and typescript into target/grafana-check"
+    { mkdir -p "$grafana" && npm install --prefix "$grafana" --no-audit --no-fund --silent \
+        @grafana/schema typescript; } >/dev/null 2>&1 ||
+        echo "setup: no npm or no @grafana/schema; left out: the types of the dashboards" >&2
 fi
 
 # psutil and pynvml get a virtual environment of their own, for the benchmarks alone.

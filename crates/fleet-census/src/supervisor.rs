@@ -1,9 +1,11 @@
 //! Starting shims that adopt.
 
-use std::ffi::OsString;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use fleet_core::RunKey;
@@ -57,8 +59,7 @@ impl Supervisor {
             run.id.as_str().into(),
             run.run.to_string().into(),
         ];
-        // What the command gets is in its spec; its supervisor needs nothing.
-        let launch = Launch::new(&command, &[], "/".as_ref()).map_err(failed)?;
+        let launch = Launch::new(&command, &environment(), "/".as_ref()).map_err(failed)?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null").map_err(failed)?;
         let null = null.as_fd();
         let told = Shared::new(0).map_err(failed)?;
@@ -69,6 +70,17 @@ impl Supervisor {
             Some((_, source)) => Err(failed(source)),
         }
     }
+}
+
+/// What the command gets is in its spec; its supervisor needs to know no more than where the drivers
+/// of GPUs are in an odd installation. What marks the processes of a run is not passed on.
+fn environment() -> Vec<OsString> {
+    let of_run = ["FLEET_HOME", "FLEET_ID", "FLEET_RUN"];
+    let kept = |name: &OsStr| {
+        name.as_bytes().starts_with(b"FLEET_") && of_run.iter().all(|mark| name != *mark)
+    };
+    let variables = env::vars_os().filter(|(name, _)| kept(name));
+    variables.map(|(name, value)| [name, value].join("=".as_ref())).collect()
 }
 
 /// Opens the lock of a run's supervisor; nothing is locked yet.

@@ -74,7 +74,7 @@ static TOOL: OnceLock<&'static str> = OnceLock::new();
 
 /// Says something to the person on standard error, under the tool's name. Nobody listening is
 /// no error.
-pub fn talk(message: impl std::fmt::Display) {
+pub fn talk<T: std::fmt::Display>(message: T) {
     let tool = TOOL.get().copied().unwrap_or("fleet");
     let _ = writeln!(io::stderr(), "{tool}: {message}");
 }

@@ -42,6 +42,10 @@ pub enum Format {
     Json,
     /// Comma-separated values with a header
     Csv,
+    /// Prometheus text format 0.0.4
+    Prometheus,
+    /// OpenMetrics 1.0
+    Openmetrics,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -91,6 +95,11 @@ impl OutputArgs {
             Exit::CouldNot,
             format!("this tool has no output '{}', it has: {}", name(&format), names.join(", ")),
         ))
+    }
+
+    /// Whether somebody said what is to be written, or where.
+    pub fn is_typed(&self) -> bool {
+        self.output.is_some() || self.output_file.is_some()
     }
 
     /// Whether the output goes to a file that appears only when it is complete: what never ends

@@ -2,8 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, LineWriter, Stdout, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anstyle::Style;
@@ -49,13 +50,16 @@ impl Out {
         Out { sink, terminal, paint }
     }
 
-    /// A file that appears under its name when [`Out::finish`] is called.
+    /// A file that appears under its name when [`Out::finish`] is called. Its mode is that of a file
+    /// that a shell makes with `>`: who reads it (node_exporter, a web server) is often another user.
     ///
     /// # Errors
     /// No file can be made beside the target.
     pub fn file(target: PathBuf) -> io::Result<Out> {
         let folder = target.parent().filter(|p| !p.as_os_str().is_empty());
-        let temporary = NamedTempFile::new_in(folder.unwrap_or_else(|| ".".as_ref()))?;
+        let folder = folder.unwrap_or_else(|| ".".as_ref());
+        let mode = Permissions::from_mode(0o666);
+        let temporary = tempfile::Builder::new().permissions(mode).tempfile_in(folder)?;
         let sink = Sink::File { temporary: BufWriter::new(temporary), target };
         Ok(Out { sink, terminal: false, paint: Paint(false) })
     }
@@ -159,7 +163,11 @@ mod tests {
         out.write_all(b"half").unwrap();
         assert!(!target.exists());
         out.finish().unwrap();
-        assert_eq!(std::fs::read(target).unwrap(), b"half");
+        assert_eq!(std::fs::read(&target).unwrap(), b"half");
+        let beside = dir.path().join("beside");
+        std::fs::write(&beside, "").unwrap();
+        let mode = |path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&target), mode(&beside));
     }
 
     #[test]

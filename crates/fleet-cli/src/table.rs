@@ -1,5 +1,6 @@
 //! Tables for people.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -65,14 +66,21 @@ fn printable(text: &str) -> String {
 
 /// Rows under aligned heads; the last column is cut at the edge of a terminal.
 pub struct Table {
-    columns: Vec<Column>,
+    columns: Vec<(Cow<'static, str>, Align)>,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
     /// An empty table; every row must have as many cells as there are columns.
     pub fn new(columns: Vec<Column>) -> Table {
+        let columns = columns.into_iter().map(|c| (Cow::Borrowed(c.title), c.align)).collect();
         Table { columns, rows: Vec::new() }
+    }
+
+    /// An empty table whose titles come from what is shown.
+    pub fn titled(columns: Vec<(String, Align)>) -> Table {
+        let titled = |(title, align): (String, Align)| (Cow::Owned(printable(&title)), align);
+        Table { columns: columns.into_iter().map(titled).collect(), rows: Vec::new() }
     }
 
     /// Adds a row.
@@ -87,8 +95,11 @@ impl Table {
     /// The output does not take it.
     pub fn write(&self, out: &mut Out) -> io::Result<()> {
         let widths = self.widths();
-        let head: Vec<Cell> =
-            self.columns.iter().map(|c| Cell::styled(c.title, Style::new().dimmed())).collect();
+        let head: Vec<Cell> = self
+            .columns
+            .iter()
+            .map(|(title, _)| Cell::styled(title, Style::new().dimmed()))
+            .collect();
         for row in std::iter::once(&head).chain(&self.rows) {
             let line = self.line(row, &widths, out);
             out.write_all(line.as_bytes())?;
@@ -99,7 +110,7 @@ impl Table {
     fn widths(&self) -> Vec<usize> {
         let cell = |at: usize| {
             let widest = self.rows.iter().map(|row| row[at].text.width()).max();
-            widest.unwrap_or(0).max(self.columns[at].title.width())
+            widest.unwrap_or(0).max(self.columns[at].0.width())
         };
         (0..self.columns.len()).map(cell).collect()
     }
@@ -107,7 +118,7 @@ impl Table {
     fn line(&self, row: &[Cell], widths: &[usize], out: &Out) -> String {
         let mut line = String::new();
         let mut used = 0;
-        for (at, (cell, column)) in row.iter().zip(&self.columns).enumerate() {
+        for (at, (cell, (_, align))) in row.iter().zip(&self.columns).enumerate() {
             let last = at + 1 == row.len();
             let text = match out.width() {
                 Some(width) if last => cut(&cell.text, width.saturating_sub(used)),
@@ -115,7 +126,7 @@ impl Table {
             };
             let pad = " ".repeat(widths[at].saturating_sub(text.width()));
             let painted = out.paint().apply(cell.style, &text);
-            let _ = match column.align {
+            let _ = match align {
                 Align::Right => write!(line, "{pad}{painted}"),
                 Align::Left if last => write!(line, "{painted}"),
                 Align::Left => write!(line, "{painted}{pad}"),

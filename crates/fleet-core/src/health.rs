@@ -14,6 +14,10 @@ pub enum Health {
     Healthy,
     /// Its checks fail, or it did not say in time that it lives.
     Unhealthy,
+    /// Something of it is not as it should be (a fleet).
+    Degraded,
+    /// Nothing of it works any more (a fleet).
+    Failed,
 }
 
 impl Health {
@@ -23,6 +27,8 @@ impl Health {
             Health::Starting => "starting",
             Health::Healthy => "healthy",
             Health::Unhealthy => "unhealthy",
+            Health::Degraded => "degraded",
+            Health::Failed => "failed",
         }
     }
 }

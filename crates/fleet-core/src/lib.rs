@@ -16,11 +16,14 @@
 
 mod end;
 mod event;
+mod gpu;
 mod health;
 mod id;
+mod kpi;
 mod label;
 mod limits;
 mod measures;
+mod number;
 mod record;
 mod sample;
 mod signal;
@@ -32,13 +35,16 @@ mod wait;
 
 pub use end::{Cause, End, Outcome};
 pub use event::EventRecord;
+pub use gpu::{BadGpus, GpuSet, GpuShare, GpuWish, Which};
 pub use health::{Address, Health, HealthCheck, Probe};
 pub use id::{BadId, Id, RunKey};
+pub use kpi::{BadDirection, Direction, Kpi, KpiReading, Kpis, Trend};
 pub use label::{BadLabel, Label, Labels};
 pub use limits::{
     Amendment, BadRlimit, Controller, Limits, Rlimit, RlimitUnit, can_change_in_place,
 };
 pub use measures::{Measure, MeasureKind, Measures};
+pub use number::{as_number, number_value, value_number};
 pub use record::{Incarnation, LogTotals, ProcessRecord, Shim, StopAsked, StopRequest};
 pub use sample::{MemoryBasis, Sample, Subject};
 pub use signal::{BadSignal, Signal};

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::end::End;
+use crate::gpu::GpuShare;
 use crate::health::Health;
 use crate::id::{Id, RunKey};
+use crate::kpi::Kpis;
 use crate::label::Labels;
 use crate::limits::Limits;
 use crate::signal::Signal;
@@ -116,6 +118,9 @@ pub struct ProcessRecord {
     /// Ports reserved for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
+    /// GPUs reserved for it, from its turn to its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuShare>,
     /// The command, for people: bytes that are not UTF-8 are replaced.
     pub command: Vec<String>,
     /// Where it runs.
@@ -155,6 +160,9 @@ pub struct ProcessRecord {
     /// What it may use.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
+    /// What it is judged by.
+    #[serde(default, skip_serializing_if = "Kpis::is_empty")]
+    pub kpis: Kpis,
     /// The Jupyter connection file that was written for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_file: Option<String>,
@@ -224,6 +232,7 @@ impl ProcessRecord {
             host,
             shim: None,
             ports: spec.ports.clone(),
+            gpus: spec.gpus.clone(),
             command: spec.command.iter().map(|a| a.to_string_lossy().into_owned()).collect(),
             cwd: spec.cwd.to_string_lossy().into_owned(),
             labels: spec.labels.clone(),
@@ -238,6 +247,7 @@ impl ProcessRecord {
             waiting: None,
             in_line: false,
             limits: spec.limits.clone(),
+            kpis: spec.kpis.clone(),
             connection_file: spec.connection_file.clone(),
             file: spec.file.as_ref().map(|origin| origin.path.clone()),
             spawned_at: spec.spawned_at,

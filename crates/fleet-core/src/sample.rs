@@ -7,7 +7,8 @@ use crate::end::End;
 use crate::health::Health;
 use crate::id::Id;
 use crate::label::Labels;
-use crate::measures::Measures;
+use crate::measures::{Measure, Measures};
+use crate::number::{number_value, value_number};
 use crate::time::Timestamp;
 
 /// What a sample is about.
@@ -160,7 +161,47 @@ impl Sample {
             more: Map::new(),
         }
     }
+
+    /// Puts in a value of the user's own. Where samples have a field of that name already, it is
+    /// called `value_NAME`; the progress of a process alone is theirs to say.
+    pub fn put(&mut self, name: &str, value: f64) {
+        if name == "progress_percent" && self.measures.set(name, value) {
+            return;
+        }
+        let taken = FIELDS.contains(&name) || Measure::named(name).is_some();
+        let name = if taken { format!("value_{name}") } else { name.to_owned() };
+        self.more.insert(name, number_value(value));
+    }
+
+    /// The value of this name, measured or of the user's own.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        let measured = || self.measures.values().find(|(of, _)| of.name == name);
+        self.more.get(name).map_or_else(|| measured().map(|(_, value)| value), value_number)
+    }
 }
+
+/// What samples have beside measures: no value of the user's own is called so.
+const FIELDS: [&str; 19] = [
+    "kind",
+    "v",
+    "ts",
+    "subject",
+    "host",
+    "name",
+    "id",
+    "run",
+    "attempt",
+    "labels",
+    "state",
+    "pid",
+    "restarts",
+    "health",
+    "memory_basis",
+    "exit",
+    "kpis",
+    "reasons",
+    "error",
+];
 
 #[cfg(test)]
 mod tests {
@@ -179,6 +220,42 @@ mod tests {
             r#"{"kind":"sample","ts":"1970-01-01T00:00:00.000000Z","subject":"process","id":"a","memory_basis":"pss","cpu_percent":0.5,"memory_bytes":4096}"#
         );
         assert_eq!(serde_json::from_str::<Sample>(&json).unwrap(), sample);
+    }
+
+    #[test]
+    fn a_value_of_the_users_own_never_hides_a_field() {
+        let mut sample = Sample::new(Subject::Custom, Timestamp::from_nanos(0));
+        for (name, value) in [("depth", 7.0), ("threads", 1.5), ("id", f64::NAN)] {
+            sample.put(name, value);
+        }
+        sample.put("progress_percent", 40.0);
+        let json = serde_json::to_string(&sample).unwrap();
+        assert!(json.ends_with(
+            r#""progress_percent":40.0,"depth":7,"value_id":"NaN","value_threads":1.5}"#
+        ));
+        let back: Sample = serde_json::from_str(&json).unwrap();
+        assert_eq!(back, sample);
+        assert_eq!((back.value("depth"), back.value("no")), (Some(7.0), None));
+        assert_eq!(back.value("progress_percent"), Some(40.0));
+        let names: Vec<String> = json_names();
+        assert!(names.iter().all(|name| FIELDS.contains(&name.as_str())), "{names:?}");
+    }
+
+    /// The fields that a sample can have beside its measures.
+    fn json_names() -> Vec<String> {
+        let mut sample = Sample::new(Subject::Process, Timestamp::from_nanos(0));
+        sample.host = Some(String::new());
+        sample.name = Some(String::new());
+        sample.id = "a".parse().ok();
+        (sample.run, sample.attempt, sample.restarts) = (Some(1), Some(1), Some(0));
+        sample.labels.insert("a".into(), "b".into());
+        sample.state = Some(String::new());
+        sample.pid = Some(1);
+        sample.health = Some(Health::Healthy);
+        sample.memory_basis = Some(MemoryBasis::Rss);
+        sample.exit = Some(End::new(crate::Cause::Exited, ""));
+        let json = serde_json::to_value(&sample).unwrap();
+        json.as_object().unwrap().keys().cloned().collect()
     }
 
     #[test]

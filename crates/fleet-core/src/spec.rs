@@ -9,8 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::gpu::{GpuShare, GpuWish};
 use crate::health::HealthCheck;
 use crate::id::{Id, RunKey};
+use crate::kpi::Kpis;
 use crate::label::Labels;
 use crate::limits::Limits;
 use crate::signal::Signal;
@@ -40,6 +42,12 @@ pub struct Spec {
     /// Ports reserved for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
+    /// What it wants of the GPUs of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_wish: Option<GpuWish>,
+    /// GPUs reserved for it at once; who waits gets them with its turn (see its record).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuShare>,
     /// Whether it is started again when it ends.
     pub restart: Restart,
     /// How long to wait before that.
@@ -73,6 +81,9 @@ pub struct Spec {
     /// The line that it stands in before its first attempt, and whose slot it holds then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queue>,
+    /// What it is judged by.
+    #[serde(default, skip_serializing_if = "Kpis::is_empty")]
+    pub kpis: Kpis,
     /// The Jupyter connection file that was written for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_file: Option<String>,

@@ -166,8 +166,10 @@ impl After {
 pub struct Queue {
     /// Its name.
     pub group: Id,
-    /// How many of the group may live, queued ones aside, for this one to start.
-    pub slots: u32,
+    /// How many of the group may live, queued ones aside, for this one to start; absent where only
+    /// GPUs are waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<u32>,
     /// Higher ones go first; among equals, who was spawned first.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub priority: i32,

@@ -6,9 +6,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use fleet_os::readable_until;
+use serde::de::DeserializeOwned;
 
+use crate::GpuError;
 use crate::request::Request;
-use crate::{Answer, GpuError};
 
 /// The longest answer: dozens of GPUs with thousands of processes are far below.
 const LONGEST: usize = 8 << 20;
@@ -52,7 +53,10 @@ impl Server {
     }
 
     /// The answer, if it comes in time.
-    pub(crate) fn answer(&mut self, deadline: Instant) -> Result<Option<Answer>, GpuError> {
+    pub(crate) fn answer<T: DeserializeOwned>(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Option<T>, GpuError> {
         let failed = |source| GpuError::Pipe { source };
         let mut part = [0; 16 << 10];
         let mut searched = 0;

@@ -8,16 +8,23 @@
 //! line of JSON. Who asks never waits longer than the deadline that he gave: [`ask_once`] for one look,
 //! [`Gpus`] for a look at every beat, which serves the last good answer with its age meanwhile.
 //!
+//! Which GPUs a run gets is decided by [`choose`] alone, from a wish, the devices and what the living
+//! hold.
+//!
 //! Where no driver is loaded nothing is started: [`may_have_gpus`] looks at a few paths.
 
+mod allot;
 mod ask;
 mod child;
+mod devices;
 mod gpu;
 mod presence;
 mod request;
 mod usage;
 
+pub use allot::{Device, OnIt, Reserved, Shortage, choose, could_be};
 pub use ask::{GpuError, Gpus, PROGRAM, Reading, answer_once, ask_once};
+pub use devices::{Devices, devices_once};
 pub use gpu::{Answer, Gpu, Holder, Use, Vendor};
 pub use presence::{NVML_VARIABLE, SYS_VARIABLE, amd_cards, may_have_gpus, may_have_nvidia, sys};
 pub use request::Request;

@@ -7,21 +7,28 @@ use fleet_cli::{HomeArgs, OutputArgs, SelectArgs};
 use fleet_core::parse_duration;
 use fleet_sampler::Basis;
 
+use crate::depth::DepthArgs;
 use crate::gpus::Wish;
+use crate::listen::ListenArgs;
+use crate::shape::ShapeArgs;
 
 const EXAMPLES: &str = "\
 Examples:
-  fleet-metrics                              the host and all processes, once
+  fleet-metrics                              the host, the fleet and all processes, once
   fleet-metrics -f --interval 1s 'mission-*'  each second, new missions too
   fleet-metrics -l team=vision -o csv        the processes with this label, for a spreadsheet
+  fleet-metrics --tree -o table mission-a    each process of a tree by itself
+  fleet-metrics --top 5 --sort memory_bytes -o table
   fleet-metrics | jq 'select(.memory_percent > 50)'
+  fleet-metrics --listen 9551                for Prometheus: http://127.0.0.1:9551/metrics
+  fleet-metrics -f -o prometheus --output-file /var/lib/prometheus/node-exporter/fleet.prom
   */1 * * * *  fleet-metrics | fleet-alert --rules ~/.config/fleet/alerts.toml
 
 CPU% of a process is 100 for each core that is busy, CPU% of the host is 100 when all are. It is
 counted from an earlier sample: of this run, or of whoever sampled this fleet before. MEM is the
 proportional size where a tree has several processes, else the resident one (see --memory).";
 
-/// What the processes of a fleet and their host use: CPU, memory, threads, descriptors, storage
+/// What the processes of a fleet, the fleet as a whole and their host use: CPU, memory, threads, descriptors, storage
 /// traffic
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -31,12 +38,15 @@ proportional size where a tree has several processes, else the resident one (see
     group = ArgGroup::new("rounds").multiple(true)
 )]
 pub struct MetricsArgs {
-    /// Which processes; when some are chosen, the host is left out.
+    /// Which processes; when some are chosen, host and fleet are left out.
     #[command(flatten)]
     pub select: SelectArgs,
     /// Leave the host out, as is done anyway when processes are selected
     #[arg(long, conflicts_with = "host_only")]
     pub no_host: bool,
+    /// Leave the fleet as a whole out, as is done anyway when processes are selected
+    #[arg(long)]
+    pub no_fleet: bool,
     /// Only the host
     #[arg(long, conflicts_with_all = ["selectors", "labels"])]
     pub host_only: bool,
@@ -50,7 +60,7 @@ pub struct MetricsArgs {
     /// Sample so many times, then end
     #[arg(long, value_name = "N", group = "rounds", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// Time between two samples, at least 100ms; needs --follow or --count
+    /// Time between two samples, at least 100ms; needs --follow, --count or --listen
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = interval, requires = "rounds")]
     pub interval: Duration,
     /// How long the record of an ended process goes on, with its state and exit
@@ -59,6 +69,15 @@ pub struct MetricsArgs {
     /// Which size of memory to read
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub memory: Memory,
+    /// What is told one by one.
+    #[command(flatten)]
+    pub depth: DepthArgs,
+    /// What is shown of it.
+    #[command(flatten)]
+    pub shape: ShapeArgs,
+    /// For whom it listens.
+    #[command(flatten)]
+    pub listen: ListenArgs,
     /// Where the fleet lives.
     #[command(flatten)]
     pub home: HomeArgs,
@@ -99,11 +118,16 @@ fn interval(text: &str) -> Result<Duration, String> {
 impl MetricsArgs {
     /// How many rounds; `None` is without end.
     pub fn rounds(&self) -> Option<u64> {
-        match (self.count, self.follow) {
+        match (self.count, self.follow || self.listen.listen.is_some()) {
             (Some(count), _) => Some(count),
             (None, true) => None,
             (None, false) => Some(1),
         }
+    }
+
+    /// Whether the fleet as a whole is sampled.
+    pub fn fleet(&self) -> bool {
+        !self.host_only && !self.no_fleet && self.select.is_empty()
     }
 
     /// What is wanted of the GPUs.
@@ -140,6 +164,7 @@ mod tests {
         assert_eq!(parsed("fleet-metrics").unwrap().rounds(), Some(1));
         assert_eq!(parsed("fleet-metrics -f --interval 100ms").unwrap().rounds(), None);
         assert_eq!(parsed("fleet-metrics --count 3 --interval 1s").unwrap().rounds(), Some(3));
+        assert_eq!(parsed("fleet-metrics --listen 9551 --interval 1s").unwrap().rounds(), None);
         for line in ["--interval 1s", "-f --interval 99ms", "--count 0", "--host-only a"] {
             assert!(parsed(&format!("fleet-metrics {line}")).is_err(), "{line}");
         }
@@ -152,6 +177,11 @@ mod tests {
         assert!(!parsed("fleet-metrics -l a=b").unwrap().host());
         assert!(!parsed("fleet-metrics --no-host").unwrap().host());
         assert!(parsed("fleet-metrics --host-only").unwrap().host());
+        for (line, fleet) in [("", true), ("--no-host", true), ("--no-fleet", false), ("a", false)]
+        {
+            assert_eq!(parsed(&format!("fleet-metrics {line}")).unwrap().fleet(), fleet, "{line}");
+        }
+        assert!(!parsed("fleet-metrics --host-only").unwrap().fleet());
         assert_eq!(parsed("fleet-metrics").unwrap().gpus(), Wish::All);
         assert_eq!(parsed("fleet-metrics a").unwrap().gpus(), Wish::Use);
         assert_eq!(parsed("fleet-metrics --no-gpu").unwrap().gpus(), Wish::Nothing);

@@ -1,9 +1,9 @@
-//! The columns of tables and of CSV.
+//! The columns of the overview of processes.
 
 use std::time::Duration;
 
 use fleet_cli::{Align, Cell, Column};
-use fleet_core::{Sample, State, duration_text, size_text};
+use fleet_core::{Sample, Subject, duration_text, size_text};
 use serde_json::Value;
 
 /// A column for people.
@@ -31,143 +31,94 @@ const fn right(title: &'static str, wide: bool, text: fn(&Sample) -> Option<Stri
 /// All columns, in their order.
 pub(crate) const SHOWN: &[Shown] = &[
     left("ID", false, name),
-    left("STATE", false, |s| s.state.clone()),
+    left("STATE", false, state),
     right("RUN", true, |s| s.run.map(|n| n.to_string())),
     right("PID", true, |s| s.pid.map(|n| n.to_string())),
     right("CPU%", false, |s| s.measures.cpu_percent.map(|n| format!("{n:.1}"))),
     right("MEM", false, |s| s.measures.memory_bytes.map(size_text)),
     right("MEM%", true, |s| s.measures.memory_percent.map(|n| format!("{n:.1}"))),
     left("BASIS", true, |s| s.memory_basis.map(|b| b.word().to_owned())),
+    right("LIMIT%", true, |s| s.measures.memory_limit_percent.map(|n| format!("{n:.1}"))),
+    right("PEAK", true, |s| s.measures.memory_peak_bytes.map(size_text)),
     right("SWAP", true, |s| s.measures.swap_bytes.map(size_text)),
     right("PROCS", true, |s| s.measures.processes.map(|n| n.to_string())),
     right("THREADS", false, |s| s.measures.threads.map(|n| n.to_string())),
     right("FDS", false, |s| s.measures.fds.map(|n| n.to_string())),
     right("READ", false, |s| s.measures.io_read_bytes.map(size_text)),
     right("WRITE", false, |s| s.measures.io_write_bytes.map(size_text)),
+    right("CONNS", true, |s| s.measures.connections.map(|n| n.to_string())),
+    left("PORTS", true, ports),
+    right("NICE", true, |s| s.measures.nice.map(|n| n.to_string())),
     right("GPU%", true, |s| s.measures.gpu_percent.map(|n| format!("{n:.1}"))),
     right("GPU MEM", true, |s| s.measures.gpu_memory_bytes.map(size_text)),
-    right("UPTIME", false, uptime),
+    right("LINES", true, |s| s.measures.log_lines.map(|n| n.to_string())),
+    right("SILENT", true, |s| age(s.measures.silent_seconds)),
+    right("UPTIME", false, |s| age(s.measures.uptime_seconds)),
     right("RESTARTS", true, |s| s.restarts.map(|n| n.to_string())),
     left("HEALTH", true, |s| s.health.map(|h| h.word().to_owned())),
     left("LABELS", true, labels),
-    left("EXIT", true, |s| s.exit.as_ref().map(|end| end.reason.clone())),
+    left("EXIT", true, why),
 ];
 
-/// The host has no id; parentheses cannot be part of one.
-fn name(sample: &Sample) -> Option<String> {
+/// The host has no id; parentheses cannot be part of one. A member stands below its process.
+pub(crate) fn name(sample: &Sample) -> Option<String> {
+    if sample.subject == Subject::Member {
+        let (name, pid) = (sample.name.as_deref().unwrap_or("?"), sample.pid?);
+        return Some(format!("  {}[{pid}]", name.escape_debug()));
+    }
     let id = sample.id.as_ref().map(|id| id.as_str().to_owned());
-    let word = sample.subject.word();
-    id.or_else(|| match sample.more.get("index") {
-        Some(index) => Some(format!("({word} {index})")),
-        None => Some(format!("({word})")),
-    })
+    let name = || sample.name.clone().unwrap_or_else(|| format!("({})", sample.subject.word()));
+    Some(id.unwrap_or_else(name))
 }
 
-fn uptime(sample: &Sample) -> Option<String> {
-    let age = Duration::try_from_secs_f64(sample.measures.uptime_seconds?).ok()?;
-    Some(duration_text(age))
+/// A fleet has no state but is in some health.
+fn state(sample: &Sample) -> Option<String> {
+    let health = || sample.health.filter(|_| sample.subject == Subject::Fleet);
+    sample.state.clone().or_else(|| health().map(|health| health.word().to_owned()))
 }
 
-fn labels(sample: &Sample) -> Option<String> {
+/// How it ended, or why a fleet is not as it should be.
+fn why(sample: &Sample) -> Option<String> {
+    let reasons = || {
+        let list = sample.more.get("reasons")?.as_array()?;
+        Some(list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "))
+    };
+    sample.exit.as_ref().map(|end| end.reason.clone()).or_else(reasons)
+}
+
+pub(crate) fn age(seconds: Option<f64>) -> Option<String> {
+    Some(duration_text(Duration::try_from_secs_f64(seconds?).ok()?))
+}
+
+/// The ports that the process listens on.
+fn ports(sample: &Sample) -> Option<String> {
+    let ports = sample.more.get("ports_listening")?.as_array()?;
+    let ports: Vec<String> = ports.iter().map(Value::to_string).collect();
+    Some(ports.join(","))
+}
+
+/// The labels as `key=value,key=value`.
+pub(crate) fn labels(sample: &Sample) -> Option<String> {
     let pairs: Vec<String> = sample.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     (!pairs.is_empty()).then(|| pairs.join(","))
-}
-
-/// The fields of a record that are columns of CSV as they are.
-const PLAIN: &[&str] = &[
-    "ts",
-    "subject",
-    "host",
-    "id",
-    "run",
-    "attempt",
-    "state",
-    "pid",
-    "restarts",
-    "health",
-    "cpu_seconds_total",
-    "cpu_percent",
-    "cpus",
-    "memory_bytes",
-    "memory_basis",
-    "memory_resident_bytes",
-    "memory_percent",
-    "memory_total_bytes",
-    "memory_available_bytes",
-    "swap_bytes",
-    "swap_total_bytes",
-    "threads",
-    "processes",
-    "fds",
-    "io_read_bytes",
-    "io_write_bytes",
-    "load1",
-    "load5",
-    "load15",
-    "uptime_seconds",
-    "gpu_percent",
-    "gpu_memory_bytes",
-];
-
-/// The fields of its `exit` that are columns, with `exit_` before their names.
-const EXIT: &[&str] = &["code", "signal", "cause", "reason", "duration_seconds"];
-
-/// The head of CSV: the same whatever is sampled, so that files can be appended to each other.
-pub(crate) fn csv_head() -> Vec<String> {
-    let mut head: Vec<String> = PLAIN.iter().map(|name| (*name).to_owned()).collect();
-    head.push("labels".to_owned());
-    head.extend(EXIT.iter().map(|name| format!("exit_{name}")));
-    head.extend(states());
-    head
-}
-
-/// The row of a sample. What is not known is an empty field; labels are `key=value,key=value`.
-pub(crate) fn csv_row(sample: &Sample) -> serde_json::Result<Vec<String>> {
-    let record = serde_json::to_value(sample)?;
-    let mut row: Vec<String> = PLAIN.iter().map(|name| plain(&record[*name])).collect();
-    row.push(labels(sample).unwrap_or_default());
-    row.extend(EXIT.iter().map(|name| plain(&record["exit"][*name])));
-    row.extend(states().map(|name| plain(&record[name.as_str()])));
-    Ok(row)
-}
-
-/// The names of the host's measures of how many processes are in each state.
-fn states() -> impl Iterator<Item = String> {
-    State::ALL.iter().map(|s| s.word()).chain(["orphaned"]).map(|word| format!("fleet_{word}"))
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleet_core::{Cause, End, Subject, Timestamp};
-
-    #[test]
-    fn csv_columns_are_plain_and_rows_fit_the_head() {
-        let mut sample = Sample::new(Subject::Process, Timestamp::from_nanos(0));
-        sample.labels.insert("team".into(), "a".into());
-        sample.measures.cpu_percent = Some(12.5);
-        sample.exit = Some(End::new(Cause::Exited, "exited, \"with\" code 3"));
-        let (head, row) = (csv_head(), csv_row(&sample).unwrap());
-        assert_eq!(head.len(), row.len());
-        let field = |name: &str| &row[head.iter().position(|h| h == name).unwrap()];
-        assert_eq!(field("cpu_percent"), "12.5");
-        assert_eq!(field("memory_bytes"), "");
-        assert_eq!(field("labels"), "team=a");
-        assert_eq!(field("exit_cause"), "exited");
-        assert!(head.iter().all(|h| h.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')));
-    }
+    use fleet_core::Timestamp;
 
     #[test]
     fn the_host_has_a_name_that_no_process_can_have() {
         let sample = Sample::new(Subject::Host, Timestamp::from_nanos(0));
         assert_eq!(name(&sample).unwrap(), "(host)");
+    }
+
+    #[test]
+    fn a_member_cannot_break_the_table() {
+        let mut sample = Sample::new(Subject::Member, Timestamp::from_nanos(0));
+        sample.id = "a".parse().ok();
+        (sample.name, sample.pid) = (Some("a\n\"b".to_owned()), Some(7));
+        assert_eq!(name(&sample).unwrap(), "  a\\n\\\"b[7]");
     }
 }

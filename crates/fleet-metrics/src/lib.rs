@@ -1,4 +1,5 @@
-//! `fleet-metrics`: one `sample` record for each process of a fleet and one for its host.
+//! `fleet-metrics`: one `sample` record for each process of a fleet, one for the fleet as a whole and
+//! one for its host.
 //!
 //! # Theory of operation
 //!
@@ -6,6 +7,9 @@
 //! round; `--follow` and `--count` take rounds on a fixed beat, each with a new census, so that
 //! new processes join. The counters of each round are kept in `metrics/last.json`, where the next
 //! one-shot finds what to compare with; nothing else is stored, for `>> file` stores samples well.
+//!
+//! With `--listen` each round is also what scrapers get until the next one, from a thread of its own
+//! (see [`fleet_exposition`]): no scraper makes a round, and none waits for one.
 //!
 //! Where a GPU's driver is loaded, `fleet-gpus` is asked at the beginning of each round and its answer
 //! taken at the end (see [`fleet_gpu`]): a driver that hangs costs a round two seconds, once, and its
@@ -17,18 +21,29 @@
 
 mod args;
 mod columns;
+mod depth;
 mod gpus;
+mod listen;
 mod print;
 mod round;
 mod schedule;
+mod shape;
+mod told;
+mod view;
 
 use fleet_cli::Exit;
 
 pub use args::{Memory, MetricsArgs};
+pub use depth::DepthArgs;
+pub use listen::ListenArgs;
+pub use shape::ShapeArgs;
+pub use view::View;
 
+use listen::Listening;
 use print::Printer;
 use round::Rounds;
 use schedule::Schedule;
+use shape::Shape;
 
 /// Samples and prints until there are no more rounds.
 ///
@@ -37,10 +52,13 @@ use schedule::Schedule;
 pub fn sample(args: MetricsArgs) -> anyhow::Result<Exit> {
     let mut rounds = Rounds::new(&args)?;
     let mut printer = Printer::open(&args)?;
-    let read = !args.output.needs_end();
-    let mut schedule = Schedule::start(args.interval, args.rounds(), read);
+    let mut listening = Listening::start(&args)?;
+    let mut shape = Shape::new(&args.shape);
+    let mut schedule = Schedule::start(args.interval, args.rounds(), printer.is_read());
     loop {
-        printer.round(rounds.take()?)?;
+        let samples = shape.round(rounds.take()?);
+        listening.round(&samples);
+        printer.round(&samples)?;
         if !schedule.wait()? {
             break;
         }

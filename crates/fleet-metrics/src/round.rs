@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use fleet_census::Seen;
-use fleet_cli::{Exit, Selection, talk};
+use fleet_cli::{Exit, Selection};
 use fleet_core::{Sample, duration_text};
 use fleet_os::{Proc, boot_id};
 use fleet_registry::Home;
@@ -14,6 +14,7 @@ use fleet_sampler::{LastError, Moment, Plan, Sampler, standing};
 
 use crate::args::MetricsArgs;
 use crate::gpus::GpuSource;
+use crate::told::Told;
 
 /// The counters are kept in the file at most this often: one-shots of others that come in between
 /// find them old by no more than that.
@@ -35,7 +36,7 @@ pub(crate) struct Rounds {
     sampler: Sampler,
     gpus: GpuSource,
     kept: Option<Instant>,
-    said: HashSet<String>,
+    told: Told,
     worst: Exit,
 }
 
@@ -53,6 +54,10 @@ impl Rounds {
             ended_for: args.ended_for,
             host: args.host(),
             processes: !args.host_only,
+            fleet: args.fleet(),
+            cores: args.depth.per_core,
+            members: args.depth.tree,
+            connections: args.depth.connections,
         };
         Ok(Rounds {
             last_file: home.metrics().join("last.json"),
@@ -64,7 +69,7 @@ impl Rounds {
             gpus: GpuSource::new(boot.clone(), args.gpus()),
             sampler: Sampler::new(&Proc::default(), boot, plan),
             kept: None,
-            said: HashSet::new(),
+            told: Told::default(),
             worst: Exit::Yes,
         })
     }
@@ -85,11 +90,13 @@ impl Rounds {
         let mut round = self.sampler.round(&census.seen, &chosen, &now);
         round.problems.extend(self.gpus.add_to(&mut round.samples, &census.seen, now.ts));
         round.problems.into_iter().for_each(|problem| self.say(problem));
+        let mut samples = round.samples;
+        self.sampler.conclude(&census.seen, &mut samples, &now);
         self.keep();
-        if self.choosy && round.samples.is_empty() {
+        if self.choosy && samples.is_empty() {
             self.nothing(chosen.contains(&true));
         }
-        Ok(round.samples)
+        Ok(samples)
     }
 
     /// The verdict on all rounds.
@@ -138,17 +145,8 @@ impl Rounds {
         self.say(sentence);
     }
 
-    /// Says each thing once, however many rounds it lasts.
     fn say(&mut self, sentence: String) {
-        if self.said.contains(&sentence) {
-            return;
-        }
-        talk(&sentence);
-        // What names ever new things must not fill the memory of one who follows for months.
-        if self.said.len() >= 1000 {
-            self.said.clear();
-        }
-        self.said.insert(sentence);
+        self.told.say(sentence);
     }
 }
 

@@ -8,9 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use fleet_core::{Sample, Subject};
+use fleet_core::{Health, Sample, Subject};
 use fleet_os::{Proc, boot_id};
 use serde_json::{Value, json};
+
+#[path = "tool/formats.rs"]
+mod formats;
+#[path = "tool/listen.rs"]
+mod listen;
+#[path = "tool/peers.rs"]
+mod peers;
 
 /// A home, and processes that end with it.
 struct Fleet {
@@ -97,8 +104,14 @@ fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// The samples of the host and of processes; the parts of the host differ from one to the next.
 fn parse(text: &str) -> Vec<Sample> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    without_parts(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+fn without_parts(mut samples: Vec<Sample>) -> Vec<Sample> {
+    samples.retain(|s| matches!(s.subject, Subject::Host | Subject::Fleet | Subject::Process));
+    samples
 }
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
@@ -110,14 +123,15 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 #[test]
-fn an_empty_fleet_has_a_host() {
+fn an_empty_fleet_has_a_host_and_a_whole() {
     let fleet = Fleet::new();
     let samples = fleet.samples(&[]);
-    assert_eq!(samples.len(), 1);
+    assert_eq!(samples.len(), 2);
     let host = &samples[0];
     assert_eq!(host.subject, Subject::Host);
     assert!(host.measures.memory_total_bytes > Some(0) && host.measures.cpus > Some(0));
-    assert_eq!(host.more["fleet_running"], 0);
+    assert_eq!((samples[1].subject, samples[1].measures.running), (Subject::Fleet, Some(0)));
+    assert_eq!(samples[1].health, Some(Health::Healthy));
 }
 
 #[test]
@@ -125,10 +139,10 @@ fn one_shots_share_the_counters_of_the_last_one() {
     let mut fleet = Fleet::new();
     let pid = fleet.start("a");
     let first = fleet.samples(&[]);
-    assert_eq!(first.len(), 2);
-    assert_eq!((first[1].pid, first[1].state.as_deref()), (Some(pid), Some("running")));
-    assert_eq!(first[1].measures.cpu_percent, None);
-    assert_eq!(first[1].measures.processes, Some(1));
+    assert_eq!(first.len(), 3);
+    assert_eq!((first[2].pid, first[2].state.as_deref()), (Some(pid), Some("running")));
+    assert_eq!(first[2].measures.cpu_percent, None);
+    assert_eq!(first[2].measures.processes, Some(1));
     assert!(fleet.path("metrics/last.json").exists());
     until("a share of CPU", || {
         let samples = fleet.samples(&[]);
@@ -162,7 +176,7 @@ fn torn_counters_are_ignored_with_a_warning_and_mended() {
     let output = fleet.run(&[]);
     assert_eq!(output.status.code(), Some(0));
     assert!(err(&output).contains("does not hold the last counters"), "{}", err(&output));
-    assert_eq!(parse(&out(&output)).len(), 1);
+    assert_eq!(parse(&out(&output)).len(), 2);
     fleet.samples(&[]);
 }
 
@@ -173,7 +187,7 @@ fn a_home_that_cannot_be_written_is_said_once() {
     fs::write(fleet.path("metrics"), "").unwrap();
     let output = fleet.run(&["--count", "2", "--interval", "100ms"]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(parse(&out(&output)).len(), 2);
+    assert_eq!(parse(&out(&output)).len(), 4);
     let said = err(&output);
     assert_eq!(said.matches("cannot keep the counters").count(), 1, "{said}");
 }
@@ -188,7 +202,7 @@ fn a_selector_chooses_and_one_that_fits_nothing_is_an_honest_no() {
     };
     assert_eq!(ids(&["a"]), ["a"]);
     assert_eq!(ids(&["-l", "name=b"]), ["b"]);
-    assert_eq!(ids(&["--no-host"]), ["a", "b"]);
+    assert_eq!(ids(&["--no-host", "--no-fleet"]), ["a", "b"]);
     let output = fleet.run(&["a", "nobody"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(err(&output), "fleet-metrics: no process of this fleet is 'nobody'\n");
@@ -204,11 +218,11 @@ fn an_ended_process_is_seen_by_everybody_until_its_time_is_over() {
     let exit = json!({"code": 3, "cause": "exited", "reason": "exited with code 3"});
     fleet.record("a", json!({"state": "failed", "ended_at": now(), "exit": exit}));
     for _ in 0..2 {
-        let samples = fleet.samples(&["--no-host"]);
+        let samples = fleet.samples(&["--no-host", "--no-fleet"]);
         assert_eq!(samples[0].state.as_deref(), Some("failed"));
         assert_eq!(samples[0].exit.as_ref().unwrap().code, Some(3));
     }
-    assert!(fleet.samples(&["--no-host", "--ended-for", "0s"]).is_empty());
+    assert!(fleet.samples(&["--no-host", "--no-fleet", "--ended-for", "0s"]).is_empty());
     let output = fleet.run(&["a", "--ended-for", "0s"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("ended more than"), "{}", err(&output));
@@ -221,7 +235,7 @@ fn only_the_newest_run_of_a_dead_process_stands_for_it() {
         fleet.record("a", json!({"state": "failed", "ended_at": now(), "run": run}));
     }
     let runs = |args: &[&str]| -> Vec<_> { fleet.samples(args).iter().map(|s| s.run).collect() };
-    assert_eq!(runs(&["--no-host"]), [Some(2)]);
+    assert_eq!(runs(&["--no-host", "--no-fleet"]), [Some(2)]);
     assert_eq!(runs(&["a#1"]), [Some(1)]);
 }
 
@@ -230,7 +244,7 @@ fn following_takes_in_new_processes_and_sends_each_round() {
     let mut fleet = Fleet::new();
     fleet.start("a");
     let mut tool = fleet
-        .command(&["-f", "--interval", "100ms", "--no-host"])
+        .command(&["-f", "--interval", "100ms", "--no-host", "--no-fleet"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -254,7 +268,7 @@ fn following_takes_in_new_processes_and_sends_each_round() {
 fn a_follower_with_nothing_to_say_still_notices_that_its_reader_left() {
     let fleet = Fleet::new();
     let mut tool = fleet
-        .command(&["-f", "--interval", "1h", "--no-host"])
+        .command(&["-f", "--interval", "1h", "--no-host", "--no-fleet"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -267,7 +281,7 @@ fn a_follower_with_nothing_to_say_still_notices_that_its_reader_left() {
 #[test]
 fn rounds_are_counted() {
     let fleet = Fleet::new();
-    let samples = fleet.samples(&["--count", "3", "--interval", "100ms"]);
+    let samples = fleet.samples(&["--count", "3", "--interval", "100ms", "--no-fleet"]);
     assert_eq!(samples.len(), 3);
     assert!(samples[1].measures.cpu_percent.is_some());
 }
@@ -302,7 +316,7 @@ fn closed_standard_input_matters_only_to_who_reads_it() {
     };
     let output = shell("<&-");
     assert_eq!((err(&output), output.status.code()), (String::new(), Some(0)));
-    assert_eq!(parse(&out(&output)).len(), 2);
+    assert_eq!(parse(&out(&output)).len(), 3);
     let output = shell("- </dev/null");
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("no process of this fleet was selected"), "{}", err(&output));
@@ -315,48 +329,62 @@ fn csv_has_one_head_and_plain_columns() {
     let output = fleet.run(&["-o", "csv", "--count", "2", "--interval", "100ms"]);
     assert_eq!((err(&output), output.status.code()), (String::new(), Some(0)));
     let text = out(&output);
-    assert_eq!(text.lines().count(), 5);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let head = reader.headers().unwrap().clone();
     assert_eq!(head.iter().filter(|h| *h == "memory_bytes").count(), 1);
-    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let mut rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    rows.retain(|row| ["host", "fleet", "process"].contains(&&row[1]));
+    assert_eq!(rows.len(), 6);
     let field = |row: usize, name: &str| &rows[row][head.iter().position(|h| h == name).unwrap()];
-    assert_eq!((field(0, "subject"), field(1, "subject")), ("host", "process"));
-    assert_eq!((field(1, "labels"), field(1, "fleet_running")), ("name=a", ""));
-    assert!(field(1, "memory_bytes").parse::<u64>().unwrap() > 0);
+    assert_eq!([0, 1, 2].map(|row| field(row, "subject")), ["host", "fleet", "process"]);
+    assert_eq!((field(2, "labels"), field(2, "running")), ("name=a", ""));
+    assert_eq!((field(1, "running"), field(1, "health")), ("1", "healthy"));
+    assert!(field(2, "memory_bytes").parse::<u64>().unwrap() > 0);
 }
 
 #[test]
 fn a_table_has_people_units() {
     let mut fleet = Fleet::new();
     fleet.start("a");
-    let output = fleet.run(&["-o", "table"]);
+    let output = fleet.run(&["-o", "table", "--no-host"]);
     let text = out(&output);
     let heads: Vec<&str> = text.lines().next().unwrap().split_whitespace().collect();
     let expected = "ID STATE CPU% MEM THREADS FDS READ WRITE UPTIME";
     assert_eq!(heads.join(" "), expected);
     let row: Vec<&str> = text.lines().nth(2).unwrap().split_whitespace().collect();
     assert_eq!((row[0], row[1], row[4]), ("a", "running", "1"));
+    assert!(text.lines().nth(1).unwrap().starts_with("(fleet)  healthy"), "{text}");
     assert!(row[3].ends_with(['K', 'M']), "{text}");
     let wide = out(&fleet.run(&["-o", "wide"]));
     assert!(wide.contains("LABELS") && wide.contains("name=a"), "{wide}");
 }
 
 #[test]
-fn json_is_one_array_and_needs_an_end() {
-    let fleet = Fleet::new();
+fn json_is_one_document_a_round() {
+    let mut fleet = Fleet::new();
+    fleet.start("a");
     let output = fleet.run(&["-o", "json", "--count", "2", "--interval", "100ms"]);
-    let samples: Vec<Sample> = serde_json::from_str(&out(&output)).unwrap();
-    assert_eq!(samples.len(), 2);
+    assert_eq!(err(&output), "");
+    let rounds: Vec<Value> =
+        out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rounds.len(), 2);
+    assert_eq!(
+        (&rounds[1]["processes"][0]["id"], &rounds[1]["aggregated"]["count"]),
+        (&json!("a"), &json!(1))
+    );
+    assert!(rounds[1]["host"]["cpu_percent"].is_number());
+}
+
+#[test]
+fn a_file_that_rounds_are_added_to_needs_an_end() {
+    let fleet = Fleet::new();
     let file = fleet.path("out.jsonl");
     let file = file.to_str().unwrap();
-    for args in [&["-f", "-o", "json"][..], &["-f", "--output-file", file]] {
-        let output = fleet.run(args);
-        assert_eq!(output.status.code(), Some(2));
-        assert!(err(&output).contains("--count"), "{}", err(&output));
-    }
+    let output = fleet.run(&["-f", "--output-file", file]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("--count"), "{}", err(&output));
     fleet.samples(&["--output-file", file]);
-    assert_eq!(parse(&fs::read_to_string(Path::new(file)).unwrap()).len(), 1);
+    assert_eq!(parse(&fs::read_to_string(Path::new(file)).unwrap()).len(), 2);
 }
 
 #[test]

@@ -1,15 +1,21 @@
 //! Reading many small files of /proc with few system calls.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
+use nix::dir::Dir;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{Mode, fstatat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 use nix::unistd::read;
 
-use crate::proc::{Proc, Stat, parse_stat};
-use crate::usage::{Io, Rollup, parse_io, parse_rollup, parse_statm, parse_status_swap};
+use crate::proc::{Proc, Stat, parse_name, parse_stat};
+use crate::sockets::{Protocol, Socket, parse_sockets, socket_inode};
+use crate::tally::{Tally, read_tally};
+use crate::terms::descriptor_limit;
+use crate::usage::{
+    Io, Rollup, Status, parse_descriptor_limit, parse_io, parse_rollup, parse_statm, parse_status,
+};
 
 /// Reads files of one /proc into one buffer, which is used again.
 ///
@@ -114,6 +120,25 @@ impl ProcessFiles<'_> {
         known(parse_statm(self.text("statm")?), self.pid, "statm")
     }
 
+    /// Reads `stat` with the command name, whose bytes that are not UTF-8 are replaced.
+    ///
+    /// # Errors
+    /// As [`ProcessFiles::stat`].
+    pub fn named_stat(&mut self) -> io::Result<(Stat, String)> {
+        let text = self.text("stat")?;
+        let name = String::from_utf8_lossy(parse_name(text).unwrap_or_default()).into_owned();
+        let stat = parse_stat(text);
+        Ok((known(stat, self.pid, "stat")?, name))
+    }
+
+    /// Reads `status`.
+    ///
+    /// # Errors
+    /// The process ended.
+    pub fn status(&mut self) -> io::Result<Status> {
+        self.text("status").map(parse_status)
+    }
+
     /// Reads `io`.
     ///
     /// # Errors
@@ -131,12 +156,78 @@ impl ProcessFiles<'_> {
         known(parse_rollup(self.text("smaps_rollup")?), self.pid, "smaps_rollup")
     }
 
-    /// The bytes swapped out, from `status`.
+    /// The soft limit of open descriptors; `None` where there is none.
     ///
     /// # Errors
     /// The process ended.
-    pub fn swap_bytes(&mut self) -> io::Result<u64> {
-        known(parse_status_swap(self.text("status")?), self.pid, "status")
+    pub fn descriptor_limit(&mut self) -> io::Result<Option<u64>> {
+        if self.reader.real {
+            // One quick call, which of a stranger only root may make; the file is open to all.
+            if let Some(limit) = descriptor_limit(self.pid) {
+                // The number was still this process's: it lives, and the folder is its.
+                fstatat(&self.folder, "fd", AtFlags::empty())?;
+                return Ok(limit);
+            }
+        }
+        known(parse_descriptor_limit(self.text("limits")?), self.pid, "limits")
+    }
+
+    /// Adds the inodes of the sockets that the process has open to `found`; `false` when it has
+    /// more than `most` descriptors, of which the rest was not looked at.
+    ///
+    /// # Errors
+    /// The process ended, or belongs to somebody else.
+    pub fn socket_inodes(&mut self, most: usize, found: &mut Vec<u64>) -> io::Result<bool> {
+        let flags = READ.union(OFlag::O_DIRECTORY);
+        let mut folder = Dir::openat(&self.folder, "fd", flags, Mode::empty())?;
+        let links = folder.as_fd().try_clone_to_owned()?;
+        for (at, entry) in folder.iter().enumerate() {
+            if at >= most {
+                return Ok(false);
+            }
+            // One that was closed meanwhile is not open.
+            let Ok(target) = readlinkat(&links, entry?.file_name()) else { continue };
+            found.extend(socket_inode(target.as_encoded_bytes()));
+        }
+        Ok(true)
+    }
+
+    /// Inode of the network namespace.
+    ///
+    /// # Errors
+    /// The process ended, or belongs to somebody else.
+    pub fn network_namespace(&self) -> io::Result<u64> {
+        let link = readlinkat(&self.folder, "ns/net")?;
+        let inode = link.to_str().and_then(|l| l.strip_prefix("net:[")?.strip_suffix(']'));
+        known(inode.and_then(|n| n.parse().ok()), self.pid, "ns/net")
+    }
+
+    /// All sockets of TCP and UDP in the network namespace of the process.
+    ///
+    /// # Errors
+    /// The process ended, or this kernel has no such files.
+    pub fn sockets(&mut self) -> io::Result<Vec<Socket>> {
+        let mut sockets = Vec::new();
+        for protocol in Protocol::ALL {
+            let path = format!("net/{}", protocol.word());
+            let file = match openat(&self.folder, path.as_str(), READ, Mode::empty()) {
+                // A kernel without IPv6.
+                Err(nix::errno::Errno::ENOENT) if protocol.is_ipv6() => continue,
+                other => other?,
+            };
+            let text = self.reader.fill(&file, Whole::AtEnd)?;
+            sockets.extend(parse_sockets(protocol, text));
+        }
+        Ok(sockets)
+    }
+
+    /// What a shim has counted of the output of its run; `None` where this is no shim, or one of
+    /// a build that does not tell.
+    ///
+    /// # Errors
+    /// The shim ended, or belongs to somebody else.
+    pub fn tally(&self) -> io::Result<Option<Tally>> {
+        read_tally(&self.folder)
     }
 
     /// The number of open descriptors.
@@ -221,8 +312,25 @@ mod tests {
         assert!(me.resident_pages().unwrap() > 0);
         assert!(me.rollup().unwrap().proportional_bytes > 0);
         me.io().unwrap();
-        me.swap_bytes().unwrap();
+        assert!(me.status().unwrap().peak_resident_bytes.unwrap() > 0);
+        assert!(me.descriptor_limit().unwrap().is_none_or(|limit| limit > 3));
+        assert!(me.tally().unwrap().is_none());
         assert!(me.descriptors().unwrap() >= 3);
+    }
+
+    #[test]
+    fn the_sockets_of_this_process_are_found() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut reader = Reader::new(&Proc::default());
+        let mut me = reader.process(std::process::id() as i32).unwrap();
+        let mut inodes = Vec::new();
+        assert!(me.socket_inodes(10_000, &mut inodes).unwrap());
+        let sockets = me.sockets().unwrap();
+        let local = listener.local_addr().unwrap();
+        let mine = sockets.iter().find(|s| s.local == local).unwrap();
+        assert!(inodes.contains(&mine.inode), "{mine:?} {inodes:?}");
+        assert!(me.network_namespace().unwrap() > 0);
+        assert!(!me.socket_inodes(1, &mut inodes).unwrap());
     }
 
     #[test]

@@ -1,29 +1,52 @@
 //! What the machine uses: the forms of the files in /proc itself.
 
-use crate::usage::kib;
+use crate::usage::{kib, value_of};
 
-/// CPU time of all processors since boot: the first line of proc_stat(5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// CPU time since boot: proc_stat(5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cpu {
     /// Clock ticks that were not idle; the time of guests is part of it, time stolen by a
     /// hypervisor too, waiting for storage is not.
     pub busy_ticks: u64,
-    /// Processors that are online.
-    pub cpus: u64,
+    /// The same of each processor that is online, with its number.
+    pub cores: Vec<(u32, u64)>,
+    /// When the machine booted: seconds since 1970, by the clock as it is set now.
+    pub booted_at: Option<u64>,
 }
 
 impl Cpu {
     /// Reads the text of /proc/stat.
     pub fn parse(text: &[u8]) -> Option<Cpu> {
         let mut lines = text.split(|&b| b == b'\n');
-        let total = std::str::from_utf8(lines.next()?.strip_prefix(b"cpu ")?).ok()?;
-        let ticks: Vec<u64> =
-            total.split_ascii_whitespace().map_while(|n| n.parse().ok()).take(8).collect();
-        let busy = ticks.iter().enumerate().filter(|(at, _)| !matches!(at, 3 | 4));
-        let busy_ticks = busy.fold(0u64, |sum, (_, n)| sum.saturating_add(*n));
-        let cpus = lines.take_while(|line| line.starts_with(b"cpu")).count() as u64;
-        (ticks.len() >= 4).then_some(Cpu { busy_ticks, cpus })
+        let busy_ticks = busy(lines.next()?.strip_prefix(b"cpu ")?)?;
+        let cores = lines.map_while(|line| core(line.strip_prefix(b"cpu")?)).collect();
+        Some(Cpu { busy_ticks, cores, booted_at: value_of(text, b"btime ") })
     }
+
+    /// Processors that are online.
+    pub fn cpus(&self) -> u64 {
+        self.cores.len() as u64
+    }
+}
+
+/// The number of a processor and its ticks.
+fn core(line: &[u8]) -> Option<(u32, u64)> {
+    let end = line.iter().position(|&b| b == b' ')?;
+    Some((std::str::from_utf8(&line[..end]).ok()?.parse().ok()?, busy(&line[end..])?))
+}
+
+/// Ticks that were not idle and did not wait for storage, the fourth and the fifth number.
+fn busy(ticks: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(ticks).ok()?;
+    let numbers = text.split_ascii_whitespace().map_while(|n| n.parse::<u64>().ok()).take(8);
+    let (mut busy, mut found) = (0u64, 0);
+    for (at, ticks) in numbers.enumerate() {
+        found += 1;
+        if !matches!(at, 3 | 4) {
+            busy = busy.saturating_add(ticks);
+        }
+    }
+    (found >= 4).then_some(busy)
 }
 
 /// Memory of the machine in bytes: proc_meminfo(5).
@@ -92,9 +115,9 @@ mod tests {
 
     #[test]
     fn idle_and_waiting_are_not_busy() {
-        let text =
-            b"cpu  1 2 4 1000 2000 8 16 32 1 1\ncpu0 1 2 4 0 0 0 0 0 0 0\ncpu1 0\nintr 5\ncpu9\n";
-        assert_eq!(Cpu::parse(text), Some(Cpu { busy_ticks: 63, cpus: 2 }));
+        let text = b"cpu  1 2 4 1000 2000 8 16 32 1 1\ncpu0 1 2 4 0 0 0 0 0 0 0\ncpu3 0 0 1 5\nintr 5\nbtime 9\ncpu9\n";
+        let cores = vec![(0, 7), (3, 1)];
+        assert_eq!(Cpu::parse(text), Some(Cpu { busy_ticks: 63, cores, booted_at: Some(9) }));
         assert_eq!(Cpu::parse(b"cpu  1 2\n"), None);
         assert_eq!(Cpu::parse(b"intr 5\n"), None);
     }

@@ -266,7 +266,8 @@ fn candidates(program: &OsStr, env: &[OsString]) -> Vec<OsString> {
 /// # Errors
 /// No process could be made.
 pub fn fork() -> io::Result<Option<i32>> {
-    // SAFETY: fleet's programs that fork have one thread, so the child's copy is whole.
+    // SAFETY: fleet's programs that fork have one thread, so the child's copy is whole; the one
+    // that may have more (`SpaceQuestion`) makes system calls alone in the child.
     match unsafe { nix::unistd::fork() }? {
         nix::unistd::ForkResult::Parent { child } => Ok(Some(child.as_raw())),
         nix::unistd::ForkResult::Child => Ok(None),

@@ -17,7 +17,7 @@ impl Default for Proc {
 }
 
 /// What proc_pid_stat(5) says, as far as fleet asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stat {
     /// Process id.
     pub pid: i32,
@@ -37,6 +37,16 @@ pub struct Stat {
     pub children_user_ticks: u64,
     /// CPU ticks in the kernel of children that were waited for.
     pub children_system_ticks: u64,
+    /// Page faults that needed no storage.
+    pub minor_faults: u64,
+    /// The same of children that were waited for.
+    pub children_minor_faults: u64,
+    /// Page faults that waited for storage.
+    pub major_faults: u64,
+    /// The same of children that were waited for.
+    pub children_major_faults: u64,
+    /// Nice value, -20 to 19.
+    pub nice: i64,
     /// Number of threads.
     pub threads: u64,
     /// Clock ticks from boot to its start.
@@ -123,13 +133,25 @@ pub(crate) fn parse_stat(text: &[u8]) -> Option<Stat> {
         ppid: field(4)?.parse().ok()?,
         group: field(5)?.parse().ok()?,
         session: field(6)?.parse().ok()?,
+        minor_faults: ticks(10)?,
+        children_minor_faults: ticks(11)?,
+        major_faults: ticks(12)?,
+        children_major_faults: ticks(13)?,
         user_ticks: ticks(14)?,
         system_ticks: ticks(15)?,
         children_user_ticks: ticks(16)?,
         children_system_ticks: ticks(17)?,
+        nice: field(19)?.parse().ok()?,
         threads: ticks(20)?,
         start: ticks(22)?,
     })
+}
+
+/// The command name in the text of proc_pid_stat(5): at most 15 bytes, of any value.
+pub(crate) fn parse_name(text: &[u8]) -> Option<&[u8]> {
+    let open = text.iter().position(|&b| b == b'(')?;
+    let close = text.iter().rposition(|&b| b == b')')?;
+    text.get(open + 1..close)
 }
 
 #[cfg(test)]
@@ -143,12 +165,15 @@ mod tests {
         assert_eq!((stat.pid, stat.state, stat.ppid, stat.session), (42, 'S', 7, 41));
         assert_eq!((stat.user_ticks, stat.children_system_ticks), (10, 40));
         assert_eq!((stat.threads, stat.start), (5, 777));
+        assert_eq!((stat.minor_faults, stat.children_major_faults, stat.nice), (1, 4, 0));
+        assert_eq!(parse_name(line), Some(&b"a) R 1 (b"[..]));
     }
 
     #[test]
     fn torn_text_is_no_stat() {
         for text in ["", "42", "42 (a)", "42 (a) S 7", ") 42 ("] {
             assert_eq!(parse_stat(text.as_bytes()), None, "{text}");
+            let _ = parse_name(text.as_bytes());
         }
     }
 

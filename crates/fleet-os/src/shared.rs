@@ -10,8 +10,10 @@ use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::ftruncate;
 
+use crate::tally::{MEMORY, Tally, place, told, write_tally};
+
 /// Size of a page on every machine that fleet is built for; larger pages are multiples of it.
-const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 
 /// One page of 64-bit words and some pages of bytes in a memfd. A process made by fork(2) sees
 /// the same memory, and finds in it what its predecessor was doing when it was killed.
@@ -31,7 +33,7 @@ impl Shared {
     /// # Errors
     /// Out of memory or descriptors.
     pub fn new(bytes: usize) -> io::Result<Shared> {
-        let file = memfd_create(c"fleet-shim", MFdFlags::MFD_CLOEXEC)?;
+        let file = place(memfd_create(MEMORY, MFdFlags::MFD_CLOEXEC)?);
         ftruncate(&file, (PAGE + bytes) as i64)?;
         // SAFETY: a fresh mapping at an address that the kernel chooses.
         let start = unsafe {
@@ -51,6 +53,17 @@ impl Shared {
     pub fn words(&self) -> &[AtomicU64] {
         // SAFETY: the first page of a mapping that lives as long as `self`; zero is a value.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), PAGE / 8) }
+    }
+
+    /// Puts the count of a run's output at the end of the words, where others read it:
+    /// [`crate::ProcessFiles::tally`].
+    pub fn tell(&self, tally: Tally) {
+        write_tally(self.words(), tally);
+    }
+
+    /// The count that was put there last.
+    pub fn told(&self) -> Option<Tally> {
+        told(self.words())
     }
 
     /// Some of the bytes.

@@ -111,6 +111,17 @@ pub fn rlimits_in_force(limits: &Limits) -> BTreeMap<String, Rlimit> {
     all
 }
 
+/// The soft limit of open descriptors of a process: `Some(None)` where there is none, `None` where
+/// it may not be asked.
+pub(crate) fn descriptor_limit(pid: i32) -> Option<Option<u64>> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes to a structure of ours and takes nothing.
+    let answer =
+        unsafe { libc::prlimit64(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limit) };
+    let soft = (limit.rlim_cur != libc::RLIM64_INFINITY).then_some(limit.rlim_cur);
+    (answer == 0).then_some(soft)
+}
+
 /// What this process cannot pass.
 fn hard_limit(name: &str) -> u64 {
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: libc::RLIM64_INFINITY };

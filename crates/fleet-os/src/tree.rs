@@ -44,12 +44,15 @@ pub fn marked(proc: &Proc, marks: &[String]) -> Vec<i32> {
     entries
         .flatten()
         .filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok())
-        .filter(|&pid| {
-            let env = fs::read(proc.path(pid, "environ")).unwrap_or_default();
-            let has = |mark: &String| env.split(|&b| b == 0).any(|entry| entry == mark.as_bytes());
-            !env.is_empty() && marks.iter().all(has)
-        })
+        .filter(|&pid| has_marks(proc, pid, marks))
         .collect()
+}
+
+/// Whether the environment of a process at its start held all of these `KEY=value`.
+pub fn has_marks(proc: &Proc, pid: i32, marks: &[String]) -> bool {
+    let env = fs::read(proc.path(pid, "environ")).unwrap_or_default();
+    let has = |mark: &String| env.split(|&b| b == 0).any(|entry| entry == mark.as_bytes());
+    !env.is_empty() && marks.iter().all(has)
 }
 
 /// Follows the `children` files from the root down.

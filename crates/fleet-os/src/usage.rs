@@ -7,6 +7,10 @@ pub struct Io {
     pub read_bytes: u64,
     /// Bytes that it caused to be sent to storage, when it dirtied the pages.
     pub write_bytes: u64,
+    /// Bytes that system calls read, wherever they came from.
+    pub read_total_bytes: u64,
+    /// Bytes that system calls wrote, wherever they went.
+    pub write_total_bytes: u64,
 }
 
 /// Sizes of a process summed over its mappings: `/proc/<pid>/smaps_rollup`.
@@ -14,8 +18,25 @@ pub struct Io {
 pub struct Rollup {
     /// Bytes, a page that n processes share counting as one n-th.
     pub proportional_bytes: u64,
+    /// Bytes that no other process has mapped.
+    pub private_bytes: u64,
     /// Bytes swapped out, shared pages in proportion.
     pub swap_bytes: u64,
+}
+
+/// What fleet asks of proc_pid_status(5). A kernel thread has no memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Resident size in bytes; as exact as `statm` has it.
+    pub resident_bytes: Option<u64>,
+    /// The largest resident size so far.
+    pub peak_resident_bytes: Option<u64>,
+    /// Bytes swapped out.
+    pub swap_bytes: Option<u64>,
+    /// How often the first thread waited of its own accord.
+    pub voluntary_switches: Option<u64>,
+    /// How often the first thread had to make way.
+    pub involuntary_switches: Option<u64>,
 }
 
 /// The resident pages in proc_pid_statm(5), its second number.
@@ -28,6 +49,8 @@ pub(crate) fn parse_io(text: &[u8]) -> Option<Io> {
     Some(Io {
         read_bytes: value_of(text, b"read_bytes:")?,
         write_bytes: value_of(text, b"write_bytes:")?,
+        read_total_bytes: value_of(text, b"rchar:")?,
+        write_total_bytes: value_of(text, b"wchar:")?,
     })
 }
 
@@ -36,12 +59,37 @@ pub(crate) fn parse_rollup(text: &[u8]) -> Option<Rollup> {
     let proportional_bytes = kib(text, b"Pss:")?;
     // Kernels without swap leave the line out.
     let swap_bytes = kib(text, b"SwapPss:").or_else(|| kib(text, b"Swap:")).unwrap_or(0);
-    Some(Rollup { proportional_bytes, swap_bytes })
+    let private = [b"Private_Clean:".as_slice(), b"Private_Dirty:", b"Private_Hugetlb:"];
+    let private_bytes = private.iter().filter_map(|name| kib(text, name)).sum();
+    Some(Rollup { proportional_bytes, private_bytes, swap_bytes })
 }
 
-/// The swapped-out bytes in proc_pid_status(5).
-pub(crate) fn parse_status_swap(text: &[u8]) -> Option<u64> {
-    kib(text, b"VmSwap:")
+/// The text of proc_pid_status(5), in one pass.
+pub(crate) fn parse_status(text: &[u8]) -> Status {
+    let mut status = Status::default();
+    for line in text.split(|&b| b == b'\n') {
+        let Some(end) = line.iter().position(|&b| b == b':') else { continue };
+        let (name, number) = (&line[..end], || value_of(&line[end..], b":"));
+        let bytes = || number()?.checked_mul(1024);
+        match name {
+            b"VmHWM" => status.peak_resident_bytes = bytes(),
+            b"VmRSS" => status.resident_bytes = bytes(),
+            b"VmSwap" => status.swap_bytes = bytes(),
+            b"voluntary_ctxt_switches" => status.voluntary_switches = number(),
+            b"nonvoluntary_ctxt_switches" => status.involuntary_switches = number(),
+            _ => {}
+        }
+    }
+    status
+}
+
+/// The soft limit of open files in proc_pid_limits(5): `Some(None)` where there is none.
+pub(crate) fn parse_descriptor_limit(text: &[u8]) -> Option<Option<u64>> {
+    let line = text.split(|&b| b == b'\n').find_map(|l| l.strip_prefix(b"Max open files"))?;
+    match std::str::from_utf8(line).ok()?.split_ascii_whitespace().next()? {
+        "unlimited" => Some(None),
+        number => Some(Some(number.parse().ok()?)),
+    }
 }
 
 /// The bytes of a line `Name:   12 kB`.
@@ -64,11 +112,29 @@ mod tests {
     fn the_kernels_own_texts_are_read() {
         assert_eq!(parse_statm(b"1542 497 433 9 0 124 0\n"), Some(497));
         let io = b"rchar: 9\nwchar: 8\nsyscr: 7\nsyscw: 6\nread_bytes: 5\nwrite_bytes: 4\ncancelled_write_bytes: 3\n";
-        assert_eq!(parse_io(io), Some(Io { read_bytes: 5, write_bytes: 4 }));
-        let rollup = b"55e0-7ffc ---p 00000000 00:00 0  [rollup]\nRss:  1960 kB\nPss:  93 kB\nPss_Dirty: 88 kB\nSwap:  8 kB\nSwapPss:  4 kB\n";
-        let expected = Rollup { proportional_bytes: 93 << 10, swap_bytes: 4 << 10 };
+        let expected =
+            Io { read_bytes: 5, write_bytes: 4, read_total_bytes: 9, write_total_bytes: 8 };
+        assert_eq!(parse_io(io), Some(expected));
+        let rollup = b"55e0-7ffc ---p 00000000 00:00 0  [rollup]\nRss:  1960 kB\nPss:  93 kB\nPss_Dirty: 88 kB\nPrivate_Clean: 3 kB\nPrivate_Dirty: 40 kB\nSwap:  8 kB\nSwapPss:  4 kB\n";
+        let expected =
+            Rollup { proportional_bytes: 93 << 10, private_bytes: 43 << 10, swap_bytes: 4 << 10 };
         assert_eq!(parse_rollup(rollup), Some(expected));
-        assert_eq!(parse_status_swap(b"Name:\tsh\nVmSwap:\t      12 kB\n"), Some(12 << 10));
+        let limits = b"Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 524288               files\n";
+        assert_eq!(parse_descriptor_limit(limits), Some(Some(1024)));
+        assert_eq!(parse_descriptor_limit(b"Max open files unlimited"), Some(None));
+    }
+
+    #[test]
+    fn the_status_is_read_in_one_pass() {
+        let text = b"Name:\tVmRSS: 9 kB\nVmHWM:\t    60 kB\nVmRSS:\t    50 kB\nVmSwap:\t   12 kB\nnonewprivs: 1\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t3\n";
+        let expected = Status {
+            resident_bytes: Some(50 << 10),
+            peak_resident_bytes: Some(60 << 10),
+            swap_bytes: Some(12 << 10),
+            voluntary_switches: Some(7),
+            involuntary_switches: Some(3),
+        };
+        assert_eq!(parse_status(text), expected);
     }
 
     #[test]
@@ -76,7 +142,8 @@ mod tests {
         assert_eq!(parse_statm(b""), None);
         assert_eq!(parse_io(b"read_bytes: 5\n"), None);
         assert_eq!(parse_rollup(b""), None);
-        assert_eq!(parse_status_swap(b"Name:\tkthreadd\n"), None);
+        assert_eq!(parse_status(b"Name:\tkthreadd\n"), Status::default());
+        assert_eq!(parse_descriptor_limit(b"Max open files"), None);
         // A number too large for its unit is no number.
         assert_eq!(kib(b"Pss: 18446744073709551615 kB", b"Pss:"), None);
     }
@@ -85,7 +152,7 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
             let _ = (parse_statm(&bytes), parse_io(&bytes), parse_rollup(&bytes));
-            let _ = parse_status_swap(&bytes);
+            let _ = (parse_status(&bytes), parse_descriptor_limit(&bytes));
         }
     }
 }

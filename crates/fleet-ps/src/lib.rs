@@ -75,8 +75,8 @@ fn once(
         Format::Table => view::table(&mut out, &chosen, &places)?,
         Format::Wide => view::wide(&mut out, &chosen, &places)?,
         Format::Csv => view::csv(&mut out, &chosen)?,
-        Format::Jsonl => json(Records::lines(&mut out), &chosen, &places)?,
         Format::Json => json(Records::array(&mut out), &chosen, &places)?,
+        _ => json(Records::lines(&mut out), &chosen, &places)?,
     }
     out.finish()?;
     if !unmatched.is_empty() {

@@ -10,7 +10,8 @@ use fleet_core::{Id, Observed, RunKey, State};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     group: Id,
-    slots: u32,
+    /// Absent where the line waits for GPUs alone.
+    slots: Option<u32>,
     /// Counted from 1.
     pub(crate) place: usize,
     /// How many stand in the line.
@@ -21,8 +22,9 @@ pub(crate) struct Place {
 
 impl Place {
     /// In words: `place 2 of 5 for a slot of 'gpu' (2 slots, 2 taken)`.
-    pub(crate) fn words(&self) -> String {
+    fn words(&self) -> String {
         let Place { group, slots, place, of, taken } = self;
+        let Some(slots) = slots else { return format!("place {place} of {of} in line '{group}'") };
         let s = if *slots == 1 { "" } else { "s" };
         format!("place {place} of {of} for a slot of '{group}' ({slots} slot{s}, {taken} taken)")
     }
@@ -53,7 +55,7 @@ impl Places {
                 (Reverse(priority), record.spawned_at, &record.id, record.run)
             });
             for (at, seen) in line.iter().enumerate() {
-                let slots = seen.record.queue.as_ref().map_or(1, |queue| queue.slots);
+                let slots = seen.record.queue.as_ref().map_or(Some(1), |queue| queue.slots);
                 let (place, of) = (at + 1, line.len());
                 let place = Place { group: group.clone(), slots, place, of, taken };
                 places.insert(seen.record.key(), place);
@@ -71,7 +73,11 @@ impl Places {
     /// What a queued run waits for, in words.
     pub(crate) fn what(&self, seen: &Seen) -> String {
         let waits = || seen.record.waiting.as_deref().unwrap_or("waits for its turn");
-        let what = self.get(seen).map_or_else(|| waits().to_owned(), Place::words);
+        let what = match self.get(seen) {
+            None => waits().to_owned(),
+            Some(place) if place.slots.is_some() => place.words(),
+            Some(place) => format!("{}: {}", place.words(), waits()),
+        };
         match seen.observed {
             Observed::Orphaned(_) => format!("{what}; it has lost its supervisors"),
             _ => what,
@@ -92,7 +98,7 @@ mod tests {
             "in_line": state == State::Queued,
         }))
         .unwrap();
-        record.queue = Some(Queue { group: "gpu".parse().unwrap(), slots: 2, priority });
+        record.queue = Some(Queue { group: "gpu".parse().unwrap(), slots: Some(2), priority });
         let json = serde_json::to_vec(&record).unwrap().into();
         Seen { observed: Observed::AsRecorded(state), record: Box::new(record), json }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use fleet_census::Seen;
 use fleet_cli::{Align, Cell, Column, Out, Table};
-use fleet_core::{Health, Id, Observed, ProcessRecord, State, Timestamp, duration_text};
+use fleet_core::{GpuShare, Health, Id, Observed, ProcessRecord, State, Timestamp, duration_text};
 use serde_json::{Value, json};
 
 use crate::needs_care;
@@ -89,6 +89,7 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Resul
         right("CPU"),
         right("PIDS"),
         right("PORT"),
+        left("GPUS"),
         left("LABELS"),
         left("CONNECTION FILE"),
         left("SPAWNED"),
@@ -112,6 +113,7 @@ pub(crate) fn wide(out: &mut Out, chosen: &[Seen], places: &Places) -> io::Resul
             Cell::maybe(cpu),
             Cell::maybe(pids),
             Cell::maybe(ports(record)),
+            Cell::maybe(gpus(record)),
             Cell::maybe(labels(record)),
             Cell::maybe(record.connection_file.as_ref()),
             Cell::new(record.spawned_at.to_string()),
@@ -172,6 +174,7 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
         "limit_pids",
         "cwd",
         "command",
+        "gpus",
     ])?;
     for seen in chosen {
         let record = &seen.record;
@@ -199,6 +202,7 @@ pub(crate) fn csv(out: &mut Out, chosen: &[Seen]) -> anyhow::Result<()> {
             text(record.limits.pids.map(|n| n.to_string())),
             record.cwd.clone(),
             record.command.join(" "),
+            text(gpus(record)),
         ])?;
     }
     Ok(writer.flush()?)
@@ -290,6 +294,13 @@ fn ports(record: &ProcessRecord) -> Option<String> {
         [port] => Some(port.to_string()),
         [first, .., last] => Some(format!("{first}-{last}")),
     }
+}
+
+fn gpus(record: &ProcessRecord) -> Option<String> {
+    let share =
+        |gpu: &GpuShare| format!("{}{}", gpu.uuid, if gpu.shared { " (shared)" } else { "" });
+    let all: Vec<String> = record.gpus.iter().map(share).collect();
+    (!all.is_empty()).then(|| all.join(","))
 }
 
 fn labels(record: &ProcessRecord) -> Option<String> {

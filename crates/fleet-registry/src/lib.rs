@@ -32,7 +32,7 @@ pub use append::{RegistryError, RegistryLock};
 pub use compact::{Keep, Pruned, compact, is_large};
 pub use home::{Home, HomeError, RunDir, make_dir};
 pub use line::Line;
-pub use queue::{Ticket, ahead_of, next_in_line, slot_holders, waiters};
+pub use queue::{Ticket, ahead_of, gpu_holders, next_in_line, slot_holders, waiters};
 pub use record_file::{
     read_amendment, read_record, read_spec, replace_file, write_amendment, write_record,
 };

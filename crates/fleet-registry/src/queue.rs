@@ -1,4 +1,4 @@
-//! The tickets of those who wait for their turn, and who holds the slots of a group.
+//! The tickets of those who wait for their turn, and who holds the slots of a group or GPUs.
 //!
 //! A queued run puts down a ticket wherever somebody has to find it: in the line of its group,
 //! where the names of the tickets sort in the order of turns, and with each run that it waits
@@ -176,9 +176,27 @@ fn names(folder: &Path) -> impl Iterator<Item = String> {
 /// # Errors
 /// It is there and cannot be read.
 pub fn slot_holders(home: &Home, group: &Id) -> io::Result<Vec<ProcessRecord>> {
-    let holds = |record: &ProcessRecord| {
-        is_started(record.state) && record.queue.as_ref().is_some_and(|q| q.group == *group)
-    };
+    let mark = format!("\"queue\":{{\"group\":\"{group}\"");
+    started(home, &mark, |record| record.queue.as_ref().is_some_and(|q| q.group == *group))
+}
+
+/// The runs that GPUs were given to and that have not ended, as far as the registry knows, with the
+/// same reserve.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub fn gpu_holders(home: &Home) -> io::Result<Vec<ProcessRecord>> {
+    started(home, "\"gpus\":[", |record| !record.gpus.is_empty())
+}
+
+/// The runs that have started and not ended, and that are as wanted. Their lines, and whatever
+/// line says of them that they have ended, hold the mark.
+fn started(
+    home: &Home,
+    mark: &str,
+    wanted: impl Fn(&ProcessRecord) -> bool,
+) -> io::Result<Vec<ProcessRecord>> {
+    let holds = |record: &ProcessRecord| is_started(record.state) && wanted(record);
     let file = match File::open(home.registry()) {
         Err(e) if e.kind() == ErrorKind::NotFound => {
             let entries = from_folders(home).entries.into_iter();
@@ -186,7 +204,7 @@ pub fn slot_holders(home: &Home, group: &Id) -> io::Result<Vec<ProcessRecord>> {
         }
         opened => opened?,
     };
-    let lines = newest_started(BufReader::with_capacity(16 << 10, file), group)?;
+    let lines = newest_started(BufReader::with_capacity(16 << 10, file), mark)?;
     let records = lines.values().filter_map(|line| serde_json::from_slice(line).ok());
     Ok(records.filter(holds).collect())
 }
@@ -195,13 +213,12 @@ fn is_started(state: State) -> bool {
     state != State::Queued && !state.has_ended()
 }
 
-/// The newest line of each run of the group that has started and not ended.
+/// The newest line with the mark of each run that has started and not ended.
 fn newest_started(
     mut registry: impl BufRead,
-    group: &Id,
+    mark: &str,
 ) -> io::Result<HashMap<(String, u32), Vec<u8>>> {
-    let mark = format!("\"queue\":{{\"group\":\"{group}\"");
-    let mark = memmem::Finder::new(&mark);
+    let mark = memmem::Finder::new(mark);
     let mut started = HashMap::new();
     let mut line = Vec::new();
     while registry.read_until(b'\n', &mut line)? > 0 {
@@ -238,10 +255,11 @@ mod tests {
     use super::*;
     use crate::append::RegistryLock;
     use crate::replay::tests::{home, record};
+    use fleet_core::GpuShare;
     use proptest::prelude::*;
 
     fn queue(priority: i32) -> Queue {
-        Queue { group: "gpu".parse().unwrap(), slots: 1, priority }
+        Queue { group: "gpu".parse().unwrap(), slots: Some(1), priority }
     }
 
     fn run(id: &str, run: u32) -> RunKey {
@@ -344,6 +362,35 @@ mod tests {
             ids
         };
         assert_eq!(holders(), ["pauses", "runs"]);
+        fs::remove_file(home.registry()).unwrap();
+        assert!(holders().is_empty());
+    }
+
+    #[test]
+    fn gpus_are_held_by_those_who_started_with_them() {
+        let (_dir, home) = home();
+        let lock = RegistryLock::take(&home).unwrap();
+        let append = |id: &str, state: State, uuids: &[&str]| {
+            let mut record = record(id, 1, state);
+            // A command that speaks of them holds none.
+            record.command = vec!["echo".into(), "\"gpus\":[\"GPU-9\"]".into()];
+            let share = |uuid: &&str| GpuShare { uuid: (*uuid).to_owned(), shared: false };
+            record.gpus = uuids.iter().map(share).collect();
+            lock.append(&record).unwrap();
+        };
+        append("waits", State::Queued, &[]);
+        append("turn", State::Queued, &[]);
+        append("turn", State::Starting, &["GPU-1"]);
+        append("over", State::Running, &["GPU-2"]);
+        append("over", State::Failed, &["GPU-2"]);
+        append("pauses", State::Backoff, &["GPU-3", "GPU-4"]);
+        append("plain", State::Running, &[]);
+        let holders = || {
+            let mut found = gpu_holders(&home).unwrap();
+            found.sort_by(|a, b| a.id.cmp(&b.id));
+            found.into_iter().map(|r| (r.id.to_string(), r.gpus.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(holders(), [("pauses".to_owned(), 2), ("turn".to_owned(), 1)]);
         fs::remove_file(home.registry()).unwrap();
         assert!(holders().is_empty());
     }

@@ -1,14 +1,12 @@
 //! The sample of the host.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
-use fleet_census::Seen;
-use fleet_core::{Sample, State, Subject};
-use fleet_os::{Cpu, HostMemory, Load, Reader};
+use fleet_core::{Measures, Sample, Subject};
+use fleet_os::{Cpu, HostMemory, Load, Pressure, Reader, Sensor, Stall, sensors};
 
-use crate::last::Series;
 use crate::numbers::{hundredths, millis, share};
-use crate::{Moment, Units};
+use crate::{Moment, Part};
 
 /// Reads and understands one file of /proc itself, or says what failed.
 pub(crate) fn collect<T>(
@@ -32,12 +30,15 @@ pub(crate) fn collect<T>(
     }
 }
 
-/// Everything that the host's sample is made of but the memory, which the processes need too.
+/// Everything that the host's sample is made of, the memory, which the processes need too, from
+/// outside.
 pub(crate) struct Readings {
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     cpu: Option<Cpu>,
     load: Option<Load>,
     memory: Option<HostMemory>,
+    /// Of the CPU, of memory, of storage.
+    pressure: [Option<Pressure>; 3],
 }
 
 impl Readings {
@@ -47,7 +48,10 @@ impl Readings {
         problems: &mut Vec<String>,
     ) -> Readings {
         let name = |text: &[u8]| Some(String::from_utf8_lossy(text).trim().to_owned());
+        // A kernel without these files, or that was told to leave them, is no problem.
+        let mut pressure = |file| Pressure::parse(reader.text(file).ok()?);
         Readings {
+            pressure: ["pressure/cpu", "pressure/memory", "pressure/io"].map(&mut pressure),
             name: collect(reader, "sys/kernel/hostname", problems, name),
             cpu: collect(reader, "stat", problems, Cpu::parse),
             load: collect(reader, "loadavg", problems, Load::parse),
@@ -55,25 +59,16 @@ impl Readings {
         }
     }
 
-    /// The host's sample. `interval` is the age in seconds that the point should have that the
-    /// share of CPU is counted from.
-    pub(crate) fn sample(
-        self,
-        series: &mut Series,
-        moment: &Moment,
-        units: Units,
-        interval: f64,
-    ) -> Sample {
-        let mut sample = Sample::new(Subject::Host, moment.ts);
-        sample.host = self.name;
+    /// The host's sample.
+    pub(crate) fn sample(&self, part: &mut Part<'_>) -> Sample {
+        let mut sample = Sample::new(Subject::Host, part.at.ts);
+        sample.host.clone_from(&self.name);
         let measures = &mut sample.measures;
-        if let Some(cpu) = self.cpu {
-            let at = moment.since_boot.as_secs_f64();
-            let (total, rate) = series.cpu_at(at, cpu.busy_ticks, interval);
-            let all = units.ticks_per_second * cpu.cpus.max(1) as f64;
-            measures.cpu_seconds_total = Some(millis(total as f64 / units.ticks_per_second));
-            measures.cpu_percent = rate.map(|rate| hundredths(rate / all * 100.0).min(100.0));
-            measures.cpus = Some(cpu.cpus);
+        if let Some(cpu) = &self.cpu {
+            let (seconds, percent) = share_of_time(part, "host", cpu.busy_ticks, cpu.cpus());
+            (measures.cpu_seconds_total, measures.cpu_percent) = (Some(seconds), percent);
+            measures.cpus = Some(cpu.cpus());
+            measures.boot_time_seconds = cpu.booted_at;
         }
         if let Some(memory) = self.memory {
             measures.memory_total_bytes = Some(memory.total_bytes);
@@ -86,21 +81,59 @@ impl Readings {
         measures.load1 = self.load.map(|load| load.one);
         measures.load5 = self.load.map(|load| load.five);
         measures.load15 = self.load.map(|load| load.fifteen);
-        measures.uptime_seconds = Some(millis(moment.since_boot.as_secs_f64()));
+        measures.uptime_seconds = Some(millis(part.at.since_boot.as_secs_f64()));
+        self.pressure(measures);
         sample
+    }
+
+    fn pressure(&self, measures: &mut Measures) {
+        let seconds = |stall: Stall| millis(stall.micros as f64 / 1e6);
+        let [cpu, memory, io] = self.pressure;
+        let some = |of: Option<Pressure>| of.map(|p| (p.some.percent, seconds(p.some))).unzip();
+        let full = |of: Option<Pressure>| {
+            let stall = of.and_then(|p| p.full);
+            stall.map(|full| (full.percent, seconds(full))).unzip()
+        };
+        (measures.pressure_cpu_percent, measures.pressure_cpu_seconds_total) = some(cpu);
+        (measures.pressure_memory_percent, measures.pressure_memory_seconds_total) = some(memory);
+        (measures.pressure_memory_full_percent, measures.pressure_memory_full_seconds_total) =
+            full(memory);
+        (measures.pressure_io_percent, measures.pressure_io_seconds_total) = some(io);
+        (measures.pressure_io_full_percent, measures.pressure_io_full_seconds_total) = full(io);
+    }
+
+    /// A sample of each processor.
+    pub(crate) fn cores(&self, part: &mut Part<'_>) -> Vec<Sample> {
+        let cores = self.cpu.iter().flat_map(|cpu| &cpu.cores);
+        let core = |(number, ticks): &(u32, u64)| {
+            let mut sample = Sample::new(Subject::Core, part.at.ts);
+            sample.name = Some(number.to_string());
+            let (seconds, percent) = share_of_time(part, &format!("core {number}"), *ticks, 1);
+            sample.measures.cpu_seconds_total = Some(seconds);
+            sample.measures.cpu_percent = percent;
+            sample
+        };
+        cores.map(core).collect()
     }
 }
 
-/// How many runs are in each state, as measures `fleet_running`, `fleet_failed` …: all of them,
-/// the empty ones too, so that a rule may count on them.
-pub(crate) fn count_states<'a>(sample: &mut Sample, seen: impl Iterator<Item = &'a Seen>) {
-    let states = State::ALL.map(State::word);
-    let mut counts: BTreeMap<&str, u64> =
-        states.into_iter().chain(["orphaned"]).map(|word| (word, 0)).collect();
-    for seen in seen {
-        *counts.entry(seen.observed.word()).or_default() += 1;
-    }
-    for (word, count) in counts {
-        sample.more.insert(format!("fleet_{word}"), count.into());
-    }
+/// CPU in seconds, and in percent of so many processors.
+fn share_of_time(part: &mut Part<'_>, key: &str, ticks: u64, cpus: u64) -> (f64, Option<f64>) {
+    let per_second = part.ticks_per_second;
+    let (total, rate) = part.time(key, ticks);
+    let all = per_second * cpus.max(1) as f64;
+    let percent = rate.map(|rate| hundredths(rate / all * 100.0).min(100.0));
+    (millis(total as f64 / per_second), percent)
+}
+
+/// A sample of each temperature.
+pub(crate) fn temperatures(sys: &Path, at: &Moment) -> Vec<Sample> {
+    let sample = |sensor: Sensor| {
+        let mut sample = Sample::new(Subject::Sensor, at.ts);
+        sample.name = Some(sensor.name);
+        sample.measures.temperature_celsius = Some(sensor.celsius);
+        sample.measures.temperature_limit_celsius = sensor.limit_celsius;
+        sample
+    };
+    sensors(sys).into_iter().map(sample).collect()
 }

@@ -9,8 +9,10 @@ use fleet_registry::make_dir;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+use crate::kpis::Achieved;
+
 /// Version of the file's form; another one is not read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Below this a share of CPU means nothing: the kernel counts in ticks of 10 ms.
 const SHORTEST: f64 = 0.05;
@@ -18,6 +20,10 @@ const SHORTEST: f64 = 0.05;
 /// A baseline of this age, in seconds, makes way for a newer one even when all samples in between
 /// were taken in quick succession.
 const STALE_BASE: f64 = 10.0;
+
+/// The series of a member, a core or a disk is forgotten when it was not sampled for so long, in
+/// seconds: who samples without them now and then does not take them from who samples with them.
+const FORGOTTEN: f64 = 3600.0;
 
 /// Why the memory between samples is not there.
 #[derive(Debug, thiserror::Error)]
@@ -63,15 +69,10 @@ fn plain(error: io::Error) -> io::Error {
 ///
 /// A member that ends takes its count along, unless its parent waited for it. The count then drops
 /// by at least what is missing; the drop is added from then on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counter {
     raw: u64,
-    #[serde(default, skip_serializing_if = "is_zero")]
     lost: u64,
-}
-
-fn is_zero(value: &u64) -> bool {
-    *value == 0
 }
 
 impl Counter {
@@ -86,10 +87,50 @@ impl Counter {
         self.total()
     }
 
+    /// Keeps what a member had counted that is known to have gone without leaving it to anybody.
+    fn depart(&mut self, count: u64) {
+        let count = count.min(self.raw);
+        self.raw -= count;
+        self.lost = self.lost.saturating_add(count);
+    }
+
     /// Another sampler has already said more than this.
     fn raise_to(&mut self, other: Counter) {
         let missing = other.total().saturating_sub(self.total());
         self.lost = self.lost.saturating_add(missing);
+    }
+}
+
+/// How many counters a series has besides CPU. What each counts is up to whom the series is of.
+const SLOTS: usize = 11;
+
+/// Counters are stored as two numbers each, one after the other, up to the last that counts.
+mod slots {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Counter, SLOTS};
+
+    pub(super) fn is_empty(slots: &[Counter; SLOTS]) -> bool {
+        slots.iter().all(|counter| *counter == Counter::default())
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        slots: &[Counter; SLOTS],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let used = slots.iter().rposition(|c| *c != Counter::default()).map_or(0, |at| at + 1);
+        to.collect_seq(slots[..used].iter().flat_map(|counter| [counter.raw, counter.lost]))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<[Counter; SLOTS], D::Error> {
+        let numbers = Vec::<u64>::deserialize(from)?;
+        let mut slots = [Counter::default(); SLOTS];
+        for (slot, &[raw, lost]) in slots.iter_mut().zip(numbers.as_chunks::<2>().0) {
+            *slot = Counter { raw, lost };
+        }
+        Ok(slots)
     }
 }
 
@@ -109,9 +150,12 @@ pub(crate) struct Reaper {
     pub(crate) start: u64,
     /// Clock ticks of earlier attempts.
     pub(crate) before: u64,
+    /// Page faults of earlier attempts that needed no storage, and that did.
+    #[serde(default)]
+    pub(crate) faults_before: (u64, u64),
 }
 
-/// The counters of one attempt, or of the host.
+/// The counters of one attempt, of one member of a tree, of the host or of a part of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Series {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,14 +163,35 @@ pub(crate) struct Series {
     /// An earlier point, for who samples right after somebody else did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base: Option<Point>,
-    #[serde(default)]
-    pub(crate) cpu: Counter,
-    #[serde(default)]
-    pub(crate) read: Counter,
-    #[serde(default)]
-    pub(crate) write: Counter,
+    #[serde(default, with = "cpu")]
+    cpu: Counter,
+    #[serde(default, with = "slots", skip_serializing_if = "slots::is_empty")]
+    slots: [Counter; SLOTS],
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reaper: Option<Reaper>,
+    /// The most memory of the attempt, in bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    peak: u64,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+/// The counter of CPU is stored as its two numbers.
+mod cpu {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Counter;
+
+    pub(super) fn serialize<S: Serializer>(counter: &Counter, to: S) -> Result<S::Ok, S::Error> {
+        (counter.raw, counter.lost).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Counter, D::Error> {
+        let (raw, lost) = Deserialize::deserialize(from)?;
+        Ok(Counter { raw, lost })
+    }
 }
 
 impl Series {
@@ -162,27 +227,57 @@ impl Series {
         self.last = Some(now);
     }
 
+    /// Takes in what the kernel counts now in a slot, and returns the total.
+    pub(crate) fn advance(&mut self, slot: usize, raw: u64) -> u64 {
+        self.slots[slot].advance(raw)
+    }
+
+    /// Keeps what a member had counted in a slot that is known to have gone.
+    pub(crate) fn depart(&mut self, slot: usize, count: u64) {
+        self.slots[slot].depart(count);
+    }
+
+    /// The highest value so far.
+    pub(crate) fn peak(&mut self, now: u64) -> u64 {
+        self.peak = self.peak.max(now);
+        self.peak
+    }
+
+    /// Whether its last sample is not so old that nobody counts from it any more.
+    fn is_recent(&self, now: f64) -> bool {
+        self.last.is_some_and(|last| now - last.at < FORGOTTEN)
+    }
+
     fn raise_to(&mut self, other: &Series) {
         self.cpu.raise_to(other.cpu);
-        self.read.raise_to(other.read);
-        self.write.raise_to(other.write);
+        for (ours, theirs) in self.slots.iter_mut().zip(other.slots) {
+            ours.raise_to(theirs);
+        }
+        self.peak = self.peak.max(other.peak);
     }
 }
 
 /// The counters of all series within one boot.
 ///
-/// The key of a series is `id#run/attempt`, or `host`.
+/// The key of a series is `id#run/attempt`, with ` pid/start` behind it for one member; of the host
+/// it is `host`, of a part of it one without a `#`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Last {
     v: u32,
     boot: String,
     series: BTreeMap<String, Series>,
+    /// What runs achieve, by `id#run`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) achieved: BTreeMap<String, Achieved>,
+    /// Series of this round.
+    #[serde(skip)]
+    touched: HashSet<String>,
 }
 
 impl Last {
     /// An empty memory for this boot.
     pub fn new(boot: &str) -> Last {
-        Last { v: VERSION, boot: boot.to_owned(), series: BTreeMap::new() }
+        Last { v: VERSION, boot: boot.to_owned(), ..Last::default() }
     }
 
     /// Takes over what the file holds, if it is of this boot: series that are not known yet, and
@@ -205,6 +300,9 @@ impl Last {
                 Some(known) => known.raise_to(&series),
                 None => drop(self.series.insert(key, series)),
             }
+        }
+        for (run, achieved) in stored.achieved {
+            self.achieved.entry(run).or_insert(achieved);
         }
         Ok(())
     }
@@ -229,12 +327,26 @@ impl Last {
         Ok(())
     }
 
-    /// Forgets all series but these.
-    pub(crate) fn retain(&mut self, keys: &HashSet<String>) {
-        self.series.retain(|key, _| keys.contains(key));
+    /// Forgets the series of attempts that are over, of members and parts of the host that have
+    /// long gone, and what all runs but these achieved. `living` are the keys of the attempts that
+    /// go on.
+    pub(crate) fn end_round(&mut self, living: &HashSet<String>, runs: &HashSet<String>, now: f64) {
+        self.achieved.retain(|run, _| runs.contains(run));
+        let touched = std::mem::take(&mut self.touched);
+        self.series.retain(|key, series| {
+            let attempt = key.split(' ').next().unwrap_or_default();
+            let stays = match key.contains('#') {
+                true => living.contains(attempt) && (attempt == key || series.is_recent(now)),
+                false => series.is_recent(now),
+            };
+            stays || touched.contains(key)
+        });
     }
 
     pub(crate) fn series(&mut self, key: &str) -> &mut Series {
+        if !self.touched.contains(key) {
+            self.touched.insert(key.to_owned());
+        }
         if !self.series.contains_key(key) {
             self.series.insert(key.to_owned(), Series::default());
         }
@@ -255,6 +367,34 @@ mod tests {
         assert_eq!(counter.advance(40), 100);
         assert_eq!(counter.advance(50), 110);
         assert_eq!(counter.advance(0), 110);
+    }
+
+    #[test]
+    fn what_is_known_to_have_gone_is_kept_to_the_last() {
+        let mut series = Series::default();
+        series.advance(3, 100);
+        // 60 of them went with a member, and the others went on to 90.
+        series.depart(3, 60);
+        assert_eq!(series.advance(3, 90), 150);
+        // More than there ever was cannot have gone.
+        series.depart(3, u64::MAX);
+        assert_eq!(series.advance(3, 0), 150);
+    }
+
+    #[test]
+    fn members_and_parts_of_the_host_are_kept_for_an_hour() {
+        let mut last = Last::new("b");
+        for key in ["a#1/1", "a#1/1 7/5", "old#1/1 8/5", "core 0", "host"] {
+            last.series(key).cpu_at(10.0, 0, 1.0);
+        }
+        let living = HashSet::from(["a#1/1".to_owned()]);
+        let keys = |last: &Last| last.series.keys().cloned().collect::<Vec<_>>();
+        last.end_round(&HashSet::new(), &HashSet::new(), 10.0);
+        assert_eq!(keys(&last).len(), 5, "all were sampled in this round");
+        last.end_round(&living, &HashSet::new(), 60.0);
+        assert_eq!(keys(&last), ["a#1/1", "a#1/1 7/5", "core 0", "host"]);
+        last.end_round(&living, &HashSet::new(), 4000.0);
+        assert_eq!(keys(&last), ["a#1/1"]);
     }
 
     #[test]
@@ -294,6 +434,8 @@ mod tests {
         let path = dir.path().join("metrics/last.json");
         let mut last = Last::new("b");
         last.series("a#1/1").cpu_at(1.5, 7, 1.0);
+        last.series("a#1/1").advance(4, 9);
+        last.touched.clear();
         last.save(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let mut again = Last::new("b");
@@ -319,12 +461,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("last.json");
         let mut theirs = Last::new("b");
-        theirs.series("a#1/1").cpu.advance(100);
+        theirs.series("a#1/1").advance(1, 100);
         theirs.save(&path).unwrap();
         let mut ours = Last::new("b");
-        ours.series("a#1/1").cpu.advance(40);
+        ours.series("a#1/1").advance(1, 40);
         ours.absorb(&path).unwrap();
-        assert_eq!(ours.series("a#1/1").cpu.advance(41), 101);
+        assert_eq!(ours.series("a#1/1").advance(1, 41), 101);
     }
 
     #[test]

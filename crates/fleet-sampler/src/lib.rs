@@ -23,31 +23,69 @@
 //! points are kept, and who samples within a second of somebody else counts from the older one. A
 //! share over less than 50 ms is not given at all.
 //!
+//! Context switches have no such memory in the kernel, and traffic none for orphans. While rounds
+//! follow each other, each member's count is remembered, and kept when the member has gone.
+//!
 //! **Memory.** Proportional sizes are costly, because the kernel walks all page tables, and say
 //! more than the resident size only where pages are shared. So [`Basis::Auto`] reads them for trees
 //! of several members, where resident sizes would count shared pages twice, and takes the resident
-//! size of a single process. Each sample says which it was.
+//! size of a single process. Each sample says which it was. While rounds follow each other, a
+//! member's size is read again when its resident size changed, but for no more than a hundredth of
+//! the time, and each minute; in between it is scaled with the resident size.
+//!
+//! **Sockets.** The links of a process's descriptors name the inodes of its sockets, and the tables
+//! of its network namespace say what these are. A table is read once a round, and only when somebody
+//! of the fleet has a socket.
+//!
+//! **The host.** What is on the machine itself is asked directly. A file system behind a server is
+//! asked by a process of its own: when there is no answer in time, its values are missing, that is
+//! said once, and it is not asked again until that process has ended.
+//!
+//! **Conclusions.** A round is concluded when all values are there, also those that programs and
+//! collectors measured: [`Sampler::conclude`] holds them against the KPIs of each process,
+//! remembers the newest values of each in [`Last`] to tell where they are going, and adds up the
+//! fleet.
 //!
 //! What could not be read is absent. If it was withheld for one member, the sum is absent too.
 
+mod connections;
+mod disks;
+mod fleet;
 mod host;
+mod kpis;
 mod last;
+mod member;
+mod memo;
+mod networks;
 mod numbers;
+mod pace;
 mod process;
+mod sum;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+mod testing;
 mod tree;
+mod trend;
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fleet_census::Seen;
-use fleet_core::{Id, Sample, Timestamp};
-use fleet_os::{HostMemory, Proc, Reader, boot_clock, page_bytes, ticks_per_second};
+use fleet_core::{Id, Sample, Subject, Timestamp};
+use fleet_os::{Cpu, HostMemory, Proc, Reader, boot_clock, ticks_per_second};
 
 pub use last::{Last, LastError};
 
-use host::{Readings, collect, count_states};
-use process::{Context, identity, measure, series_key};
-use tree::{Claims, MemoryWish, Walker};
+use connections::SocketTables;
+use disks::Disks;
+use fleet::{Fleet, Host};
+use host::{Readings, collect};
+use kpis::judge;
+use member::Wish;
+use memo::TreeMemo;
+use process::{Context, describe_connections, identity, measure, member, series_key};
+use tree::{Claims, Walker};
 
 /// Which size of memory to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,13 +126,6 @@ impl Moment {
     }
 }
 
-/// What the kernel counts in.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Units {
-    pub(crate) ticks_per_second: f64,
-    pub(crate) page_bytes: u64,
-}
-
 /// What to sample, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
@@ -108,12 +139,21 @@ pub struct Plan {
     pub host: bool,
     /// Whether there are samples of processes.
     pub processes: bool,
+    /// Whether there is a sample of the fleet as a whole.
+    pub fleet: bool,
+    /// Whether each processor has a sample, where the host has one.
+    pub cores: bool,
+    /// Whether each member of a tree has a sample.
+    pub members: bool,
+    /// Whether the sockets of a process are described one by one.
+    pub connections: bool,
 }
 
 /// The samples of one round.
 #[derive(Debug, Default)]
 pub struct Round {
-    /// The host first, then the processes in the order in which they were given.
+    /// The host and its parts first, then the processes in the order in which they were given, each
+    /// with its members behind it.
     pub samples: Vec<Sample>,
     /// What could not be read, each a sentence for the person.
     pub problems: Vec<String>,
@@ -123,16 +163,39 @@ pub struct Round {
 pub struct Sampler {
     reader: Reader,
     boot: String,
-    units: Units,
+    /// What the kernel counts CPU and starts in.
+    ticks_per_second: f64,
     plan: Plan,
     last: Last,
+    /// What the host had in the last round.
+    host: Host,
+    /// What is remembered of the members of each attempt, by the key of its series.
+    memos: HashMap<String, TreeMemo>,
+    disks: Disks,
+    sys: PathBuf,
 }
 
 impl Sampler {
     /// A sampler of this /proc in this boot, which remembers nothing yet.
     pub fn new(proc: &Proc, boot: String, plan: Plan) -> Sampler {
-        let units = Units { ticks_per_second: ticks_per_second() as f64, page_bytes: page_bytes() };
-        Sampler { reader: Reader::new(proc), last: Last::new(&boot), boot, units, plan }
+        Sampler {
+            reader: Reader::new(proc),
+            last: Last::new(&boot),
+            boot,
+            ticks_per_second: ticks_per_second() as f64,
+            plan,
+            memos: HashMap::new(),
+            disks: Disks::default(),
+            sys: PathBuf::from("/sys"),
+            host: Host::default(),
+        }
+    }
+
+    /// With a /sys at another place.
+    #[must_use]
+    pub fn with_sys(mut self, sys: impl Into<PathBuf>) -> Sampler {
+        self.sys = sys.into();
+        self
     }
 
     /// What was counted last, to be read from and kept in a file.
@@ -150,71 +213,157 @@ impl Sampler {
         let memory = collect(&mut self.reader, "meminfo", &mut round.problems, HostMemory::parse);
         let plan = self.plan;
         let current = |seen: &Seen| is_current(seen, plan.ended_for, at.ts);
+        let mut cpus = None;
         if plan.host {
-            let standing =
-                all.iter().zip(standing(all)).filter(|(s, stands)| *stands && current(s));
-            let host = self.host(standing.map(|(s, _)| s), memory, at, &mut round.problems);
-            round.samples.push(host);
+            cpus = self.host(memory, at, &mut round);
+        } else if plan.fleet {
+            let cpu = collect(&mut self.reader, "stat", &mut round.problems, Cpu::parse);
+            cpus = cpu.map(|cpu| cpu.cpus());
         }
+        self.host = Host { memory, cpus };
         if plan.processes {
             let claims = claims(all, &self.boot);
+            let mut sockets = SocketTables::default();
             let wanted = all.iter().zip(chosen).enumerate().filter(|(_, (_, chosen))| **chosen);
             for (run, (seen, _)) in wanted.filter(|(_, (seen, _))| current(seen)) {
-                round.samples.push(self.process(run, seen, &claims, memory, at));
+                let walk = Walk { run, claims: &claims, sockets: &mut sockets, memory };
+                self.process(seen, walk, at, &mut round.samples);
             }
         }
-        self.forget(all);
+        self.forget(all, at);
         round
     }
 
-    fn host<'a>(
-        &mut self,
-        current: impl Iterator<Item = &'a Seen>,
-        memory: Option<HostMemory>,
-        at: &Moment,
-        problems: &mut Vec<String>,
-    ) -> Sample {
-        let readings = Readings::take(&mut self.reader, memory, problems);
-        let interval = self.plan.interval.as_secs_f64();
-        let mut sample = readings.sample(self.last.series(HOST), at, self.units, interval);
-        count_states(&mut sample, current);
-        sample
+    /// Concludes a round, once the values that programs and collectors measured are among its
+    /// samples: says how processes stand by their KPIs and their progress, and puts the sample of
+    /// the fleet behind that of the host.
+    pub fn conclude(&mut self, all: &[Seen], samples: &mut Vec<Sample>, at: &Moment) {
+        judge(samples, all, &mut self.last.achieved);
+        if !self.plan.fleet {
+            return;
+        }
+        let is_current = |seen: &&Seen| is_current(seen, self.plan.ended_for, at.ts);
+        let current: Vec<&Seen> = all.iter().filter(is_current).collect();
+        let standing = all.iter().zip(standing(all)).filter(|(_, stands)| *stands);
+        let standing: Vec<&Seen> = standing.map(|(seen, _)| seen).filter(is_current).collect();
+        let fleet = Fleet {
+            all,
+            standing: &standing,
+            current: &current,
+            samples: samples.as_slice(),
+            host: self.host,
+        };
+        let fleet = fleet.sample(at.ts);
+        let behind = samples.first().is_some_and(|first| first.subject == Subject::Host);
+        samples.insert(usize::from(behind), fleet);
     }
 
-    fn process(
-        &mut self,
-        run: usize,
-        seen: &Seen,
-        claims: &Claims,
-        memory: Option<HostMemory>,
-        at: &Moment,
-    ) -> Sample {
-        let mut sample = identity(seen, at.ts);
-        // Pids of another boot, or of another host that shares the home, mean nothing here.
-        if !seen.observed.is_living() || seen.record.boot != self.boot {
-            return sample;
-        }
-        // Unknown host memory counts as swap in use: then each process is asked itself.
-        let swap_in_use = memory.is_none_or(|m| m.swap_bytes() > 0);
-        let wish = MemoryWish { basis: self.plan.basis, swap_in_use };
-        let usage = Walker::new(&mut self.reader, claims, wish).walk(run, &seen.record);
-        let context = Context {
-            moment: at,
-            units: self.units,
-            memory_total_bytes: memory.map(|m| m.total_bytes),
+    /// Samples the host and its parts, and says how many processors it has.
+    fn host(&mut self, memory: Option<HostMemory>, at: &Moment, round: &mut Round) -> Option<u64> {
+        let problems = &mut round.problems;
+        let readings = Readings::take(&mut self.reader, memory, problems);
+        let name = readings.name.clone();
+        let mut part = Part {
+            last: &mut self.last,
+            at,
+            ticks_per_second: self.ticks_per_second,
             interval: self.plan.interval.as_secs_f64(),
         };
-        let series = self.last.series(&series_key(&seen.record));
-        measure(&mut sample, &usage, series, &context);
-        sample
+        let mut sample = readings.sample(&mut part);
+        let cpus = sample.measures.cpus;
+        let mut parts = Vec::new();
+        if self.plan.cores {
+            parts.extend(readings.cores(&mut part));
+        }
+        parts.extend(self.disks.sample(&mut self.reader, &mut part, problems));
+        let networks = networks::sample(&mut self.reader, &self.sys, &mut part, problems);
+        networks::add_up(&mut sample, &networks, &mut part);
+        parts.extend(networks);
+        parts.extend(host::temperatures(&self.sys, at));
+        parts.iter_mut().for_each(|part| part.host.clone_from(&name));
+        round.samples.push(sample);
+        round.samples.append(&mut parts);
+        cpus
     }
 
-    /// Drops the counters of runs and attempts that are over.
-    fn forget(&mut self, all: &[Seen]) {
+    /// Samples one run, and its members if they are wanted.
+    fn process(&mut self, seen: &Seen, walk: Walk<'_>, at: &Moment, samples: &mut Vec<Sample>) {
+        let (record, mut sample) = (&seen.record, identity(seen, at.ts));
+        // Pids of another boot, or of another host that shares the home, mean nothing here.
+        if !seen.observed.is_living() || record.boot != self.boot {
+            samples.push(sample);
+            return;
+        }
+        let key = series_key(record);
+        let Plan { basis, members, .. } = self.plan;
+        let wish = Wish { basis, members, at: at.since_boot.as_secs_f64() };
+        let memo = self.memos.entry(key.clone()).or_default();
+        let walker = Walker::new(&mut self.reader, walk.claims, walk.sockets, memo, wish);
+        let mut usage = walker.walk(walk.run, record);
+        let context = Context {
+            moment: at,
+            ticks_per_second: self.ticks_per_second,
+            memory_total_bytes: walk.memory.map(|m| m.total_bytes),
+            interval: self.plan.interval.as_secs_f64(),
+        };
+        measure(&mut sample, record, &usage, self.last.series(&key), &context);
+        if self.plan.connections {
+            describe_connections(&mut sample, &mut usage);
+        }
+        samples.push(sample);
+        samples.extend(usage.each.iter().map(|m| member(record, m, &mut self.last, &context)));
+    }
+
+    /// Drops the counters of runs and attempts that are over, and what runs achieved that are no
+    /// longer reported.
+    fn forget(&mut self, all: &[Seen], at: &Moment) {
         let living = all.iter().filter(|seen| seen.observed.is_living());
-        let mut keys: HashSet<String> = living.map(|seen| series_key(&seen.record)).collect();
-        keys.insert(HOST.to_owned());
-        self.last.retain(&keys);
+        let keys: HashSet<String> = living.map(|seen| series_key(&seen.record)).collect();
+        let runs: HashSet<String> = match self.last.achieved.is_empty() {
+            true => HashSet::new(),
+            false => all
+                .iter()
+                .filter(|seen| is_current(seen, self.plan.ended_for, at.ts))
+                .map(|seen| seen.record.key().to_string())
+                .collect(),
+        };
+        self.memos.retain(|key, _| keys.contains(key));
+        self.last.end_round(&keys, &runs, at.since_boot.as_secs_f64());
+    }
+}
+
+/// What the walk over a run's tree needs of the round.
+struct Walk<'a> {
+    /// The number of the run among all.
+    run: usize,
+    claims: &'a Claims,
+    sockets: &'a mut SocketTables,
+    memory: Option<HostMemory>,
+}
+
+/// What the sample of the host, or of a part of it, is made with.
+pub(crate) struct Part<'a> {
+    pub(crate) last: &'a mut Last,
+    pub(crate) at: &'a Moment,
+    pub(crate) ticks_per_second: f64,
+    /// Age in seconds that the point should have that a share of time is counted from.
+    pub(crate) interval: f64,
+}
+
+impl Part<'_> {
+    /// Brings a count of time forward: its total, and its rate in units a second.
+    pub(crate) fn time(&mut self, key: &str, raw: u64) -> (u64, Option<f64>) {
+        self.last.series(key).cpu_at(self.at.since_boot.as_secs_f64(), raw, self.interval)
+    }
+
+    /// Brings other counts of the same series forward.
+    pub(crate) fn totals<const N: usize>(&mut self, key: &str, raw: [u64; N]) -> [Option<u64>; N] {
+        let series = self.last.series(key);
+        let mut slot = 0;
+        raw.map(|raw| {
+            slot += 1;
+            Some(series.advance(slot - 1, raw))
+        })
     }
 }
 
@@ -231,9 +380,6 @@ pub fn standing(all: &[Seen]) -> Vec<bool> {
     };
     all.iter().map(stands).collect()
 }
-
-/// The key of the host's series; those of processes hold a `#`.
-const HOST: &str = "host";
 
 fn claims(all: &[Seen], boot: &str) -> Claims {
     let mut claims = Claims::default();

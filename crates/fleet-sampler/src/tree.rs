@@ -1,63 +1,13 @@
-//! What the tree of one process uses.
+//! Who belongs to the tree of one process.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::io;
 
 use fleet_core::{Incarnation, ProcessRecord};
-use fleet_os::{ProcessFiles, Reader, Stat, has_gone};
+use fleet_os::{Reader, Stat};
 
-use crate::Basis;
-
-/// The usage of a tree, added up. What could not be read of one living member is unknown for all.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TreeUsage {
-    /// Members that were found, zombies included.
-    pub(crate) members: u64,
-    pub(crate) threads: u64,
-    /// Of the living members, with the children that each of them waited for.
-    pub(crate) cpu_ticks: u64,
-    pub(crate) resident_pages: Sum,
-    pub(crate) proportional_bytes: Sum,
-    /// Swap in proportion, where the proportional size was read.
-    pub(crate) swap_bytes: Sum,
-    pub(crate) descriptors: Sum,
-    pub(crate) read_bytes: Sum,
-    pub(crate) write_bytes: Sum,
-    /// The main process, when it lives and is the recorded one.
-    pub(crate) main: Option<Stat>,
-    /// The shim, when it lives and is the recorded one: it waits for the orphans of the tree.
-    pub(crate) shim: Option<Stat>,
-}
-
-/// A sum that is known only when nothing in it was withheld.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sum {
-    total: u64,
-    known: bool,
-    withheld: bool,
-}
-
-impl Sum {
-    fn add(&mut self, value: &io::Result<u64>) {
-        match value {
-            Ok(value) => {
-                self.total = self.total.saturating_add(*value);
-                self.known = true;
-            }
-            // It ended while we looked, or this kernel has no such file: nothing is known of it.
-            Err(e) if has_gone(e) => {}
-            Err(_) => self.withheld = true,
-        }
-    }
-
-    fn withhold(&mut self) {
-        self.withheld = true;
-    }
-
-    pub(crate) fn get(self) -> Option<u64> {
-        (self.known && !self.withheld).then_some(self.total)
-    }
-}
+use crate::connections::SocketTables;
+use crate::member::{Count, TreeUsage, Wish};
+use crate::memo::TreeMemo;
 
 /// Who of the kernel's pids belongs to which run, so that a fleet started from within a fleet is
 /// counted once: the walk of the outer tree stops where the inner one begins.
@@ -86,20 +36,25 @@ impl Claims {
     }
 }
 
-/// What to read of a member's memory.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct MemoryWish {
-    pub(crate) basis: Basis,
-    /// While the host has nothing swapped out, no process has either, and it need not be asked.
-    pub(crate) swap_in_use: bool,
+/// How a process is known to be of the tree.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// It started at this tick.
+    Main { start: u64 },
+    /// Its parent is.
+    Child,
 }
 
-/// Walks the trees of one round.
+/// Walks one tree.
 pub(crate) struct Walker<'a> {
-    pub(crate) reader: &'a mut Reader,
-    pub(crate) claims: &'a Claims,
-    pub(crate) memory: MemoryWish,
+    reader: &'a mut Reader,
+    claims: &'a Claims,
+    sockets: &'a mut SocketTables,
+    memo: &'a mut TreeMemo,
+    wish: Wish,
     run: usize,
+    /// Shim and keeper: what their children counted ends with them.
+    supervisors: [Option<i32>; 2],
     /// Processes that were found to be of this tree.
     ours: HashSet<i32>,
     /// Pids that were queued once.
@@ -113,13 +68,18 @@ impl<'a> Walker<'a> {
     pub(crate) fn new(
         reader: &'a mut Reader,
         claims: &'a Claims,
-        memory: MemoryWish,
+        sockets: &'a mut SocketTables,
+        memo: &'a mut TreeMemo,
+        wish: Wish,
     ) -> Walker<'a> {
         Walker {
             reader,
             claims,
-            memory,
+            sockets,
+            memo,
+            wish,
             run: 0,
+            supervisors: [None; 2],
             ours: HashSet::new(),
             seen: HashSet::new(),
             queue: VecDeque::new(),
@@ -134,12 +94,9 @@ impl<'a> Walker<'a> {
     /// shim or the keeper; these two are not counted. Each is trusted only when it is the recorded
     /// one: main process and shim by pid and start time, the keeper, of which no start time is
     /// recorded, because it is the parent of one of these.
-    pub(crate) fn walk(&mut self, run: usize, record: &ProcessRecord) -> TreeUsage {
+    pub(crate) fn walk(mut self, run: usize, record: &ProcessRecord) -> TreeUsage {
         self.run = run;
-        self.ours.clear();
-        self.seen.clear();
-        self.queue.clear();
-        self.usage = TreeUsage::default();
+        self.supervisors = record.shim.map_or([None; 2], |s| [Some(s.who.pid), s.keeper]);
         let keeper = record.shim.and_then(|s| s.keeper);
         let mut keeper_seen = false;
         if let Some(shim) = record.shim {
@@ -153,9 +110,10 @@ impl<'a> Walker<'a> {
             self.keeper(keeper, self.usage.main);
         }
         while let Some(pid) = self.queue.pop_front() {
-            self.descendant(pid);
+            self.member(pid, Expected::Child);
         }
-        std::mem::take(&mut self.usage)
+        self.usage.departed = self.memo.end_round();
+        self.usage
     }
 
     /// Follows the keeper when it is the parent of `child`, and says whether it was.
@@ -179,6 +137,7 @@ impl<'a> Walker<'a> {
         let stat = files.stat().ok().filter(|stat| stat.start == shim.start)?;
         self.children.clear();
         let _ = files.children(stat.threads, &mut self.children);
+        self.usage.output = files.tally().ok().flatten();
         self.follow(shim.pid);
         Some(stat)
     }
@@ -191,31 +150,44 @@ impl<'a> Walker<'a> {
     }
 
     fn main(&mut self, main: Incarnation) {
-        let Ok(mut files) = self.reader.process(main.pid) else { return };
-        let Some(stat) = files.stat().ok().filter(|stat| stat.start == main.start) else { return };
-        self.ours.insert(main.pid);
-        self.seen.insert(main.pid);
         self.queue.retain(|pid| *pid != main.pid);
-        self.children.clear();
-        let many = !self.queue.is_empty();
-        count(&mut self.usage, &mut files, &stat, self.memory, many, &mut self.children);
-        self.usage.main = Some(stat);
-        self.enqueue();
+        self.seen.insert(main.pid);
+        self.usage.main = self.member(main.pid, Expected::Main { start: main.start });
     }
 
-    fn descendant(&mut self, pid: i32) {
-        let Ok(mut files) = self.reader.process(pid) else { return };
-        let Ok(stat) = files.stat() else { return };
-        // Between the list of children and now it may have ended, and a stranger may have its pid.
-        let ours = self.ours.contains(&stat.ppid) && !self.claims.is_of_another(self.run, &stat);
-        if !ours {
-            return;
+    /// Counts a process if it is of this tree, and queues its children.
+    fn member(&mut self, pid: i32, expected: Expected) -> Option<Stat> {
+        let mut files = self.reader.process(pid).ok()?;
+        let (stat, name) = match self.wish.members {
+            true => files.named_stat().ok().map(|(stat, name)| (stat, Some(name)))?,
+            false => (files.stat().ok()?, None),
+        };
+        let is_ours = match expected {
+            Expected::Main { start } => stat.start == start,
+            // Between the list of children and now it may have ended, and a stranger may have its
+            // pid.
+            Expected::Child => {
+                self.ours.contains(&stat.ppid) && !self.claims.is_of_another(self.run, &stat)
+            }
+        };
+        if !is_ours {
+            return None;
         }
         self.ours.insert(pid);
         self.children.clear();
-        let many = self.usage.members > 0 || !self.queue.is_empty();
-        count(&mut self.usage, &mut files, &stat, self.memory, many, &mut self.children);
+        let count = Count {
+            many: self.usage.members > 0 || !self.queue.is_empty(),
+            orphan: self.supervisors.contains(&Some(stat.ppid)),
+            main: matches!(expected, Expected::Main { .. }),
+            usage: &mut self.usage,
+            sockets: self.sockets,
+            memo: self.memo,
+            children: &mut self.children,
+            wish: self.wish,
+        };
+        count.member(&mut files, stat, name);
         self.enqueue();
+        Some(stat)
     }
 
     fn enqueue(&mut self) {
@@ -223,66 +195,6 @@ impl<'a> Walker<'a> {
             if self.seen.insert(pid) {
                 self.queue.push_back(pid);
             }
-        }
-    }
-}
-
-/// Adds one member to the usage and its children to `children`.
-fn count(
-    usage: &mut TreeUsage,
-    files: &mut ProcessFiles<'_>,
-    stat: &Stat,
-    memory: MemoryWish,
-    many: bool,
-    children: &mut Vec<i32>,
-) {
-    usage.members += 1;
-    usage.cpu_ticks =
-        [stat.user_ticks, stat.system_ticks, stat.children_user_ticks, stat.children_system_ticks]
-            .into_iter()
-            .fold(usage.cpu_ticks, u64::saturating_add);
-    // A zombie holds nothing any more, and the kernel hides what is left of it from its own user.
-    let first_thread_ended = stat.is_dead();
-    if first_thread_ended && stat.threads <= 1 {
-        return;
-    }
-    usage.threads = usage.threads.saturating_add(stat.threads);
-    let _ = files.children(stat.threads, children);
-    let io = files.io();
-    usage.read_bytes.add(&part(&io, |io| io.read_bytes));
-    usage.write_bytes.add(&part(&io, |io| io.write_bytes));
-    if first_thread_ended {
-        // Other threads work on, but these files show the first one's, which is nothing.
-        usage.resident_pages.withhold();
-        usage.proportional_bytes.withhold();
-        usage.swap_bytes.withhold();
-        usage.descriptors.withhold();
-        return;
-    }
-    usage.resident_pages.add(&files.resident_pages());
-    usage.descriptors.add(&files.descriptors());
-    sizes(usage, files, memory, many || !children.is_empty());
-}
-
-fn sizes(usage: &mut TreeUsage, files: &mut ProcessFiles<'_>, memory: MemoryWish, many: bool) {
-    let rollup = match memory.basis.is_proportional(many) {
-        true => files.rollup(),
-        // One member without it, and the sum would be no proportional size.
-        false => Err(io::ErrorKind::PermissionDenied.into()),
-    };
-    usage.proportional_bytes.add(&part(&rollup, |r| r.proportional_bytes));
-    match rollup {
-        Ok(rollup) => usage.swap_bytes.add(&Ok(rollup.swap_bytes)),
-        Err(_) if memory.swap_in_use => usage.swap_bytes.add(&files.swap_bytes()),
-        Err(_) => usage.swap_bytes.add(&Ok(0)),
-    }
-}
-
-fn part<T>(whole: &io::Result<T>, take: impl Fn(&T) -> u64) -> io::Result<u64> {
-    match whole {
-        Ok(whole) => Ok(take(whole)),
-        Err(e) => {
-            Err(e.raw_os_error().map_or_else(|| e.kind().into(), io::Error::from_raw_os_error))
         }
     }
 }

@@ -8,8 +8,8 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use fleet_census::Seen;
-use fleet_core::{MemoryBasis, Observed, ProcessRecord, Sample, State, Timestamp};
-use fleet_os::{Proc, boot_id, descendants, page_bytes, ticks_per_second};
+use fleet_core::{MemoryBasis, Observed, ProcessRecord, Sample, State, Subject, Timestamp};
+use fleet_os::{Proc, boot_id, descendants, ticks_per_second};
 use fleet_sampler::{Basis, Last, Moment, Plan, Round, Sampler};
 use serde_json::{Value, json};
 
@@ -19,7 +19,14 @@ const PLAN: Plan = Plan {
     ended_for: Duration::from_secs(86_400),
     host: false,
     processes: true,
+    fleet: false,
+    cores: false,
+    members: false,
+    connections: false,
 };
+
+const STATUS: &str = "Name: x\nVmHWM: 60 kB\nVmRSS: 40 kB\nVmSwap: 0 kB\n\
+    voluntary_ctxt_switches: 70\nnonvoluntary_ctxt_switches: 30\n";
 
 /// A /proc in a folder, of a host with 1 GiB and nothing swapped out.
 struct FakeProc(tempfile::TempDir);
@@ -45,17 +52,20 @@ impl FakeProc {
         FakeProc(dir)
     }
 
-    /// Puts a process there: 10 resident pages, 4 KiB proportional, 2 descriptors, 100 bytes
-    /// read, 200 written.
+    /// Puts a process there: 40 KiB resident, 60 at most, 4 proportional, 3 its own, 2 descriptors
+    /// of 8, 100 bytes read from storage and 1000 in all, 200 and 2000 written, 7 minor and 2 major
+    /// faults, 70 and 30 context switches.
     fn put(&self, p: Fake) {
         let Fake { pid, ppid, start, ticks, waited, children } = p;
         let stat = format!(
-            "{pid} (x) S {ppid} {pid} {pid} 0 -1 0 0 0 0 0 {ticks} 0 {waited} 0 20 0 1 0 {start} 0 0"
+            "{pid} (x) S {ppid} {pid} {pid} 0 -1 0 5 2 1 1 {ticks} 0 {waited} 0 20 -3 1 0 {start} 0 0"
         );
         self.write(pid, "stat", &stat);
-        self.write(pid, "statm", "50 10 5 1 0 3 0");
-        self.write(pid, "io", "rchar: 1\nread_bytes: 100\nwrite_bytes: 200\n");
-        self.write(pid, "smaps_rollup", "Rss: 40 kB\nPss: 4 kB\nSwapPss: 0 kB\n");
+        self.write(pid, "status", STATUS);
+        self.write(pid, "limits", "Limit Soft\nMax open files  8  16  files\n");
+        self.write(pid, "io", "rchar: 1000\nwchar: 2000\nread_bytes: 100\nwrite_bytes: 200\n");
+        let rollup = "Rss: 40 kB\nPss: 4 kB\nPrivate_Dirty: 3 kB\nSwapPss: 0 kB\n";
+        self.write(pid, "smaps_rollup", rollup);
         self.write(pid, "fd/0", "");
         self.write(pid, "fd/1", "");
         self.write(pid, &format!("task/{pid}/children"), children);
@@ -77,6 +87,7 @@ impl FakeProc {
 
     fn sampler(&self, plan: Plan) -> Sampler {
         Sampler::new(&Proc::at(self.0.path()), "boot-1".to_owned(), plan)
+            .with_sys(self.0.path().join("sys"))
     }
 }
 
@@ -126,10 +137,7 @@ fn a_single_process_is_measured_by_its_resident_size() {
     assert_eq!((sample.pid, sample.state.as_deref()), (Some(100), Some("running")));
     assert_eq!(m.cpu_seconds_total, Some(200.0 / ticks_per_second() as f64));
     assert_eq!(m.cpu_percent, None);
-    assert_eq!(
-        (m.memory_bytes, sample.memory_basis),
-        (Some(10 * page_bytes()), Some(MemoryBasis::Rss))
-    );
+    assert_eq!((m.memory_bytes, sample.memory_basis), (Some(40 << 10), Some(MemoryBasis::Rss)));
     assert_eq!((m.threads, m.processes, m.fds, m.swap_bytes), (Some(1), Some(1), Some(2), Some(0)));
     assert_eq!((m.io_read_bytes, m.io_write_bytes), (Some(100), Some(200)));
     assert_eq!(m.uptime_seconds, Some(60.0 - 5000.0 / ticks_per_second() as f64));
@@ -144,7 +152,7 @@ fn a_tree_is_measured_by_its_proportional_size() {
     let sample = only(&mut proc.sampler(PLAN), &[seen("a", json!({}))], 60.0);
     let m = &sample.measures;
     assert_eq!((m.memory_bytes, sample.memory_basis), (Some(3 * 4096), Some(MemoryBasis::Pss)));
-    assert_eq!(m.memory_resident_bytes, Some(30 * page_bytes()));
+    assert_eq!(m.memory_resident_bytes, Some(120 << 10));
     assert_eq!((m.processes, m.fds, m.io_read_bytes), (Some(3), Some(6), Some(300)));
 }
 
@@ -293,10 +301,7 @@ fn what_may_not_be_read_is_absent() {
     let sample = only(&mut proc.sampler(PLAN), &[seen("a", json!({}))], 60.0);
     let m = &sample.measures;
     assert_eq!((m.io_read_bytes, m.io_write_bytes), (None, None));
-    assert_eq!(
-        (m.memory_bytes, sample.memory_basis),
-        (Some(20 * page_bytes()), Some(MemoryBasis::Rss))
-    );
+    assert_eq!((m.memory_bytes, sample.memory_basis), (Some(80 << 10), Some(MemoryBasis::Rss)));
     assert_eq!(m.fds, Some(4));
 }
 
@@ -311,7 +316,7 @@ fn a_zombie_adds_its_time_and_holds_nothing() {
     assert_eq!(m.cpu_seconds_total, Some(11.0 / ticks_per_second() as f64));
     assert_eq!((m.processes, m.threads, m.fds), (Some(2), Some(1), Some(2)));
     // One whose first thread alone has ended does hold memory, but shows none.
-    proc.write(101, "stat", &zombie.replace(" 20 0 1 ", " 20 0 4 "));
+    proc.write(101, "stat", &zombie.replace(" 20 -3 1 ", " 20 -3 4 "));
     let m = only(&mut proc.sampler(PLAN), &[seen("a", json!({}))], 61.0).measures;
     assert_eq!((m.processes, m.threads, m.fds), (Some(2), Some(5), None));
     assert_eq!((m.memory_bytes, m.io_read_bytes), (None, Some(200)));
@@ -372,22 +377,27 @@ fn shares_come_from_the_file_that_the_last_one_shot_left() {
 }
 
 #[test]
-fn the_host_counts_what_stands_for_each_process() {
+fn host_and_fleet_are_sampled_beside_the_processes() {
     let proc = FakeProc::new();
-    fs::write(proc.0.path().join("stat"), "cpu  100 0 0 900 0 0 0 0\ncpu0 1\ncpu1 1\n").unwrap();
+    fs::write(proc.0.path().join("stat"), "cpu  100 0 0 900 0 0 0 0\ncpu0 1 0 0 1\ncpu1 1 0 0 1\n")
+        .unwrap();
     fs::write(proc.0.path().join("loadavg"), "0.50 0.25 0.00 1/2 3\n").unwrap();
-    let mut sampler = proc.sampler(Plan { host: true, processes: false, ..PLAN });
+    let mut sampler = proc.sampler(Plan { host: true, processes: false, fleet: true, ..PLAN });
     let failed = json!({"state": "failed", "ended_at": "2026-11-22T05:30:00Z"});
     let all = [seen("a", failed.clone()), seen("a", json!({"run": 2})), seen("b", failed)];
-    let first = round(&mut sampler, &all, 60.0);
-    // The host's name is missing in this /proc, and that is said.
-    assert_eq!(first.problems.len(), 1);
+    let mut first = round(&mut sampler, &all, 60.0);
+    sampler.conclude(&all, &mut first.samples, &at(60.0));
+    // The host's name is missing in this /proc, with its mounts and interfaces, and that is said.
+    assert_eq!(first.problems.len(), 3, "{:?}", first.problems);
     let host = &first.samples[0];
-    assert_eq!(host.more["fleet_failed"], 1);
-    assert_eq!((&host.more["fleet_running"], &host.more["fleet_orphaned"]), (&json!(1), &json!(0)));
+    assert_eq!((host.subject, first.samples[1].subject), (Subject::Host, Subject::Fleet));
+    // A job that failed and was spawned again is no failed job.
+    let fleet = &first.samples[1].measures;
+    assert_eq!((fleet.failed, fleet.running, fleet.orphaned), (Some(1), Some(1), Some(0)));
+    assert_eq!((fleet.runs_ended, fleet.success_percent), (Some(2), Some(0.0)));
     assert_eq!((host.measures.memory_percent, host.measures.load1), (Some(25.0), Some(0.5)));
     let hz = ticks_per_second();
-    let busy = format!("cpu  {} 0 0 900 0 0 0 0\ncpu0 1\ncpu1 1\n", 100 + 10 * hz);
+    let busy = format!("cpu  {} 0 0 900 0 0 0 0\ncpu0 1 0 0 1\ncpu1 1 0 0 1\n", 100 + 10 * hz);
     fs::write(proc.0.path().join("stat"), busy).unwrap();
     let second = round(&mut sampler, &all, 70.0);
     assert_eq!(second.samples[0].measures.cpu_percent, Some(50.0));

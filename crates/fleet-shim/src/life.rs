@@ -14,6 +14,7 @@ use fleet_os::{Launch, PidFd, Step, Terms, incarnation, monotonic_nanos, output_
 use serde_json::json;
 
 use crate::board::{Phase, Why, Word};
+use crate::gpus::variables;
 use crate::health::CHECK;
 use crate::oom::Killed;
 use crate::supervise::{SECOND, Shim};
@@ -73,6 +74,7 @@ impl Shim<'_> {
             let micros = (seconds * 1e6) as u64;
             ours.push(("WATCHDOG_USEC".into(), micros.to_string().into()));
         }
+        ours.extend(variables(&self.record.gpus));
         let is = |entry: &OsString, name: &str| {
             entry.as_bytes().strip_prefix(name.as_bytes()).is_some_and(|v| v.first() == Some(&b'='))
         };
@@ -84,6 +86,9 @@ impl Shim<'_> {
             .collect();
         if !env.iter().any(|entry| is(entry, "PYTHONUNBUFFERED")) {
             env.push("PYTHONUNBUFFERED=1".into());
+        }
+        if !self.record.gpus.is_empty() && !env.iter().any(|e| is(e, "CUDA_DEVICE_ORDER")) {
+            env.push("CUDA_DEVICE_ORDER=PCI_BUS_ID".into());
         }
         env.extend(ours.into_iter().map(|(name, value)| {
             let mut entry = OsString::from(name + "=");
@@ -189,6 +194,7 @@ impl Shim<'_> {
             let since = self.record.started_at.map_or(0, Timestamp::nanos);
             end.stderr_tail = stderr_tail(&self.post.dir.log(), since, TAIL_LINES, TAIL_BYTES);
         }
+        self.free_gpus(&mut end, !succeeded || matches!(why, Why::Asked | Why::Restart));
         match why {
             Why::Asked => {
                 self.happened(Happening::Died);

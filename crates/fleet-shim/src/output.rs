@@ -165,6 +165,7 @@ impl Capture {
         totals.log.lines += counts.lines;
         totals.log.folded_bytes += counts.folded;
         board.commit(stream, open, totals);
+        board.tell(&totals.log, length > 0);
     }
 }
 

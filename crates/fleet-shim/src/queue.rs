@@ -9,17 +9,23 @@
 //! replaced, or was lost and is to be healed, is there no descriptor to wait on, and then the shim
 //! looks again after a while.
 //!
+//! Who waits for GPUs asks their driver at the head of its line, too, when a holder ends and now and
+//! then besides: memory that becomes free and GPUs that vanish tell nobody (see `gpus`).
+//!
 //! A turn is taken under the registry's lock, where all can see who holds the slots.
 
+use std::io;
 use std::time::Duration;
 
 use fleet_core::{
     After, Cause, End, Happening, Health, Id, Incarnation, ProcessRecord, Progress, Queue, Signal,
     State, Timestamp, Until, duration_text,
 };
+use fleet_gpu::Devices;
 use fleet_os::{PidFd, incarnation, monotonic_nanos};
 use fleet_registry::{
-    RegistryLock, RunDir, Ticket, ahead_of, next_in_line, read_record, slot_holders, waiters,
+    RegistryLock, RunDir, Ticket, ahead_of, gpu_holders, next_in_line, read_record, slot_holders,
+    waiters,
 };
 use serde_json::json;
 
@@ -30,6 +36,8 @@ use crate::supervise::{MILLI, SECOND, Shim};
 const WATCHED: usize = 64;
 /// First and longest pause before a look that nothing calls for.
 const PAUSE: (u64, u64) = (20 * MILLI, 5 * SECOND);
+/// The same where it is the driver of the GPUs that is asked.
+const DRIVER_PAUSE: (u64, u64) = (SECOND, 30 * SECOND);
 /// How long the registry's lock is waited for.
 const LOCK: Duration = Duration::from_millis(100);
 
@@ -42,7 +50,11 @@ pub(crate) struct Waiting {
     pub(crate) look_at: Option<u64>,
     pause: u64,
     /// Whether something that was looked at can change without news.
-    unsure: bool,
+    pub(crate) unsure: bool,
+    /// Whether the driver of the GPUs is to be asked again, without news.
+    pub(crate) asks_driver: bool,
+    /// Since when this machine has not the GPUs that are wanted (monotonic nanoseconds).
+    pub(crate) gpus_gone: Option<u64>,
     /// Whether this shim's name is on its tickets.
     signed: bool,
     /// What those who wait for this run were last woken for.
@@ -50,7 +62,7 @@ pub(crate) struct Waiting {
 }
 
 /// What a look found.
-enum Verdict {
+pub(crate) enum Verdict {
     /// Its turn has come; with the lock under which it is taken, where there is a line.
     Turn(Option<RegistryLock>),
     /// It has not; why, in words.
@@ -94,6 +106,7 @@ impl Shim<'_> {
         }
         self.waiting.watched.clear();
         self.waiting.unsure = false;
+        self.waiting.asks_driver = false;
         match self.look() {
             Verdict::Turn(lock) => self.take_turn(lock),
             Verdict::Wait(words) => self.wait_on(words),
@@ -126,11 +139,14 @@ impl Shim<'_> {
     /// Says why it waits, when that has changed, and sees to it that the next look comes.
     fn wait_on(&mut self, words: String) {
         let waiting = &mut self.waiting;
-        waiting.pause = (waiting.pause * 2).clamp(PAUSE.0, PAUSE.1);
-        if !waiting.unsure {
-            waiting.pause = 0;
-        }
-        waiting.look_at = waiting.unsure.then(|| monotonic_nanos() + waiting.pause);
+        let pauses = match (waiting.unsure, waiting.asks_driver) {
+            (true, _) => Some(PAUSE),
+            (false, true) => Some(DRIVER_PAUSE),
+            (false, false) => None,
+        };
+        let doubled = |(first, longest)| (waiting.pause * 2).clamp(first, longest);
+        waiting.pause = pauses.map_or(0, doubled);
+        waiting.look_at = pauses.map(|_| monotonic_nanos() + waiting.pause);
         let first = !std::mem::replace(&mut waiting.signed, true);
         if first || self.record.waiting.as_ref() != Some(&words) {
             self.record.waiting = Some(words);
@@ -150,6 +166,7 @@ impl Shim<'_> {
             Some(lock) => {
                 if let Err(e) = self.publish_under(lock) {
                     self.record.state = State::Queued;
+                    self.record.gpus.clear();
                     (self.record.waiting, self.record.in_line) = (words, in_line);
                     self.waiting.unsure = true;
                     return self.wait_on(format!("cannot take its turn: {e}"));
@@ -311,13 +328,15 @@ impl Shim<'_> {
         let spec = &self.post.spec;
         let ticket = Ticket::in_line(&self.post.home, queue, spec.spawned_at, &spec.key());
         self.sign(&ticket);
-        let words = match queue.slots {
-            1 => format!("stands in line for the slot of '{}'", queue.group),
-            slots => format!("stands in line for one of {slots} slots of '{}'", queue.group),
-        };
+        let words = line_words(queue);
         if self.is_behind(&ticket) {
             return Verdict::Wait(words);
         }
+        // Drivers take their time: others are not to wait for the lock meanwhile.
+        let devices = match self.ask_for_gpus() {
+            Ok(devices) => devices,
+            Err(why) => return Verdict::Wait(format!("{words}, but {why}")),
+        };
         let Ok(lock) = RegistryLock::take_within(&self.post.home, LOCK) else {
             self.waiting.unsure = true;
             return Verdict::Wait(words);
@@ -326,16 +345,33 @@ impl Shim<'_> {
         if self.is_behind(&ticket) {
             return Verdict::Wait(words);
         }
-        match slot_holders(&self.post.home, &queue.group) {
+        match self.what_is_missing(queue, devices.as_ref()) {
+            Ok(None) => Verdict::Turn(Some(lock)),
+            Ok(Some(verdict)) => verdict,
             Err(e) => {
                 self.waiting.unsure = true;
                 Verdict::Wait(format!("{words}, but the registry cannot be read: {e}"))
             }
-            Ok(holders) => match self.count(holders) < queue.slots {
-                true => Verdict::Turn(Some(lock)),
-                false => Verdict::Wait(words),
-            },
         }
+    }
+
+    /// What the head of the line waits for: a slot, then GPUs, which it holds from here on. Called
+    /// under the registry's lock.
+    fn what_is_missing(
+        &mut self,
+        queue: &Queue,
+        devices: Option<&Devices>,
+    ) -> io::Result<Option<Verdict>> {
+        if let Some(slots) = queue.slots {
+            let holders = slot_holders(&self.post.home, &queue.group)?;
+            if self.in_truth(holders, false).len() as u64 >= u64::from(slots) {
+                return Ok(Some(Verdict::Wait(line_words(queue))));
+            }
+        }
+        let Some(devices) = devices else { return Ok(None) };
+        let holders = gpu_holders(&self.post.home)?;
+        let holders = self.in_truth(holders, true);
+        Ok(self.take_gpus(devices, &holders))
     }
 
     /// Whether somebody stands before it, whose end is then watched. Tickets that are left over are
@@ -359,10 +395,11 @@ impl Shim<'_> {
         false
     }
 
-    /// How many of these hold a slot in truth; the ends of the first ones are watched.
-    fn count(&mut self, holders: Vec<ProcessRecord>) -> u32 {
+    /// Those of them that live in truth; the ends of the first ones are watched. With `healed`, also
+    /// those that are started again with what they hold by whoever meets them.
+    fn in_truth(&mut self, holders: Vec<ProcessRecord>, healed: bool) -> Vec<ProcessRecord> {
         let me = self.post.spec.key();
-        let mut held = 0;
+        let mut held = Vec::new();
         for known in holders.into_iter().filter(|record| record.key() != me) {
             let dir = self.post.home.run_of(&known.key());
             let (record, care) = newest(self.post, &dir, read_record(&dir).unwrap_or(known));
@@ -372,11 +409,25 @@ impl Shim<'_> {
             match care {
                 Care::Shim(other) | Care::None(other) => self.watch(other),
                 Care::Keeper => self.waiting.unsure = true,
+                Care::Gone if healed && self.starts_again(&record) => self.waiting.unsure = true,
                 Care::Gone => continue,
             }
-            held += 1;
+            held.push(record);
         }
         held
+    }
+
+    fn starts_again(&self, record: &ProcessRecord) -> bool {
+        record.boot == self.post.boot && record.is_to_start_again()
+    }
+}
+
+/// What somebody in a line stands there for.
+fn line_words(queue: &Queue) -> String {
+    match queue.slots {
+        None => format!("stands in line '{}' for GPUs", queue.group),
+        Some(1) => format!("stands in line for the slot of '{}'", queue.group),
+        Some(slots) => format!("stands in line for one of {slots} slots of '{}'", queue.group),
     }
 }
 

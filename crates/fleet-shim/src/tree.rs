@@ -1,6 +1,7 @@
 //! The process tree of a run: who belongs to it, and signals to all of them.
 
 use std::collections::HashSet;
+use std::fs;
 use std::io;
 
 use fleet_core::Signal;
@@ -10,6 +11,9 @@ use nix::unistd::Pid;
 
 use crate::board::Word;
 use crate::supervise::Shim;
+
+/// The end of the command line of what asks the drivers of the GPUs.
+const ASKER: &[u8] = b"fleet-gpus\0--serve\0";
 
 impl Shim<'_> {
     /// All living processes of the tree. The shim and its keeper are subreapers, so that nothing
@@ -26,8 +30,19 @@ impl Shim<'_> {
         let mut seen = HashSet::new();
         found.retain(|&pid| seen.insert(pid) && self.is_living(pid));
         let asked = self.command_members();
-        found.retain(|pid| !asked.contains(pid));
+        found.retain(|&pid| !asked.contains(&pid) && !self.asks_driver(pid));
         found
+    }
+
+    /// Whether it is what this shim asked for the GPUs: one that hangs in their driver cannot be
+    /// killed, and must not pass for a part of the tree.
+    fn asks_driver(&self, pid: i32) -> bool {
+        let proc = &self.post.proc;
+        self.post.spec.gpu_wish.is_some()
+            && proc
+                .stat(pid)
+                .is_ok_and(|s| [std::process::id() as i32, self.post.keeper].contains(&s.ppid))
+            && fs::read(proc.path(pid, "cmdline")).is_ok_and(|line| line.ends_with(ASKER))
     }
 
     fn strangers(&self) -> Vec<i32> {

@@ -9,9 +9,11 @@ use anyhow::Context;
 use fleet_census::{Census, is_living};
 use fleet_cli::{Exit, Failure, talk};
 use fleet_core::{Dependency, Id, ProcessRecord, Spec};
+use fleet_gpu::Devices;
 use fleet_registry::{Home, RegistryLock, RunDir, Ticket, make_dir};
 
 use crate::confine::{confine, release};
+use crate::gpus::{self, Gpus};
 use crate::kernel;
 use crate::order;
 use crate::ports::{self, PortRange, Ports};
@@ -47,7 +49,7 @@ pub(crate) enum Claim {
     Reused(Id),
 }
 
-/// Claims of names and ports. Check and append happen under one lock, so that of fifty
+/// Claims of names, ports and GPUs. Check and append happen under one lock, so that of fifty
 /// simultaneous starts of a name one wins, and the names of the others are never half taken.
 pub(crate) struct Claims<'a> {
     home: &'a Home,
@@ -56,11 +58,12 @@ pub(crate) struct Claims<'a> {
     census: Option<Census>,
     /// Ports of what lives and of what was claimed, and whose they are, once it was counted.
     reserved: HashMap<u16, Id>,
+    gpus: Gpus,
 }
 
 impl<'a> Claims<'a> {
-    /// Takes the lock.
-    pub(crate) fn begin(home: &'a Home) -> anyhow::Result<Claims<'a>> {
+    /// Takes the lock. `devices` are the GPUs of this machine, if any are wanted.
+    pub(crate) fn begin(home: &'a Home, devices: Devices) -> anyhow::Result<Claims<'a>> {
         let lock = RegistryLock::take(home)?;
         Ok(Claims {
             home,
@@ -68,6 +71,7 @@ impl<'a> Claims<'a> {
             boot: fleet_os::boot_id()?,
             census: None,
             reserved: HashMap::new(),
+            gpus: Gpus::new(devices),
         })
     }
 
@@ -91,6 +95,7 @@ impl<'a> Claims<'a> {
             spec.ports = self.reserve(&spec.id, ports, range)?;
             spec.command = spec.command.iter().map(|a| ports::fill_in(a, &spec.ports)).collect();
         }
+        self.reserve_gpus(&mut spec)?;
         spec.health = health.map(|health| health.with_ports(&spec.ports)).transpose()?;
         spec.run = self.home.runs(&spec.id).last().copied().unwrap_or(0) + 1;
         if connection_file {
@@ -119,6 +124,19 @@ impl<'a> Claims<'a> {
         Ok(chosen)
     }
 
+    /// Reserves GPUs at once for who need not wait: who waits gets them with its turn.
+    fn reserve_gpus(&mut self, spec: &mut Spec) -> anyhow::Result<()> {
+        let Some(wish) = &spec.gpu_wish else { return Ok(()) };
+        if spec.waits() {
+            self.gpus.refuse_impossible(wish)?;
+        } else {
+            self.census()?;
+            spec.gpus = self.gpus.give(&spec.id, wish)?;
+        }
+        gpus::tell_of_replaced(&spec.env);
+        Ok(())
+    }
+
     /// Counting all is for those who need it: a plain spawn looks at one folder. Nobody else can
     /// add to the count while the lock is held.
     fn census(&mut self) -> anyhow::Result<&Census> {
@@ -126,9 +144,14 @@ impl<'a> Claims<'a> {
             Some(census) => census,
             None => {
                 let census = fleet_census::take(self.home)?;
-                let living = census.seen.iter().filter(|seen| seen.observed.is_living());
-                for record in living.map(|seen| &seen.record) {
-                    self.reserved.extend(record.ports.iter().map(|&p| (p, record.id.clone())));
+                for seen in &census.seen {
+                    let record = &seen.record;
+                    if gpus::are_held(seen) {
+                        self.gpus.hold(&record.id, &record.gpus);
+                    }
+                    if seen.observed.is_living() {
+                        self.reserved.extend(record.ports.iter().map(|&p| (p, record.id.clone())));
+                    }
                 }
                 census
             }

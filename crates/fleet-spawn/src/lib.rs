@@ -3,7 +3,7 @@
 //! # Theory of operation
 //!
 //! What was typed becomes a [`fleet_core::Spec`], checked before anything starts. Under the
-//! registry's lock the name is claimed, ports are chosen, the run's folder is made and its first
+//! registry's lock the name is claimed, ports and GPUs are chosen, the run's folder is made and its first
 //! record is appended (`claim`). Then the supervisor that was forked at the very beginning is
 //! given its order and the run's lock, and this program waits until it says that the command was
 //! executed, or why not. From then on nothing here matters to the process any more. A fleet in a
@@ -15,6 +15,7 @@ mod command;
 mod confine;
 mod env_file;
 mod file;
+mod gpus;
 mod kernel;
 mod order;
 mod placeholders;
@@ -71,6 +72,7 @@ fn one(mut args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     }
     let spec = wanted::spec(&args.wish, &args.command, Id::near("new"))?;
     let health = args.wish.health.prepare()?;
+    let devices = gpus::ask(spec.gpu_wish.is_some())?;
     prepare(&home)?;
     let ports = kernel::wanted_ports(&args.wish)?.map(|ports| (ports, args.wish.port_range()));
     let name = args.name.as_ref();
@@ -78,7 +80,7 @@ fn one(mut args: Args, nursery: io::Result<Nursery>) -> anyhow::Result<Exit> {
     let after = &args.wish.after;
     let reuse = args.reuse;
     let candidate = Candidate { name, reuse, ports, connection_file, after, health, spec };
-    let claim = Claims::begin(&home)?.claim(candidate)?;
+    let claim = Claims::begin(&home, devices)?.claim(candidate)?;
     let run = match claim {
         Claim::Reused(id) => RunKey { run: home.runs(&id).last().copied().unwrap_or(0), id },
         Claim::New(spec, lock) => {

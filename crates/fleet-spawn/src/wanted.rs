@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use fleet_cli::{Exit, Failure};
-use fleet_core::{Id, LogLimits, Queue, Signal, Spec, Timestamp};
+use fleet_core::{GpuWish, Id, LogLimits, Queue, Signal, Spec, Timestamp};
 
 use crate::env_file::{self, Pair};
-use crate::wish::{Span, Typed, Wish};
+use crate::gpus::VISIBLE;
+use crate::wish::{Span, Typed, Wish, kpis};
 
 /// How long a process may take to end unless something else is said.
 const GRACE_SECONDS: f64 = 10.0;
@@ -31,6 +32,8 @@ pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow
         env: environment(wish)?,
         labels: wish.labels.iter().map(|l| (l.key.clone(), l.value.clone())).collect(),
         ports: Vec::new(),
+        gpu_wish: gpu_wish(wish)?,
+        gpus: Vec::new(),
         restart: value(&wish.restart).unwrap_or_default(),
         backoff: value(&wish.backoff).unwrap_or_default(),
         crash_limit: value(&wish.crash_limit).unwrap_or_default(),
@@ -47,6 +50,7 @@ pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow
         restart_unhealthy: wish.restart_unhealthy.unwrap_or(false),
         after: Vec::new(),
         queue: queue(wish)?,
+        kpis: kpis(&wish.kpi)?,
         connection_file: None,
         file: None,
         small_pipes: false,
@@ -58,15 +62,35 @@ fn value<T: Clone>(typed: &Option<Typed<T>>) -> Option<T> {
     typed.as_ref().map(|typed| typed.value.clone())
 }
 
-/// Slots or a priority alone mean the line that has no other name.
+/// What is wanted of GPUs.
+fn gpu_wish(wish: &Wish) -> Result<Option<GpuWish>, Failure> {
+    let Some(set) = &wish.gpus else {
+        return match wish.gpu_memory {
+            None => Ok(None),
+            Some(_) => {
+                let words =
+                    "--gpu-memory says how much each GPU of --gpus has free, and --gpus is missing";
+                Err(Failure::new(Exit::CouldNot, words).hint("add --gpus 1"))
+            }
+        };
+    };
+    let memory_bytes = wish.gpu_memory.as_ref().map(|typed| typed.value.0);
+    Ok(Some(GpuWish { set: set.value.clone(), memory_bytes }))
+}
+
+/// Slots or a priority alone mean the line that has no other name. Who waits for others is not to
+/// keep GPUs idle meanwhile, and stands in line for them.
 fn queue(wish: &Wish) -> Result<Option<Queue>, Failure> {
     if wish.slots == Some(0) {
         return Err(Failure::new(Exit::CouldNot, "a line has at least one slot"));
     }
-    let stands = wish.queue.is_some() || wish.slots.is_some() || wish.priority.is_some();
-    Ok(stands.then(|| Queue {
-        group: wish.queue.clone().unwrap_or_else(|| Id::near("default")),
-        slots: wish.slots.unwrap_or(1),
+    let asked = wish.queue.is_some() || wish.slots.is_some() || wish.priority.is_some();
+    let wants_gpus = wish.gpus.is_some();
+    let usual = Id::near("default");
+    let named = wish.queue.clone().filter(|group| !wants_gpus || *group != usual);
+    Ok((asked || wants_gpus && !wish.after.is_empty()).then(|| Queue {
+        group: named.unwrap_or_else(|| if wants_gpus { Id::near("gpus") } else { usual }),
+        slots: wish.slots.or((!wants_gpus).then_some(1)),
         priority: wish.priority.unwrap_or(0),
     }))
 }
@@ -124,6 +148,9 @@ fn environment(wish: &Wish) -> anyhow::Result<Vec<OsString>> {
         })?;
         given.push(pair);
     }
+    if wish.gpus.is_some() {
+        refuse_visible(&given)?;
+    }
     for (name, value) in given {
         match all.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => *old = value,
@@ -138,6 +165,15 @@ fn environment(wish: &Wish) -> anyhow::Result<Vec<OsString>> {
             entry
         })
         .collect())
+}
+
+/// What was typed for the variables that tell a program which GPUs are its own would be lost.
+fn refuse_visible(given: &[Pair]) -> Result<(), Failure> {
+    let typed = VISIBLE.into_iter().find(|visible| given.iter().any(|(name, _)| name == visible));
+    let Some(name) = typed else { return Ok(()) };
+    let words = format!("{name} is set, and --gpus would set it, too");
+    Err(Failure::new(Exit::CouldNot, words)
+        .hint(format!("leave {name} out: the command finds the GPUs there that it got")))
 }
 
 fn split(entry: &[u8]) -> Option<Pair> {

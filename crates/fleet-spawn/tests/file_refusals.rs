@@ -34,7 +34,19 @@ fn only_mistake(text: &str, expected: &str) {
 fn of_the_process_itself() {
     for (line, expected) in [
         ("comand = 'x'", "3 column 1: there is no key 'comand' (did you mean 'command'?)"),
-        ("gpus = 1", "3 column 1: there is no key 'gpus'"),
+        ("gpu = 1", "3 column 1: there is no key 'gpu'"),
+        ("gpus = 0", "3 column 8: \"0\" is no number of GPUs; write 1 to"),
+        ("gpus = '0,1'", "3 column 8: \"0,1\" names GPUs by their numbers"),
+        ("gpus = 'all'", "3 column 8: \"all\" is no number of GPUs and no UUID"),
+        ("gpus = 1\ngpu_memory = '0'", "4 column 14: no program runs in \"0\" of memory"),
+        (
+            "gpu_memory = '10G'",
+            "3 column 14: --gpu-memory says how much each GPU of --gpus has free",
+        ),
+        (
+            "gpus = 1\nenv = { CUDA_VISIBLE_DEVICES = '0' }",
+            "1 column 10: CUDA_VISIBLE_DEVICES is set",
+        ),
         ("grace = 'soon'", "3 column 9: \"soon\" is no duration"),
         ("stop_signal = 'TREM'", "3 column 15: "),
         ("restart = 'sometimes'", "3 column 11: \"sometimes\" is no restart policy"),
@@ -57,6 +69,24 @@ fn of_the_process_itself() {
     }
     let found = mistakes(&format!("{WEB}env_file = 'bad.env'\n"));
     assert!(found[0].contains("bad.env' line 3: expected NAME=VALUE"), "{found:?}");
+}
+
+#[test]
+fn of_its_kpis() {
+    for (text, expected) in [
+        ("target = 'low'", "4 column 10: \"low\" is no number to compare with"),
+        ("target = inf", "4 column 10: \"inf\" is no number to compare with"),
+        ("direction = 'dwon'", "4 column 13: \"dwon\" is no direction; write up or down"),
+        ("baselin = 1", "4 column 1: there is no key 'baselin' (did you mean 'baseline'?)"),
+        ("target = 1", "3 column 14: the KPI 'loss' does not say which way is better"),
+        ("direction = 'up'\nmetric = ''", "3 column 14: the KPI 'loss' names no metric"),
+    ] {
+        only_mistake(&format!("{WEB}[process.web.kpi.loss]\n{text}\n"), expected);
+    }
+    only_mistake(
+        &format!("{WEB}kpi = {{ 'a b' = {{ direction = 'up' }} }}\n"),
+        "3 column 9: a KPI's name holds letters, digits and '_'",
+    );
 }
 
 #[test]

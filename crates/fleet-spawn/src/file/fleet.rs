@@ -18,7 +18,7 @@ use crate::command::{BadCommand, argument_vector};
 use crate::env_file::{self, Pair};
 use crate::kernel;
 use crate::ports::Ports;
-use crate::wish::{Wish, Words};
+use crate::wish::{Wish, Words, kpis};
 
 /// No file starts more of a kind: what is more is a slip, and each costs a process.
 const MOST_REPLICAS: u32 = 10_000;
@@ -95,6 +95,9 @@ fn group<'a>(
     faults.extend(bad_replicas(&wish).map(|why| Fault::new(place("replicas"), why)));
     if let Err(wrong) = kernel::wanted_ports(&wish) {
         faults.push(Fault { hint: wrong.hint, ..Fault::new(place("port"), wrong.message) });
+    }
+    if let Err(wrong) = kpis(&wish.kpi) {
+        faults.push(Fault { hint: wrong.hint, ..Fault::new(place("kpi"), wrong.message) });
     }
     let command = command(&wish).unwrap_or_else(|(key, fault)| {
         faults.push(Fault { at: place(key), ..fault });

@@ -10,6 +10,7 @@ use fleet_shim::Nursery;
 
 use super::member::Member;
 use crate::claim::{Candidate, Claim, Claims};
+use crate::gpus;
 use crate::wish::Prepared;
 
 /// So many supervisors are waited for at one time: each holds a descriptor here.
@@ -33,7 +34,7 @@ enum Ordered {
 /// each. All supervisors get their orders before any is waited for.
 ///
 /// # Errors
-/// The registry cannot be locked.
+/// The registry cannot be locked, or GPUs are wanted and cannot be asked for.
 pub(super) fn start(
     home: &Home,
     nursery: &Nursery,
@@ -44,7 +45,9 @@ pub(super) fn start(
     for members in members.chunks(AT_ONCE) {
         // Names are looked up before anything is locked.
         let checks: Vec<_> = members.iter().map(|member| member.health(home)).collect();
-        let mut claims = Claims::begin(home)?;
+        let wants = |member: &&Member| member.wish.gpus.is_some() && !is_living(home, &member.id);
+        let devices = gpus::ask(members.iter().any(wants))?;
+        let mut claims = Claims::begin(home, devices)?;
         let ordered: Vec<_> = members
             .iter()
             .zip(checks)

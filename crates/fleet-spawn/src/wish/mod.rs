@@ -4,7 +4,9 @@
 //! the fleet file, the type reads what is typed and what is written. Everything may be left out,
 //! so that a process can build on a profile, and the command line on both.
 
+mod gpus;
 mod health;
+mod kpi;
 mod limits;
 mod place;
 mod tables;
@@ -17,13 +19,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use fleet_core::{Backoff, CrashLimit, Dependency, Id, Label, Restart, Signal};
+use fleet_core::{Backoff, CrashLimit, Dependency, GpuSet, Id, Label, Restart, Signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ports::{PortRange, Ports};
 pub use health::{HealthWish, Prepared};
+pub(crate) use kpi::{KpiWishes, kpis};
 pub use limits::LimitsWish;
+use limits::Memory;
 pub use place::{Place, Status, Url, WithPorts};
 use tables::{OneOrMore, env_table, label_table, one_or_more};
 pub use typed::{Form, Size, Span, Typed};
@@ -122,6 +126,16 @@ pub struct Wish {
           value_name = "BOOL", hide_possible_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_file: Option<bool>,
+    /// Reserve GPUs: so many, or those of these UUIDs (their first digits do), or shared:N; the
+    /// command finds them in CUDA_VISIBLE_DEVICES or ROCR_VISIBLE_DEVICES. With --queue it waits
+    /// until they are free
+    #[arg(long, value_name = "N|UUID,…|shared:N", help_heading = "GPUs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<Typed<GpuSet>>,
+    /// Only GPUs with so much memory free when they are given; nothing holds it to that later
+    #[arg(long, value_name = "SIZE", help_heading = "GPUs")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_memory: Option<Typed<Memory>>,
     /// Start when another is 'started' (without a word), 'healthy', 'completed' (code 0) or
     /// 'ended' (repeatable); if that can no longer come, this one fails
     #[arg(long, value_name = "NAME[:WHEN]", help_heading = "Order")]
@@ -129,13 +143,13 @@ pub struct Wish {
     #[schemars(with = "OneOrMore<After>")]
     pub after: Vec<Dependency>,
     /// Stand in line for a slot of this group; --slots or --priority alone mean it, too [default
-    /// group: default]
+    /// group: default, and gpus with --gpus]
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "default",
           value_name = "GROUP", help_heading = "Order")]
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     pub queue: Option<Id>,
-    /// So many of the group may run at once [default with --queue: 1]
+    /// So many of the group may run at once [default with --queue: 1, and with --gpus no limit]
     #[arg(long, value_name = "N", help_heading = "Order",
           value_parser = clap::value_parser!(u32).range(1..))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,6 +159,10 @@ pub struct Wish {
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Order")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
+    /// What it is judged by, each by its name
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kpi: KpiWishes,
     /// How it is asked whether it is well.
     #[command(flatten)]
     #[serde(skip_serializing_if = "HealthWish::is_empty")]

@@ -1,0 +1,193 @@
+//! What is remembered of the members of a tree from round to round.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use fleet_os::{Rollup, Stat};
+
+use crate::sum::Known;
+
+/// A proportional size is read again at this age, in seconds, whatever happened meanwhile: others
+/// may have begun or ceased to share its pages.
+const OLDEST: f64 = 60.0;
+
+/// Members that were read in one round are not all read again in one: this many seconds apart.
+const SPREAD: i32 = 16;
+
+/// Where the resident size changed, it is read again once this many times as long has passed as the
+/// reading took: the kernel walks all page tables for it, and may spend a hundredth of a core.
+const REST: f64 = 100.0;
+
+/// A process, by pid and start time.
+type Key = (i32, u64);
+
+/// Counts of a member that end with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Departed {
+    /// Voluntary and involuntary context switches.
+    pub(crate) switches: [u64; 2],
+    /// Storage read and written, all read and written.
+    pub(crate) io: [u64; 4],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Memo {
+    counts: Departed,
+    /// Its parent is a supervisor, which does not hand on what it counted.
+    orphan: bool,
+    size: Option<Size>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    rollup: Rollup,
+    resident_bytes: u64,
+    /// Seconds since boot.
+    read_at: f64,
+    /// How long the kernel took, in seconds.
+    took: f64,
+}
+
+impl Size {
+    fn is_due(&self, pid: i32, resident_bytes: u64, at: f64) -> bool {
+        let age = at - self.read_at;
+        let changed = resident_bytes != self.resident_bytes;
+        age >= OLDEST - f64::from(pid % SPREAD) || (changed && age >= self.took * REST)
+    }
+
+    /// The size as it is now, if as much of it is shared as before.
+    fn scaled(&self, resident_bytes: u64) -> Rollup {
+        let scale = |bytes: u64| match self.resident_bytes {
+            0 => bytes,
+            before if before == resident_bytes => bytes,
+            before => (bytes as f64 * (resident_bytes as f64 / before as f64)) as u64,
+        };
+        Rollup {
+            proportional_bytes: scale(self.rollup.proportional_bytes),
+            private_bytes: scale(self.rollup.private_bytes),
+            swap_bytes: self.rollup.swap_bytes,
+        }
+    }
+}
+
+/// The members of one attempt's tree.
+#[derive(Debug, Default)]
+pub(crate) struct TreeMemo {
+    last: HashMap<Key, Memo>,
+    now: HashMap<Key, Memo>,
+}
+
+impl TreeMemo {
+    /// The size of a member, read if it is due and else scaled from when it was. `at` is now, in
+    /// seconds since boot.
+    pub(crate) fn size(
+        &self,
+        stat: &Stat,
+        resident_bytes: u64,
+        at: f64,
+        read: impl FnOnce() -> Known<Rollup>,
+    ) -> Known<(Rollup, SizeRead)> {
+        let kept = self.last.get(&(stat.pid, stat.start)).and_then(|memo| memo.size);
+        if let Some(size) = kept.filter(|size| !size.is_due(stat.pid, resident_bytes, at)) {
+            return Ok((size.scaled(resident_bytes), SizeRead(size)));
+        }
+        let begun = Instant::now();
+        let rollup = read()?;
+        let took = begun.elapsed().as_secs_f64();
+        Ok((rollup, SizeRead(Size { rollup, resident_bytes, read_at: at, took })))
+    }
+
+    /// Notes what a member of this round had.
+    pub(crate) fn note(
+        &mut self,
+        stat: &Stat,
+        counts: Departed,
+        orphan: bool,
+        size: Option<SizeRead>,
+    ) {
+        let size = size.map(|SizeRead(size)| size);
+        self.now.insert((stat.pid, stat.start), Memo { counts, orphan, size });
+    }
+
+    /// Ends the round: what had been counted of those who have gone since the last one and left
+    /// it to nobody. A parent that waits for its child takes over the traffic, not the switches.
+    pub(crate) fn end_round(&mut self) -> Departed {
+        let gone = self.last.iter().filter(|(key, _)| !self.now.contains_key(*key));
+        let mut departed = Departed::default();
+        for (_, memo) in gone {
+            add(&mut departed.switches, memo.counts.switches);
+            if memo.orphan {
+                add(&mut departed.io, memo.counts.io);
+            }
+        }
+        self.last = std::mem::take(&mut self.now);
+        departed
+    }
+}
+
+/// A size to be remembered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SizeRead(Size);
+
+fn add<const N: usize>(sums: &mut [u64; N], values: [u64; N]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum = sum.saturating_add(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sum::Missing;
+
+    fn stat(pid: i32) -> Stat {
+        Stat { pid, start: 1, ..Stat::default() }
+    }
+
+    fn bytes(proportional_bytes: u64) -> Rollup {
+        Rollup { proportional_bytes, ..Rollup::default() }
+    }
+
+    /// The size that is told at a moment, when a reading would give `read`.
+    fn told(memo: &mut TreeMemo, resident: u64, at: f64, read: Known<Rollup>) -> Known<u64> {
+        let size = memo.size(&stat(16), resident, at, || read);
+        memo.note(&stat(16), Departed::default(), false, size.ok().map(|(_, read)| read));
+        memo.end_round();
+        size.map(|(rollup, _)| rollup.proportional_bytes)
+    }
+
+    #[test]
+    fn a_size_is_read_again_when_it_changed_or_is_old() {
+        let mut memo = TreeMemo::default();
+        let unread = Err(Missing::Withheld);
+        assert_eq!(told(&mut memo, 1000, 5.0, Ok(bytes(500))), Ok(500));
+        // Nothing changed: it is not read, and what a reading would say is not seen.
+        assert_eq!(told(&mut memo, 1000, 30.0, unread), Ok(500));
+        assert_eq!(told(&mut memo, 2000, 31.0, Ok(bytes(700))), Ok(700));
+        assert_eq!(told(&mut memo, 2000, 90.0, unread), Ok(700));
+        assert_eq!(told(&mut memo, 2000, 91.0, Ok(bytes(800))), Ok(800));
+    }
+
+    #[test]
+    fn a_size_that_takes_long_is_scaled_meanwhile() {
+        let size = Size { rollup: bytes(500), resident_bytes: 1000, read_at: 5.0, took: 0.02 };
+        assert!(!size.is_due(16, 1500, 6.9));
+        assert!(size.is_due(16, 1500, 7.1));
+        assert_eq!(size.scaled(1500).proportional_bytes, 750);
+        let none = Size { resident_bytes: 0, ..size };
+        assert_eq!(none.scaled(1500).proportional_bytes, 500);
+    }
+
+    #[test]
+    fn who_has_gone_leaves_what_nobody_took_over() {
+        let mut memo = TreeMemo::default();
+        let counts = Departed { switches: [5, 1], io: [1, 2, 3, 4] };
+        memo.note(&stat(1), counts, true, None);
+        memo.note(&stat(2), counts, false, None);
+        memo.note(&stat(3), counts, false, None);
+        assert_eq!(memo.end_round(), Departed::default());
+        memo.note(&stat(3), counts, false, None);
+        assert_eq!(memo.end_round(), Departed { switches: [10, 2], io: [1, 2, 3, 4] });
+        assert_eq!(memo.end_round(), Departed { switches: [5, 1], io: [0; 4] });
+    }
+}
