@@ -57,12 +57,13 @@ if ! "$kernels/bin/python" -c 'import ipykernel, jupyter_client' 2>/dev/null; th
         >/dev/null 2>&1 || echo "setup: no ipykernel; left out: the test of real kernels" >&2
 fi
 
-# The strictest parser of OpenMetrics, in a virtual environment of its own.
+# The strictest parser of OpenMetrics and NVIDIA's own binding of NVML, in a virtual environment.
 metrics=$(cd "$(dirname "$0")/.." && pwd)/target/metrics-venv
-if ! "$metrics/bin/python" -c 'import prometheus_client' 2>/dev/null; then
-    echo "setup: installing prometheus_client into target/metrics-venv"
-    { python3 -m venv "$metrics" && "$metrics/bin/pip" install -q prometheus_client; } \
-        >/dev/null 2>&1 || echo "setup: no prometheus_client; left out: its parser of OpenMetrics" >&2
+if ! "$metrics/bin/python" -c 'import prometheus_client, pynvml' 2>/dev/null; then
+    echo "setup: installing prometheus_client and nvidia-ml-py into target/metrics-venv"
+    { python3 -m venv "$metrics" && "$metrics/bin/pip" install -q prometheus_client nvidia-ml-py; } \
+        >/dev/null 2>&1 || echo "setup: no prometheus_client or nvidia-ml-py; left out: its" \
+        "parser of OpenMetrics, GPUs held against NVIDIA's binding" >&2
 fi
 
 # The types of Grafana, for the dashboards in configs/.

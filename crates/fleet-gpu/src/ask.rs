@@ -207,8 +207,8 @@ impl Gpus {
 
     /// Whether an answer is still out. One that came after all is old, and is dropped.
     fn owes(&mut self, asked: Asked) -> bool {
-        let answer = self.server.as_mut().map(|server| server.answer(Instant::now()));
-        match answer {
+        let now = Instant::now();
+        match self.server.as_mut().map(|server| server.answer::<Answer>(now)) {
             Some(Ok(None)) if asked.at.elapsed() < self.hopeless => return true,
             Some(Ok(Some(_))) => self.asked = None,
             _ => self.drop_server(),
@@ -268,7 +268,7 @@ impl Gpus {
             self.asked = Some(asked);
             return Err(silent());
         }
-        match server.answer(asked.at + asked.within) {
+        match server.answer::<Answer>(asked.at + asked.within) {
             Ok(Some(answer)) if answer.ends => {
                 self.drop_server();
                 Err(GpuError::Driver { reason: answer.problems.join("; ") })
