@@ -207,8 +207,8 @@ impl Gpus {
 
     /// Whether an answer is still out. One that came after all is old, and is dropped.
     fn owes(&mut self, asked: Asked) -> bool {
-        let now = Instant::now();
-        match self.server.as_mut().map(|server| server.answer::<Answer>(now)) {
+        let answer = self.server.as_mut().map(|server| server.answer::<Answer>(Instant::now()));
+        match answer {
             Some(Ok(None)) if asked.at.elapsed() < self.hopeless => return true,
             Some(Ok(Some(_))) => self.asked = None,
             _ => self.drop_server(),

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleet_census::{Census, Owners};
-use fleet_core::{RunKey, Sample};
-use fleet_gpu::{Answer, Gpu, Holder};
+use fleet_core::{ProcessRecord, RunKey, Sample};
+use fleet_gpu::{Answer, Gpu, Holder, Missing, missing};
 use fleet_os::boot_id;
 use fleet_registry::Home;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// The fleet of this host, now.
@@ -27,18 +26,6 @@ pub(crate) struct Stake {
     pub(crate) reserved_by: Vec<RunKey>,
 }
 
-/// What of a record tells of reservations.
-#[derive(Deserialize)]
-struct Reservations {
-    #[serde(default)]
-    gpus: Vec<Reserved>,
-}
-
-#[derive(Deserialize)]
-struct Reserved {
-    uuid: String,
-}
-
 impl Fleet {
     /// Takes a census.
     ///
@@ -49,15 +36,17 @@ impl Fleet {
         census.problems.iter().for_each(fleet_cli::talk);
         let boot = boot_id()?;
         let mut reserved: BTreeMap<String, Vec<RunKey>> = BTreeMap::new();
-        let here = |record: &fleet_core::ProcessRecord| record.boot == boot;
-        let living = census.seen.iter().filter(|seen| seen.observed.is_living());
-        for seen in living.filter(|seen| here(&seen.record)) {
-            let Ok(of) = serde_json::from_slice::<Reservations>(&seen.json) else { continue };
-            for gpu in of.gpus {
-                reserved.entry(gpu.uuid).or_default().push(seen.record.key());
+        for record in living(&census) {
+            for gpu in &record.gpus {
+                reserved.entry(gpu.uuid.clone()).or_default().push(record.key());
             }
         }
         Ok(Fleet { census, boot, reserved })
+    }
+
+    /// GPUs that somebody has reserved and that are there no more.
+    pub(crate) fn missing(&self, answer: &Answer) -> Vec<Missing> {
+        missing(&answer.gpus, living(&self.census))
     }
 
     /// What the fleet has to do with this GPU.
@@ -70,6 +59,10 @@ impl Fleet {
             reserved_by: self.reserved.get(&gpu.uuid).cloned().unwrap_or_default(),
         }
     }
+}
+
+fn living(census: &Census) -> impl Iterator<Item = &ProcessRecord> {
+    census.seen.iter().filter(|seen| seen.observed.is_living()).map(|seen| &*seen.record)
 }
 
 impl Stake {

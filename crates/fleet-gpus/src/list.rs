@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use fleet_cli::{Exit, Format, Records, talk};
 use fleet_core::{Sample, Timestamp};
-use fleet_gpu::{Answer, GpuError, answer_once};
+use fleet_gpu::{Answer, GpuError, Missing, answer_once};
 
 use crate::args::GpusArgs;
 use crate::fleet::{Fleet, Stake};
@@ -43,27 +43,30 @@ pub(crate) fn list(args: &GpusArgs) -> anyhow::Result<Exit> {
     let home = args.home.locate()?;
     let fleet = Fleet::of(&home).context("cannot tell whose processes are on the GPUs")?;
     let stakes: Vec<Stake> = answer.gpus.iter().map(|gpu| fleet.stake(&answer, gpu)).collect();
+    let missing = fleet.missing(&answer);
+    missing.iter().for_each(|one| talk(one.words()));
     let mut out = args.output.open(false)?;
     match format {
         Format::Table | Format::Wide => {
             table(&mut out, format == Format::Wide, &answer.gpus, &stakes)?;
         }
         Format::Json => {
-            Records::array(&mut out).write_all(samples(&answer, &stakes))?;
+            Records::array(&mut out).write_all(samples(&answer, &stakes, &missing))?;
         }
         _ => {
-            Records::lines(&mut out).write_all(samples(&answer, &stakes))?;
+            Records::lines(&mut out).write_all(samples(&answer, &stakes, &missing))?;
         }
     }
     out.finish()?;
     Ok(Exit::Yes)
 }
 
-fn samples(answer: &Answer, stakes: &[Stake]) -> impl Iterator<Item = Sample> {
+fn samples(answer: &Answer, stakes: &[Stake], missing: &[Missing]) -> impl Iterator<Item = Sample> {
     let now = Timestamp::now();
-    answer.gpus.iter().zip(stakes).map(move |(gpu, stake)| {
+    let there = answer.gpus.iter().zip(stakes).map(move |(gpu, stake)| {
         let mut sample = gpu.sample(now);
         stake.add_to(&mut sample);
         sample
-    })
+    });
+    there.chain(missing.iter().map(move |one| one.sample(now)))
 }

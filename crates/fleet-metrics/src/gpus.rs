@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fleet_census::{Owners, Seen};
 use fleet_core::{RunKey, Sample, Subject, Timestamp};
-use fleet_gpu::{Answer, Gpu, GpuError, Gpus, Reading, Usage, usage_by};
+use fleet_gpu::{Answer, Gpu, GpuError, Gpus, Missing, Reading, Usage, missing, usage_by};
 
 /// A round waits no longer than this for the drivers, counted from its beginning.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -68,13 +68,24 @@ impl GpuSource {
             let owner = |pid| owners.owner(pid).map(|seen| seen.record.key());
             add_usage(samples, &usage_by(answer, owner));
         }
+        let missing = missing_of(&reading, all);
         if self.wish == Wish::All {
             let first = samples.iter().position(|s| s.subject == Subject::Process);
             let at = first.unwrap_or(samples.len());
-            samples.splice(at..at, devices(&reading, ts));
+            let gone = missing.iter().map(|one| one.sample(ts));
+            samples.splice(at..at, gone.chain(devices(&reading, ts)));
         }
-        problems(&reading)
+        let mut problems = problems(&reading);
+        problems.extend(missing.iter().map(Missing::words));
+        problems
     }
+}
+
+/// GPUs that somebody has reserved and that the drivers, which answered just now, do not know.
+fn missing_of(reading: &Reading, all: &[Seen]) -> Vec<Missing> {
+    let fresh = reading.answer.as_ref().filter(|_| reading.error.is_none());
+    let living = || all.iter().filter(|seen| seen.observed.is_living()).map(|seen| &*seen.record);
+    fresh.map_or_else(Vec::new, |answer| missing(&answer.gpus, living()))
 }
 
 /// The processes from which those of the fleet that are on AMD's cards can be found.

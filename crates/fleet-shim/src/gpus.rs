@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::time::{Duration, Instant};
 
 use fleet_core::{End, GpuShare, ProcessRecord, Signal};
 use fleet_gpu::{Devices, Reserved, Shortage, choose, devices_once};
 use fleet_os::{PidFd, has_marks, monotonic_nanos};
+use fleet_registry::gpu_holders;
 use serde_json::json;
 
 use crate::queue::Verdict;
@@ -41,15 +43,16 @@ impl Shim<'_> {
         devices_once(ASK).map(Some).map_err(|e| format!("no GPU can be had: {e}"))
     }
 
-    /// Takes the GPUs that are wanted, or says what is missing. These hold others.
-    pub(crate) fn take_gpus(
-        &mut self,
-        devices: &Devices,
-        holders: &[ProcessRecord],
-    ) -> Option<Verdict> {
-        let wish = self.post.spec.gpu_wish.as_ref()?;
+    /// Takes the GPUs that are wanted, or says what is missing. Called under the registry's lock.
+    ///
+    /// # Errors
+    /// The registry cannot be read.
+    pub(crate) fn take_gpus(&mut self, devices: &Devices) -> io::Result<Option<Verdict>> {
+        let holders = gpu_holders(&self.post.home)?;
+        let holders = self.in_truth(holders, true);
         let reserved: Vec<Reserved> = holders.iter().flat_map(held_by).collect();
-        match choose(wish, &devices.all, &reserved) {
+        let Some(wish) = &self.post.spec.gpu_wish else { return Ok(None) };
+        Ok(match choose(wish, &devices.all, &reserved) {
             Ok(shares) => {
                 self.waiting.gpus_gone = None;
                 self.record.gpus = shares;
@@ -60,7 +63,12 @@ impl Shim<'_> {
                 Some(Verdict::Wait(words))
             }
             Err(Shortage::Never(words)) => Some(self.gpus_are_gone(words)),
-        }
+        })
+    }
+
+    /// Whether whoever meets a run that died with its supervisors starts it again, with its GPUs.
+    pub(crate) fn starts_again(&self, record: &ProcessRecord) -> bool {
+        record.boot == self.post.boot && record.is_to_start_again()
     }
 
     /// They were there when it was spawned.

@@ -24,8 +24,7 @@ use fleet_core::{
 use fleet_gpu::Devices;
 use fleet_os::{PidFd, incarnation, monotonic_nanos};
 use fleet_registry::{
-    RegistryLock, RunDir, Ticket, ahead_of, gpu_holders, next_in_line, read_record, slot_holders,
-    waiters,
+    RegistryLock, RunDir, Ticket, ahead_of, next_in_line, read_record, slot_holders, waiters,
 };
 use serde_json::json;
 
@@ -139,11 +138,8 @@ impl Shim<'_> {
     /// Says why it waits, when that has changed, and sees to it that the next look comes.
     fn wait_on(&mut self, words: String) {
         let waiting = &mut self.waiting;
-        let pauses = match (waiting.unsure, waiting.asks_driver) {
-            (true, _) => Some(PAUSE),
-            (false, true) => Some(DRIVER_PAUSE),
-            (false, false) => None,
-        };
+        let driver = waiting.asks_driver.then_some(DRIVER_PAUSE);
+        let pauses = if waiting.unsure { Some(PAUSE) } else { driver };
         let doubled = |(first, longest)| (waiting.pause * 2).clamp(first, longest);
         waiting.pause = pauses.map_or(0, doubled);
         waiting.look_at = pauses.map(|_| monotonic_nanos() + waiting.pause);
@@ -368,10 +364,7 @@ impl Shim<'_> {
                 return Ok(Some(Verdict::Wait(line_words(queue))));
             }
         }
-        let Some(devices) = devices else { return Ok(None) };
-        let holders = gpu_holders(&self.post.home)?;
-        let holders = self.in_truth(holders, true);
-        Ok(self.take_gpus(devices, &holders))
+        devices.map_or(Ok(None), |devices| self.take_gpus(devices))
     }
 
     /// Whether somebody stands before it, whose end is then watched. Tickets that are left over are
@@ -397,7 +390,11 @@ impl Shim<'_> {
 
     /// Those of them that live in truth; the ends of the first ones are watched. With `healed`, also
     /// those that are started again with what they hold by whoever meets them.
-    fn in_truth(&mut self, holders: Vec<ProcessRecord>, healed: bool) -> Vec<ProcessRecord> {
+    pub(crate) fn in_truth(
+        &mut self,
+        holders: Vec<ProcessRecord>,
+        healed: bool,
+    ) -> Vec<ProcessRecord> {
         let me = self.post.spec.key();
         let mut held = Vec::new();
         for known in holders.into_iter().filter(|record| record.key() != me) {
@@ -415,10 +412,6 @@ impl Shim<'_> {
             held.push(record);
         }
         held
-    }
-
-    fn starts_again(&self, record: &ProcessRecord) -> bool {
-        record.boot == self.post.boot && record.is_to_start_again()
     }
 }
 

@@ -185,3 +185,20 @@ fn a_file_gives_each_of_its_processes_its_own() {
     file().arg("--diff").fails_with(1).stdout_has("\"key\":\"gpus\"");
     assert_eq!(fleet.record("share").state, State::Running);
 }
+
+#[test]
+fn a_gpu_that_vanishes_while_it_is_reserved_is_told() {
+    let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(&[0, 0])));
+    spawn(&fleet, &gpus, "train", &["--gpus", "2"]).succeeds();
+    let list = fleet.run("fleet-gpus").with_gpus(&gpus).succeeds().records();
+    assert_eq!(list[1]["reserved_by"][0], "train#1");
+    gpus.says(&machine(&[0]));
+    let words = format!("GPU '{}', which 'train#1' has reserved, is gone", StandIn::uuid(1));
+    for tool in ["fleet-gpus", "fleet-metrics"] {
+        let samples = fleet.run(tool).with_gpus(&gpus).succeeds_and_says(&words).records();
+        let gone =
+            samples.iter().find(|sample| sample["name"] == StandIn::uuid(1).as_str()).unwrap();
+        assert_eq!((&gone["gpu_lost"], &gone["reserved_by"][0]), (&1.into(), &"train#1".into()));
+    }
+    assert_eq!(fleet.record("train").state, State::Running);
+}
