@@ -80,6 +80,11 @@ venv=$(cd "$(dirname "$0")/.." && pwd)/target/bench-venv
 if [ "${1:-}" = --bench ] && ! "$venv/bin/python" -c 'import psutil, pynvml' 2>/dev/null; then
     { python3 -m venv "$venv" && "$venv/bin/pip" install -q psutil nvidia-ml-py; } >/dev/null 2>&1 ||
         echo "setup: no psutil, or no pynvml; left out: samples taken by them" >&2
+# psutil and tensorboard get a virtual environment of their own, for the benchmarks alone.
+venv=$(cd "$(dirname "$0")/.." && pwd)/target/bench-venv
+if [ "${1:-}" = --bench ] && ! "$venv/bin/python" -c 'import psutil, tensorboard' 2>/dev/null; then
+    { python3 -m venv "$venv" && "$venv/bin/pip" install -q psutil tensorboard; } >/dev/null 2>&1 ||
+        echo "setup: no psutil or tensorboard; left out: what is measured against them" >&2
 fi
 
 gaps=$(missing)

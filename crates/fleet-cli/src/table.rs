@@ -78,7 +78,7 @@ impl Table {
     }
 
     /// An empty table whose titles come from what is shown.
-    pub fn titled(columns: Vec<(String, Align)>) -> Table {
+    pub fn titled(columns: impl IntoIterator<Item = (String, Align)>) -> Table {
         let titled = |(title, align): (String, Align)| (Cow::Owned(printable(&title)), align);
         Table { columns: columns.into_iter().map(titled).collect(), rows: Vec::new() }
     }

@@ -166,6 +166,10 @@ pub struct ProcessRecord {
     /// The Jupyter connection file that was written for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_file: Option<String>,
+    /// Files, folders and globs that its training curves are read from; none: from its log and its
+    /// own folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curves: Vec<String>,
     /// The fleet file that names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -249,6 +253,7 @@ impl ProcessRecord {
             limits: spec.limits.clone(),
             kpis: spec.kpis.clone(),
             connection_file: spec.connection_file.clone(),
+            curves: spec.curves.clone(),
             file: spec.file.as_ref().map(|origin| origin.path.clone()),
             spawned_at: spec.spawned_at,
             started_at: None,

@@ -1,5 +1,7 @@
 //! The `sample` record: what a process, a host or a device uses at one moment.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -86,7 +88,8 @@ impl MemoryBasis {
 pub struct Sample {
     /// Always `sample`.
     pub kind: String,
-    /// When it was taken; all samples of one round have the same.
+    /// When it was taken; all samples of one round have the same, but for points of curves, which
+    /// have the moment at which the program said them.
     pub ts: Timestamp,
     /// What it is about.
     pub subject: Subject,
@@ -135,7 +138,47 @@ pub struct Sample {
     pub more: Map<String, Value>,
 }
 
+/// The measure that programs give under its own name.
+const PROGRESS: &str = "progress_percent";
+
+/// The fields of a sample that are none of its measures, and those of a point of a curve.
+const FIELDS: [&str; 21] = [
+    "kind",
+    "ts",
+    "v",
+    "subject",
+    "host",
+    "name",
+    "id",
+    "run",
+    "attempt",
+    "labels",
+    "state",
+    "pid",
+    "restarts",
+    "health",
+    "memory_basis",
+    "exit",
+    "kpis",
+    "reasons",
+    "error",
+    "step",
+    "source",
+];
+
 impl Sample {
+    /// Whether a field has this name already, so that nothing measured by a program can. The
+    /// progress of a process is its own to say.
+    pub fn is_reserved(name: &str) -> bool {
+        name != PROGRESS && (FIELDS.contains(&name) || Measure::named(name).is_some())
+    }
+
+    /// The name in a sample of a value that a program measured: where samples have a field of that
+    /// name already, `custom_` stands before it.
+    pub fn own_name(name: &str) -> Cow<'_, str> {
+        if Sample::is_reserved(name) { format!("custom_{name}").into() } else { name.into() }
+    }
+
     /// The value of `kind`.
     pub const KIND: &'static str = "sample";
 
@@ -162,15 +205,11 @@ impl Sample {
         }
     }
 
-    /// Puts in a value of the user's own. Where samples have a field of that name already, it is
-    /// called `value_NAME`; the progress of a process alone is theirs to say.
+    /// Puts in a value of the user's own, under its [own name](Sample::own_name).
     pub fn put(&mut self, name: &str, value: f64) {
-        if name == "progress_percent" && self.measures.set(name, value) {
-            return;
+        if name != PROGRESS || !self.measures.set(name, value) {
+            self.more.insert(Sample::own_name(name).into_owned(), number_value(value));
         }
-        let taken = FIELDS.contains(&name) || Measure::named(name).is_some();
-        let name = if taken { format!("value_{name}") } else { name.to_owned() };
-        self.more.insert(name, number_value(value));
     }
 
     /// The value of this name, measured or of the user's own.
@@ -179,29 +218,6 @@ impl Sample {
         self.more.get(name).map_or_else(|| measured().map(|(_, value)| value), value_number)
     }
 }
-
-/// What samples have beside measures: no value of the user's own is called so.
-const FIELDS: [&str; 19] = [
-    "kind",
-    "v",
-    "ts",
-    "subject",
-    "host",
-    "name",
-    "id",
-    "run",
-    "attempt",
-    "labels",
-    "state",
-    "pid",
-    "restarts",
-    "health",
-    "memory_basis",
-    "exit",
-    "kpis",
-    "reasons",
-    "error",
-];
 
 #[cfg(test)]
 mod tests {
@@ -231,7 +247,7 @@ mod tests {
         sample.put("progress_percent", 40.0);
         let json = serde_json::to_string(&sample).unwrap();
         assert!(json.ends_with(
-            r#""progress_percent":40.0,"depth":7,"value_id":"NaN","value_threads":1.5}"#
+            r#""progress_percent":40.0,"depth":7,"custom_id":"NaN","custom_threads":1.5}"#
         ));
         let back: Sample = serde_json::from_str(&json).unwrap();
         assert_eq!(back, sample);

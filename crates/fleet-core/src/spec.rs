@@ -87,6 +87,9 @@ pub struct Spec {
     /// The Jupyter connection file that was written for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_file: Option<String>,
+    /// Files, folders and globs that its training curves are read from, all absolute.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curves: Vec<String>,
     /// The fleet file that names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<Origin>,

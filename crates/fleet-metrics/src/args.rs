@@ -66,6 +66,9 @@ pub struct MetricsArgs {
     /// How long the record of an ended process goes on, with its state and exit
     #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = parse_duration)]
     pub ended_for: Duration,
+    /// Also the points of training curves: once the newest of each, while following all that come
+    #[arg(long)]
+    pub curves: bool,
     /// Which size of memory to read
     #[arg(long, value_name = "SIZE", default_value = "auto")]
     pub memory: Memory,

@@ -13,7 +13,8 @@
 //!
 //! Where a GPU's driver is loaded, `fleet-gpus` is asked at the beginning of each round and its answer
 //! taken at the end (see [`fleet_gpu`]): a driver that hangs costs a round two seconds, once, and its
-//! own values.
+//! own values. With `--curves` a round has the points of training curves as well, which
+//! [`fleet_curve`] finds.
 //!
 //! Ended processes are sampled too, with their state and `exit` and without usage, until
 //! `--ended-for` is over: a job that failed between two runs of cron is seen, and as no reading
@@ -21,6 +22,7 @@
 
 mod args;
 mod columns;
+mod curves;
 mod depth;
 mod gpus;
 mod listen;

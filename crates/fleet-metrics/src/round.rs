@@ -13,6 +13,7 @@ use fleet_registry::Home;
 use fleet_sampler::{LastError, Moment, Plan, Sampler, standing};
 
 use crate::args::MetricsArgs;
+use crate::curves::Followed;
 use crate::gpus::GpuSource;
 use crate::told::Told;
 
@@ -35,6 +36,7 @@ pub(crate) struct Rounds {
     ended_for: Duration,
     sampler: Sampler,
     gpus: GpuSource,
+    curves: Option<Followed>,
     kept: Option<Instant>,
     told: Told,
     worst: Exit,
@@ -59,7 +61,9 @@ impl Rounds {
             members: args.depth.tree,
             connections: args.depth.connections,
         };
+        let curves = args.curves.then(|| Followed::new(&home, !args.select.is_empty()));
         Ok(Rounds {
+            curves: curves.transpose()?,
             last_file: home.metrics().join("last.json"),
             home,
             selection: args.select.read()?,
@@ -89,6 +93,9 @@ impl Rounds {
         self.gpus.begin(&census.seen);
         let mut round = self.sampler.round(&census.seen, &chosen, &now);
         round.problems.extend(self.gpus.add_to(&mut round.samples, &census.seen, now.ts));
+        if let Some(curves) = &mut self.curves {
+            round.problems.extend(curves.add(&census.seen, &mut round.samples));
+        }
         round.problems.into_iter().for_each(|problem| self.say(problem));
         let mut samples = round.samples;
         self.sampler.conclude(&census.seen, &mut samples, &now);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -262,6 +262,46 @@ fn following_takes_in_new_processes_and_sends_each_round() {
     let mut said = String::new();
     tool.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(said, "");
+}
+
+/// Emitted samples with these steps, as `fleet-emit metric` writes them.
+fn emitted(steps: std::ops::Range<u32>) -> String {
+    let line = |step| {
+        let loss = 1.0 / f64::from(step);
+        json!({"kind": "sample", "ts": now(), "subject": "custom", "step": step, "loss": loss})
+    };
+    steps.map(|step| format!("{}\n", line(step))).collect()
+}
+
+#[test]
+fn points_of_curves_are_samples_the_newest_once_and_all_while_following() {
+    let mut fleet = Fleet::new();
+    fleet.start("a");
+    let file = fleet.path("processes/a/1/metrics.jsonl");
+    fs::write(&file, emitted(1..5)).unwrap();
+    let samples = fleet.samples(&["--curves", "a"]);
+    let custom: Vec<&Sample> = samples.iter().filter(|s| s.subject == Subject::Custom).collect();
+    assert_eq!(custom.len(), 1);
+    assert_eq!((custom[0].id.as_ref().unwrap().as_str(), custom[0].run), ("a", Some(1)));
+    assert_eq!((&custom[0].more["step"], &custom[0].more["loss"]), (&json!(4), &json!(0.25)));
+    assert_eq!(custom[0].labels["name"], "a");
+    let mut tool = fleet
+        .command(&["-f", "--interval", "100ms", "--no-host", "--curves"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(tool.stdout.take().unwrap()).lines();
+    let mut points = lines
+        .map(|line| parse(&line.unwrap()).remove(0))
+        .filter(|sample| sample.subject == Subject::Custom)
+        .map(|sample| sample.more["step"].as_u64().unwrap());
+    assert_eq!(points.next(), Some(4));
+    let more = emitted(5..5000);
+    fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(more.as_bytes()).unwrap();
+    assert_eq!(points.by_ref().take(4995).collect::<Vec<_>>(), (5..5000).collect::<Vec<_>>());
+    drop(points);
+    assert_eq!(tool.wait().unwrap().code(), Some(0));
 }
 
 #[test]

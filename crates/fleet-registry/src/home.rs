@@ -140,6 +140,11 @@ impl Home {
         self.0.join("metrics")
     }
 
+    /// Samples that were emitted outside of any process.
+    pub fn emitted(&self) -> PathBuf {
+        self.metrics().join("emitted.jsonl")
+    }
+
     /// Folder of what the alerts remember.
     pub fn alerts(&self) -> PathBuf {
         self.0.join("alerts")
@@ -220,6 +225,11 @@ impl RunDir {
     /// The Jupyter connection file, where one is wanted.
     pub fn connection_file(&self) -> PathBuf {
         self.0.join("connection.json")
+    }
+
+    /// What its processes emitted of themselves, as samples.
+    pub fn emitted(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
     }
 
     /// Folder of its log files.

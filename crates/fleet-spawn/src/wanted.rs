@@ -24,11 +24,13 @@ const INTERPRETERS: [&str; 8] = ["python", "bash", "sh", "zsh", "node", "ruby", 
 pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow::Result<Spec> {
     let log = LogLimits::default();
     let seconds = |span: &Option<Typed<Span>>| span.as_ref().map(|s| s.value.0.as_secs_f64());
+    let cwd = working_folder(wish.cwd.as_deref())?;
     Ok(Spec {
         id: placeholder,
         run: 0,
         command: command.to_vec(),
-        cwd: working_folder(wish.cwd.as_deref())?.into(),
+        curves: curves(&wish.curves, &cwd)?,
+        cwd: cwd.into(),
         env: environment(wish)?,
         labels: wish.labels.iter().map(|l| (l.key.clone(), l.value.clone())).collect(),
         ports: Vec::new(),
@@ -124,6 +126,20 @@ fn working_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     }
 }
 
+/// Where the curves are, from the working folder on. The files need not be there yet.
+pub(crate) fn curves(given: &[String], cwd: &Path) -> Result<Vec<String>, Failure> {
+    let folder = glob::Pattern::escape(&cwd.to_string_lossy());
+    let absolute = |pattern: &String| {
+        glob::Pattern::new(pattern).map_err(|e| {
+            let words = format!("--curves {pattern:?} is no path and no glob: {}", e.msg);
+            Failure::new(Exit::CouldNot, words).hint("a bracket that is meant is written [[]")
+        })?;
+        let path = Path::new(&folder).join(pattern);
+        Ok(path.to_string_lossy().into_owned())
+    };
+    given.iter().map(absolute).collect()
+}
+
 fn no_folder(path: &Path, why: &str) -> anyhow::Error {
     let words = format!("cannot start in '{}': {why}", path.display());
     Failure::new(Exit::CouldNot, words).hint("make it, or choose another with --cwd").into()
@@ -196,6 +212,14 @@ mod tests {
         assert_eq!(name("/usr/bin/sleep 60"), "sleep");
         assert_eq!(name("bash -c true"), "bash");
         assert_eq!(name("./run.sh"), "run");
+    }
+
+    #[test]
+    fn curves_are_looked_for_from_the_working_folder_on() {
+        let said = |given: &str| curves(&[given.to_owned()], Path::new("/w[1]"));
+        assert_eq!(said("runs/**/*tfevents*").unwrap(), ["/w[[]1[]]/runs/**/*tfevents*"]);
+        assert_eq!(said("/data/metrics.csv").unwrap(), ["/data/metrics.csv"]);
+        assert!(said("runs/[a").unwrap_err().message.contains("\"runs/[a\" is no path"));
     }
 
     #[test]

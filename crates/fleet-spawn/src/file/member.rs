@@ -13,7 +13,7 @@ use crate::wanted;
 use crate::wish::{Prepared, Wish, Words};
 
 /// Keys whose texts may hold placeholders.
-const FILLED: [&str; 4] = ["command", "cwd", "env", "health"];
+const FILLED: [&str; 5] = ["command", "cwd", "curves", "env", "health"];
 
 /// A process of a file, with all that it builds on.
 #[derive(Clone, Debug)]
@@ -69,6 +69,7 @@ impl Member {
         let own = wish.cwd.take_if(|cwd| *cwd == own);
         let mut spec = wanted::spec(&wish, &command, self.id.clone())?;
         if let Some(own) = own {
+            spec.curves = wanted::curves(&wish.curves, &own)?;
             spec.cwd = own.into();
         }
         spec.ports = ports.to_vec();

@@ -136,6 +136,12 @@ pub struct Wish {
     #[arg(long, value_name = "SIZE", help_heading = "GPUs")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu_memory: Option<Typed<Memory>>,
+    /// Read its training curves from here instead of its log and its own folder: a file, a folder,
+    /// or a glob, of tfevents, CSV or text (repeatable)
+    #[arg(long, value_name = "PATH")]
+    #[serde(deserialize_with = "one_or_more", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "OneOrMore<String>")]
+    pub curves: Vec<String>,
     /// Start when another is 'started' (without a word), 'healthy', 'completed' (code 0) or
     /// 'ended' (repeatable); if that can no longer come, this one fails
     #[arg(long, value_name = "NAME[:WHEN]", help_heading = "Order")]

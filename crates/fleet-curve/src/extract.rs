@@ -1,0 +1,367 @@
+//! What lines of text say: all forms that are known, and the user's own.
+
+use std::collections::VecDeque;
+
+use fleet_core::Sample;
+use memchr::{memchr, memchr3, memmem};
+
+use crate::bars::{self, Bars, Frame};
+use crate::dict::{self, Dict};
+use crate::number::Number;
+use crate::pairs::{self, Pair};
+use crate::patterns::Patterns;
+use crate::point::Found;
+use crate::words;
+
+/// So many dicts wait for the bar that tells their step.
+const MAX_HELD: usize = 64;
+
+/// When a line came, and of which attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Nanoseconds since 1970.
+    pub stamp_nanos: i64,
+    /// The attempt, where it is known.
+    pub attempt: Option<u32>,
+}
+
+/// Finds the points in the lines of one program.
+///
+/// It remembers what lines leave out: the epoch that a line before named, the bar whose count is the
+/// step of a Trainer's dict. Streams are told apart by number, 0 and 1.
+#[derive(Debug)]
+pub struct Extractor {
+    patterns: Patterns,
+    wanted: Vec<String>,
+    streams: [Stream; 2],
+    main: Main,
+    held: VecDeque<(Mark, Found)>,
+    cleaned: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    bars: Bars,
+    /// The epoch that a line of its own named, from 1.
+    epoch: Option<i64>,
+}
+
+/// The bar of the whole training: the one with the largest total.
+#[derive(Clone, Copy, Debug, Default)]
+struct Main {
+    count: i64,
+    total: i64,
+    /// How many epochs it counts, where that is known.
+    epochs: Option<f64>,
+}
+
+/// What was found, and where.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(Mark, Found);
+
+impl Extractor {
+    /// With the user's own patterns; names that are `wanted` are values wherever they have a number.
+    pub fn new(patterns: Patterns, wanted: Vec<String>) -> Extractor {
+        Extractor {
+            patterns,
+            wanted,
+            streams: Default::default(),
+            main: Main::default(),
+            held: VecDeque::new(),
+            cleaned: Vec::new(),
+        }
+    }
+
+    /// Takes one line, or what was drawn of one, without its newline.
+    pub fn line(&mut self, stream: usize, mark: Mark, text: &[u8], sink: Sink<'_>) {
+        if memchr3(b'\r', 0x08, 0x1b, text).is_none() {
+            return self.frame(stream, mark, text, sink);
+        }
+        let mut cleaned = std::mem::take(&mut self.cleaned);
+        for frame in text.split(|b| *b == b'\r') {
+            clean(frame, &mut cleaned);
+            self.frame(stream, mark, &cleaned, sink);
+        }
+        self.cleaned = cleaned;
+    }
+
+    /// Hands out what was last drawn of bars, when nothing more is there for now.
+    pub fn settle(&mut self, sink: Sink<'_>) {
+        for stream in &mut self.streams {
+            stream.bars.flush().into_iter().for_each(|(mark, found)| sink(mark, found));
+        }
+    }
+
+    /// Hands out all that is held, when nothing more will come.
+    pub fn finish(&mut self, sink: Sink<'_>) {
+        self.settle(sink);
+        let before = self.main;
+        for (mark, found) in self.held.drain(..) {
+            sink(mark, self.main.step_for(before, found));
+        }
+    }
+
+    fn frame(&mut self, stream: usize, mark: Mark, text: &[u8], sink: Sink<'_>) {
+        if let Some(found) = self.patterns.find(text) {
+            return sink(mark, found);
+        }
+        let Some(&first) = text.trim_ascii_start().first() else { return };
+        let mut rest = text;
+        if let Some(open) = memchr(b'[', text)
+            && open > 0
+            && let Some(bar) = bars::tqdm(text)
+        {
+            rest = bar.rest;
+            self.bar(stream, mark, bar, sink);
+        } else if first.is_ascii_digit()
+            && let Some(bar) = bars::keras(text)
+        {
+            let stream = &mut self.streams[stream & 1];
+            let drawn = stream.bars.draw(mark, bar, stream.epoch);
+            return drawn.into_iter().for_each(|(mark, found)| sink(mark, found));
+        } else if let Some(epoch) = epoch_alone(text) {
+            self.streams[stream & 1].epoch = Some(epoch);
+            return;
+        }
+        if memchr(b'{', rest).is_some() && self.object(mark, rest, sink) {
+            return;
+        }
+        if rest.len() == text.len() {
+            self.plain(mark, text, sink);
+        }
+    }
+
+    fn plain(&mut self, mark: Mark, text: &[u8], sink: Sink<'_>) {
+        let mut pairs = Vec::new();
+        pairs::scan(text, &mut pairs);
+        if pairs.is_empty() {
+            return;
+        }
+        if let Some(mut found) = pairs::found(&pairs, &self.wanted) {
+            found.step = found.step.or_else(|| pairs::step_of(text, &pairs));
+            sink(mark, found);
+        }
+    }
+
+    /// An object anywhere in the line; whether there is one that is read.
+    fn object(&mut self, mark: Mark, text: &[u8], sink: Sink<'_>) -> bool {
+        let python = memmem::find(text, b"{'");
+        let Some(at) = python.or_else(|| memmem::find(text, b"{\"")) else { return false };
+        let Some(object) = dict::read(&text[at..], python.is_some()) else { return false };
+        match object.kind {
+            Some("sample") => {
+                let mark = stamped(mark, object.ts);
+                emitted(&object).into_iter().for_each(|found| sink(mark, found));
+            }
+            Some("process" | "event" | "log" | "alert") => {}
+            _ => self.judge(mark, &object, python.is_some(), sink),
+        }
+        true
+    }
+
+    fn judge(&mut self, mark: Mark, object: &Dict<'_>, python: bool, sink: Sink<'_>) {
+        let pairs: Vec<Pair<'_>> = object.numbers.iter().map(|(k, n)| Pair::new(k, *n)).collect();
+        let Some(mut found) = pairs::found(&pairs, &self.wanted) else { return };
+        // The Trainer's dict has no step: the bar is drawn anew right behind it.
+        if python && found.step.is_none() && self.main.total > 0 {
+            self.hold(mark, found, sink);
+            return;
+        }
+        if !python {
+            found.step = found.step.or_else(|| pairs::epoch_of(&pairs));
+        }
+        sink(mark, found);
+    }
+
+    fn hold(&mut self, mark: Mark, found: Found, sink: Sink<'_>) {
+        self.held.push_back((mark, found));
+        if self.held.len() > MAX_HELD
+            && let Some((mark, found)) = self.held.pop_front()
+        {
+            let before = self.main;
+            sink(mark, self.main.step_for(before, found));
+        }
+    }
+
+    fn bar(&mut self, stream: usize, mark: Mark, bar: Frame<'_>, sink: Sink<'_>) {
+        let before = self.main;
+        if self.main.moves(&bar) {
+            for (mark, found) in self.held.drain(..) {
+                sink(mark, self.main.step_for(before, found));
+            }
+        }
+        let drawn = self.streams[stream & 1].bars.draw(mark, bar, None);
+        drawn.into_iter().for_each(|(mark, found)| sink(mark, found));
+    }
+}
+
+impl Main {
+    /// Moves with a drawing, if it is one of this bar.
+    fn moves(&mut self, bar: &Frame<'_>) -> bool {
+        let Some(total) = bar.total else { return false };
+        let ended = self.count >= self.total && bar.count == 0;
+        let ours = total >= self.total || ended;
+        if ours {
+            let epochs = self.epochs.filter(|_| total == self.total);
+            *self = Main { count: bar.count, total, epochs };
+        }
+        ours
+    }
+
+    /// Gives a dict the step of the bar that was drawn behind it. Where the bar has moved on between
+    /// the two drawings, because drawings are folded to one a second, the dict's epoch tells which
+    /// step in between it was.
+    fn step_for(&mut self, before: Main, mut found: Found) -> Found {
+        let passed = before.count.min(self.count)..=self.count;
+        let exact = self.by_epoch(&found, before).filter(|step| passed.contains(step));
+        found.step = Some(exact.unwrap_or(self.count));
+        found
+    }
+
+    /// The step of an epoch, once only one number of epochs in all fits what is seen.
+    fn by_epoch(&mut self, found: &Found, before: Main) -> Option<i64> {
+        let is_epoch = |(name, _): &&(String, Number)| words::is_epoch(name.as_bytes());
+        let epoch = found.values.iter().find(is_epoch)?.1.value();
+        let steps = epoch * self.total as f64;
+        if self.epochs.is_none() && self.total == before.total && before.count > 0 {
+            // A hair's breadth, because the epoch is printed with four digits.
+            let least = (steps / self.count as f64 - 0.001).ceil();
+            let most = (steps / before.count as f64 + 0.001).floor();
+            self.epochs = (least == most && least >= 1.0).then_some(least);
+        }
+        let step = steps / self.epochs?;
+        step.is_finite().then_some(step.round() as i64)
+    }
+}
+
+/// `Epoch 3/10` and nothing else.
+fn epoch_alone(text: &[u8]) -> Option<i64> {
+    let rest = text.strip_prefix(b"Epoch ")?;
+    let (epoch, total) =
+        std::str::from_utf8(rest.get(..rest.len().min(24))?).ok()?.split_once('/')?;
+    total.trim_end().parse::<u32>().ok()?;
+    epoch.parse().ok()
+}
+
+fn stamped(mark: Mark, ts: Option<&str>) -> Mark {
+    let stamp = ts.and_then(|ts| fleet_logfile::cri::parse_stamp(ts.as_bytes()));
+    Mark { stamp_nanos: stamp.unwrap_or(mark.stamp_nanos), ..mark }
+}
+
+/// A sample that the program wrote itself: all of its numbers are values.
+fn emitted(object: &Dict<'_>) -> Option<Found> {
+    let mut found = Found::default();
+    for (name, number) in &object.numbers {
+        match number {
+            Number::Whole(step) if *name == "step" => found.step = Some(*step),
+            number if !Sample::is_reserved(name) => {
+                found.values.push(((*name).to_owned(), *number))
+            }
+            _ => {}
+        }
+    }
+    (!found.values.is_empty()).then_some(found)
+}
+
+/// The frame without what moves a cursor or colours it.
+fn clean(frame: &[u8], to: &mut Vec<u8>) {
+    to.clear();
+    let mut bytes = frame.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            0x1b if bytes.as_slice().first() == Some(&b'[') => {
+                bytes.next();
+                bytes.find(|b| (0x40..0x7f).contains(*b));
+            }
+            0x1b | 0x08 => {}
+            _ => to.push(*byte),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Step and values of all lines; a line that begins with `!` is of the other stream.
+    fn said(text: &str) -> Vec<String> {
+        let mut extractor = Extractor::new(Patterns::default(), Vec::new());
+        let mut points = Vec::new();
+        let mut sink = |_: Mark, found: Found| {
+            let step = found.step.map_or("-".to_owned(), |step| step.to_string());
+            let values = found.values.iter().map(|(k, n)| format!(" {k}={}", n.value()));
+            points.push(step + &values.collect::<String>());
+        };
+        for line in text.split('\n') {
+            let (stream, line) = line.strip_prefix('!').map_or((0, line), |line| (1, line));
+            extractor.line(stream, Mark::default(), line.as_bytes(), &mut sink);
+        }
+        extractor.finish(&mut sink);
+        points
+    }
+
+    #[test]
+    fn objects_of_a_program() {
+        let lines = "{\"loss\": 1.2, \"step\": 100}\n\
+            {\"kind\":\"sample\",\"ts\":\"2026-11-22T06:00:00Z\",\"subject\":\"custom\",\"step\":3,\"x\":1,\"pid\":2}\n\
+            {\"level\":\"info\",\"port\":8080,\"took\":0.5}\n\
+            {\"kind\":\"event\",\"loss\":1}\n\
+            {\"epoch\": 2, \"val/acc\": 0.5, \"note\": {\"loss\": 3}}\n\
+            INFO metrics {\"loss\": NaN, \"step\": 7}";
+        let points = ["100 loss=1.2", "3 x=1", "2 epoch=2 val/acc=0.5", "7 loss=NaN"];
+        assert_eq!(said(lines), points);
+    }
+
+    #[test]
+    fn a_trainers_dict_has_the_step_of_the_bar() {
+        let bar = |n: u32| format!("{:3}%|#| {n}/32 [00:00<00:01, 9.0it/s]", n * 100 / 32);
+        // One pipe: the bar is drawn anew behind the dict.
+        let dict = "{'loss': '1.8', 'epoch': '0.25'}";
+        let one = format!("\r{}\r      \r{dict}\n\r{}\r   \r", bar(0), bar(4));
+        assert_eq!(said(&one), ["4 loss=1.8 epoch=0.25"]);
+        // Two streams, and the bar folded to one state a second.
+        let dict = "{'loss': 1.8, 'epoch': 0.25}";
+        let two = format!("!\r{}\n{dict}\n!\r{}", bar(3), bar(5));
+        assert_eq!(said(&two), ["4 loss=1.8 epoch=0.25"]);
+        // On one line with a bar, as in transformers #28683; a shorter bar in between is not it.
+        let line = format!(
+            "{}{{'eval_loss': 0.5, 'epoch': 1.0}}\n\r 50%|#| 1/2 [00:00<00:01, 1it/s]\n",
+            bar(16)
+        );
+        assert_eq!(said(&line), ["16 eval_loss=0.5 epoch=1"]);
+        assert_eq!(said(dict), ["- loss=1.8 epoch=0.25"]);
+    }
+
+    #[test]
+    fn keras_names_its_epoch_before() {
+        let lines = "Epoch 2/3\n\r\x1b[1m2/8\x1b[0m \x1b[32m━━\x1b[0m \x1b[1m0s\x1b[0m 3ms/step - loss: 4.5\x08\x08\x08\r\
+            \x1b[1m8/8\x1b[0m 0s 4ms/step - loss: 4.0 - val_loss: 3.5\nEpoch 3/3\n8/8 - 0s - 3ms/step - loss: 3.0";
+        let points = ["10 epoch=2 loss=4.5", "16 epoch=2 loss=4 val_loss=3.5", "24 epoch=3 loss=3"];
+        assert_eq!(said(lines), points);
+    }
+
+    #[test]
+    fn nothing_is_dropped_when_steps_go_back() {
+        let lines = "step=5 loss=1.5\nstep=3 loss=nan\nstep=3 loss=nan\nstep=-1 loss=0.5";
+        assert_eq!(said(lines), ["5 loss=1.5", "3 loss=NaN", "3 loss=NaN", "-1 loss=0.5"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_lines_are_read(
+            lines in proptest::collection::vec(
+                "(\\{'loss': 0.5\\}|Epoch 1/2| 5/9 \\[00:01<00:01, 1it/s, x=1\\]|[\r\x08\x1b\\[{}'\":=a0-9 ]){0,12}", 0..12,
+            ),
+            bytes: Vec<u8>,
+        ) {
+            let mut extractor = Extractor::new(Patterns::default(), vec!["a".into()]);
+            let mut count = 0;
+            let mut sink = |_: Mark, found: Found| count += found.values.len();
+            for (at, line) in lines.iter().enumerate() {
+                extractor.line(at, Mark::default(), line.as_bytes(), &mut sink);
+            }
+            extractor.line(0, Mark::default(), &bytes, &mut sink);
+            extractor.finish(&mut sink);
+        }
+    }
+}
