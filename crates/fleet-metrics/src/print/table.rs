@@ -15,6 +15,17 @@ use crate::view::PER_SECOND;
 /// So many columns of values that programs made up are shown; the others are in the records.
 const OWN_COLUMNS: usize = 12;
 
+/// What the narrow table shows of GPUs, of which their drivers tell a lot.
+const OF_GPUS: &[&str] = &[
+    "temperature_celsius",
+    "gpu_percent",
+    "gpu_memory_bytes",
+    "gpu_memory_total_bytes",
+    "gpu_power_watts",
+    "gpu_processes",
+    "gpu_lost",
+];
+
 /// Writes rounds as tables.
 pub(crate) struct Tables {
     wide: bool,
@@ -38,7 +49,7 @@ impl Tables {
         }
         let mut main: Vec<&Sample> = samples.iter().filter(|s| is_main(s.subject)).collect();
         self.order(&mut main);
-        let overview = if self.view { measured(&main) } else { self.overview(&main) };
+        let overview = if self.view { measured(&main, None) } else { self.overview(&main) };
         overview.write(out)?;
         for subject in APART.iter().filter(|subject| self.shows(**subject)) {
             let mut rows: Vec<&Sample> = samples.iter().filter(|s| s.subject == *subject).collect();
@@ -47,7 +58,8 @@ impl Tables {
             }
             self.order(&mut rows);
             writeln!(out, "\n{}", subject.word())?;
-            measured(&rows).write(out)?;
+            let narrow = *subject == Subject::Gpu && !self.wide && !self.view;
+            measured(&rows, narrow.then_some(OF_GPUS)).write(out)?;
         }
         Ok(())
     }
@@ -104,9 +116,12 @@ fn rank(subject: Subject) -> u8 {
 }
 
 /// A table of all that was measured: who it is, the state where there is one, and a column for each
-/// measure that any of them has.
-fn measured(samples: &[&Sample]) -> Table {
-    let has = |name: &str| samples.iter().any(|s| s.measures.values().any(|(m, _)| m.name == name));
+/// measure that any of them has and that is wanted.
+fn measured(samples: &[&Sample], only: Option<&[&str]>) -> Table {
+    let wanted = |name: &str| only.is_none_or(|only| only.contains(&name));
+    let has = |name: &str| {
+        wanted(name) && samples.iter().any(|s| s.measures.values().any(|(m, _)| m.name == name))
+    };
     let measures: Vec<&str> = Measures::ALL.iter().map(|m| m.name).filter(|n| has(n)).collect();
     let own: BTreeSet<&str> = samples.iter().flat_map(|sample| own_values(sample)).collect();
     let own: Vec<&str> = own.into_iter().take(OWN_COLUMNS).collect();
