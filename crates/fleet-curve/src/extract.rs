@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use fleet_core::Sample;
-use memchr::{memchr, memchr3, memmem};
+use memchr::{memchr, memchr2, memchr3, memmem};
 
 use crate::bars::{self, Bars, Frame};
 use crate::dict::{self, Dict};
@@ -105,37 +105,35 @@ impl Extractor {
             return sink(mark, found);
         }
         let Some(&first) = text.trim_ascii_start().first() else { return };
-        let mut rest = text;
-        if let Some(open) = memchr(b'[', text)
-            && open > 0
-            && let Some(bar) = bars::tqdm(text)
-        {
-            rest = bar.rest;
-            self.bar(stream, mark, bar, sink);
-        } else if first.is_ascii_digit()
+        if first.is_ascii_digit()
             && let Some(bar) = bars::keras(text)
         {
             let stream = &mut self.streams[stream & 1];
             let drawn = stream.bars.draw(mark, bar, stream.epoch);
             return drawn.into_iter().for_each(|(mark, found)| sink(mark, found));
-        } else if let Some(epoch) = epoch_alone(text) {
+        }
+        if let Some(epoch) = epoch_alone(text) {
             self.streams[stream & 1].epoch = Some(epoch);
-            return;
-        }
-        if memchr(b'{', rest).is_some() && self.object(mark, rest, sink) {
-            return;
-        }
-        if rest.len() == text.len() {
+        } else if memchr2(b'[', b'{', text).is_none() || !self.bracketed(stream, mark, text, sink) {
             self.plain(mark, text, sink);
         }
     }
 
+    /// A bar, an object, or an object behind a bar; whether there is one.
+    fn bracketed(&mut self, stream: usize, mark: Mark, text: &[u8], sink: Sink<'_>) -> bool {
+        let Some(bar) = bars::tqdm(text) else { return self.object(mark, text, sink) };
+        let rest = bar.rest;
+        self.bar(stream, mark, bar, sink);
+        self.object(mark, rest, sink);
+        true
+    }
+
     fn plain(&mut self, mark: Mark, text: &[u8], sink: Sink<'_>) {
-        let mut pairs = Vec::new();
-        pairs::scan(text, &mut pairs);
-        if pairs.is_empty() {
+        if !pairs::may_have(text, &self.wanted) {
             return;
         }
+        let mut pairs = Vec::new();
+        pairs::scan(text, &mut pairs);
         if let Some(mut found) = pairs::found(&pairs, &self.wanted) {
             found.step = found.step.or_else(|| pairs::step_of(text, &pairs));
             sink(mark, found);
@@ -144,6 +142,9 @@ impl Extractor {
 
     /// An object anywhere in the line; whether there is one that is read.
     fn object(&mut self, mark: Mark, text: &[u8], sink: Sink<'_>) -> bool {
+        if memchr(b'{', text).is_none() {
+            return false;
+        }
         let python = memmem::find(text, b"{'");
         let Some(at) = python.or_else(|| memmem::find(text, b"{\"")) else { return false };
         let Some(object) = dict::read(&text[at..], python.is_some()) else { return false };
@@ -254,7 +255,7 @@ fn emitted(object: &Dict<'_>) -> Option<Found> {
         match number {
             Number::Whole(step) if *name == "step" => found.step = Some(*step),
             number if !Sample::is_reserved(name) => {
-                found.values.push(((*name).to_owned(), *number))
+                found.values.push(((*name).to_owned(), *number));
             }
             _ => {}
         }
