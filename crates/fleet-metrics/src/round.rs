@@ -54,7 +54,9 @@ impl Rounds {
             host: args.host(),
             processes: !args.host_only,
         };
-        let curves = args.curves.then(|| Followed::new(&home, !args.select.is_empty()));
+        let curves = args
+            .curves
+            .then(|| Followed::new(&home, !args.select.is_empty(), args.rounds() == Some(1)));
         Ok(Rounds {
             curves: curves.transpose()?,
             last_file: home.metrics().join("last.json"),
