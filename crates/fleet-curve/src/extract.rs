@@ -254,7 +254,7 @@ fn emitted(object: &Dict<'_>) -> Option<Found> {
         match number {
             Number::Whole(step) if *name == "step" => found.step = Some(*step),
             number if !Sample::is_reserved(name) => {
-                found.values.push(((*name).to_owned(), *number))
+                found.values.push(((*name).to_owned(), *number));
             }
             _ => {}
         }

@@ -321,8 +321,9 @@ mod tests {
         let (first, problems) = text(&mut exporter, &[emitted(1, 0.9), emitted(2, 0.5)]);
         assert!(first.contains("{source=\"emit\",metric=\"loss\"} 0.5\n"), "{first}");
         assert_eq!(problems, Vec::<String>::new());
-        let at =
-            |seconds| Sample::new(Subject::Host, Timestamp::from_nanos(seconds * 1_000_000_000));
+        let at = |seconds: i64| {
+            Sample::new(Subject::Host, Timestamp::from_nanos(seconds * 1_000_000_000))
+        };
         assert!(text(&mut exporter, &[at(3600)]).0.contains("loss"));
         assert!(!text(&mut exporter, &[at(3602)]).0.contains("loss"));
     }
