@@ -138,7 +138,7 @@ fn a_command_runs_beside_its_file_and_says_lines_of_json() {
     let told = json_of(&samples[1..]);
     assert_eq!(told[0]["labels"], json!({"queue": "all", "exported_queue": "mail"}));
     // What a sample has already is not overwritten.
-    assert_eq!((&told[0]["depth"], &told[0]["value_threads"]), (&json!(7), &json!(2)));
+    assert_eq!((&told[0]["depth"], &told[0]["custom_threads"]), (&json!(7), &json!(2)));
     assert_eq!(told[1]["depth"], "NaN");
 }
 
@@ -161,7 +161,7 @@ fn a_pattern_finds_values_in_files() {
     let text =
         "[collector.log]\nfiles = '*.log'\npattern = 'step (?<step>\\d+) loss (?<loss>\\S+)'\n";
     let values = place.values(text);
-    assert_eq!((&values["step"], &values["loss"]), (&json!(2), &json!(0.4)));
+    assert_eq!((&values["custom_step"], &values["loss"]), (&json!(2), &json!(0.4)));
     assert!(values["labels"]["file"].as_str().unwrap().ends_with("/a.log"));
 }
 
