@@ -251,7 +251,7 @@ impl Answer {
     /// Those of `show`.
     pub fn each<E>(&self, mut show: impl FnMut(Shown) -> Result<(), E>) -> Result<(), E> {
         let mut groups: Vec<(&Group, usize)> = self.groups.iter().map(|g| (g, 0)).collect();
-        groups.sort_by(|(a, _), (b, _)| a.of.cmp(&b.of));
+        groups.sort_by(|(a, _), (b, _)| a.of.order().cmp(&b.of.order()));
         let first = self.groups.iter().filter_map(|g| g.rows.first()).map(|row| row.begin).min();
         let mut next = first;
         while let Some(begin) = next {
