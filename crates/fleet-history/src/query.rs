@@ -155,10 +155,15 @@ impl Plan<'_> {
             return Ok(vec![self.read(part)?]);
         }
         thread::scope(|scope| {
-            let readers: Vec<_> =
-                parts.iter().map(|part| scope.spawn(|| self.read(part))).collect();
-            let ended = readers.into_iter().map(|reader| reader.join());
-            ended.map(|read| read.unwrap_or(Err(HistoryError::Broken))).collect()
+            let start = |part| {
+                let reader = thread::Builder::new().spawn_scoped(scope, move || self.read(part));
+                reader.map_err(|source| HistoryError::Thread { source })
+            };
+            let readers: Vec<_> = parts.iter().map(start).collect();
+            let read = readers
+                .into_iter()
+                .map(|reader| reader?.join().unwrap_or(Err(HistoryError::Broken)));
+            read.collect()
         })
     }
 
