@@ -93,30 +93,28 @@ impl Read for Copying<'_> {
 /// The samples cannot be read, or there is no room beside them; they are as they were then.
 pub(crate) fn close(folder: &Path, part: &Part) -> Result<(), HistoryError> {
     let files =
-        [part.closed(folder), part.rollup(folder, ROLLUPS[1].1), part.rollup(folder, ROLLUPS[0].1)];
-    let made = compress(folder, part, &files);
-    if made.is_err() {
+        [part.rollup(folder, ROLLUPS[1].1), part.rollup(folder, ROLLUPS[0].1), part.closed(folder)];
+    // The samples last: roll-ups without closed samples mean nothing to a reader.
+    let closed = compress(folder, part, &files)
+        .and_then(|made| made.into_iter().try_for_each(Compressed::publish));
+    if closed.is_err() {
         // What there is of them takes room that the samples of today need.
         for path in &files {
             let _ = fs::remove_file(temporary(path));
         }
     }
-    let [samples, short, long] = made?;
-    // The samples last: roll-ups without closed samples mean nothing to a reader.
-    long.publish()?;
-    short.publish()?;
-    samples.publish()?;
+    closed?;
     let open = part.open(folder);
     sync_folder(folder)
         .and_then(|()| fs::remove_file(&open))
         .map_err(|source| HistoryError::Write { path: open, source })
 }
 
-/// Writes the compressed samples and their roll-ups, in one pass.
+/// Writes the roll-ups and the compressed samples, in one pass.
 fn compress(
     folder: &Path,
     part: &Part,
-    [samples, short, long]: &[PathBuf; 3],
+    [short, long, samples]: &[PathBuf; 3],
 ) -> Result<[Compressed; 3], HistoryError> {
     let open = part.open(folder);
     let from =
@@ -126,7 +124,7 @@ fn compress(
     let lines = Lines::new(Copying { from, to: &mut samples });
     let [short, long] = roll_up(lines, part, rollups)
         .map_err(|source| HistoryError::Write { path: part.closed(folder), source })?;
-    Ok([samples, short, long])
+    Ok([short, long, samples])
 }
 
 fn roll_up<W: Write>(

@@ -84,7 +84,12 @@ impl Keeper {
                 now: Timestamp::now(),
                 clock_is_trusted: self.clock_is_trusted(),
             };
-            self.working = Some(thread::spawn(move || work.run()));
+            let started = thread::Builder::new().spawn(move || work.run());
+            if let Err(e) = &started {
+                let what = format!("days that are over stay open: cannot start a thread: {e}");
+                claims(&self.shared).said.push(what);
+            }
+            self.working = started.ok();
         }
         self.words()
     }

@@ -103,6 +103,12 @@ pub enum HistoryError {
         /// How many it may have.
         most: usize,
     },
+    /// There are too many threads already.
+    #[error("cannot start a thread to read the history")]
+    Thread {
+        /// What the system said.
+        source: io::Error,
+    },
     /// A thread that read a day did not come to its end.
     #[error("a thread that read the history broke off")]
     Broken,

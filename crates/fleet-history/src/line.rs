@@ -62,7 +62,7 @@ impl Head<'_> {
         let labels: Labels =
             self.labels.0.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
         Some(Series {
-            subject: self.subject?.word(),
+            subject: self.subject?,
             host: owned(&self.host),
             name: owned(&self.name),
             id,

@@ -155,10 +155,15 @@ impl Plan<'_> {
             return Ok(vec![self.read(part)?]);
         }
         thread::scope(|scope| {
-            let readers: Vec<_> =
-                parts.iter().map(|part| scope.spawn(|| self.read(part))).collect();
-            let ended = readers.into_iter().map(|reader| reader.join());
-            ended.map(|read| read.unwrap_or(Err(HistoryError::Broken))).collect()
+            let start = |part| {
+                let reader = thread::Builder::new().spawn_scoped(scope, move || self.read(part));
+                reader.map_err(|source| HistoryError::Thread { source })
+            };
+            let readers: Vec<_> = parts.iter().map(start).collect();
+            let read = readers
+                .into_iter()
+                .map(|reader| reader?.join().unwrap_or(Err(HistoryError::Broken)));
+            read.collect()
         })
     }
 
@@ -251,7 +256,7 @@ impl Answer {
     /// Those of `show`.
     pub fn each<E>(&self, mut show: impl FnMut(Shown) -> Result<(), E>) -> Result<(), E> {
         let mut groups: Vec<(&Group, usize)> = self.groups.iter().map(|g| (g, 0)).collect();
-        groups.sort_by(|(a, _), (b, _)| a.of.cmp(&b.of));
+        groups.sort_by(|(a, _), (b, _)| a.of.order().cmp(&b.of.order()));
         let first = self.groups.iter().filter_map(|g| g.rows.first()).map(|row| row.begin).min();
         let mut next = first;
         while let Some(begin) = next {

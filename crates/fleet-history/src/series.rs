@@ -7,10 +7,10 @@ use fleet_core::{Id, Labels, Sample, Subject, Timestamp};
 use serde::Serialize;
 
 /// What a sample is about. Where samples are grouped, what they were not grouped by is absent.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Series {
-    /// The word for its subject.
-    pub subject: &'static str,
+    /// Its subject.
+    pub subject: Subject,
     /// The host, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
@@ -35,7 +35,7 @@ impl Series {
     /// What a sample is about.
     pub fn of(sample: &Sample) -> Series {
         Series {
-            subject: sample.subject.word(),
+            subject: sample.subject,
             host: sample.host.clone(),
             name: sample.name.clone(),
             id: sample.id.clone(),
@@ -50,10 +50,15 @@ impl Series {
         Series { run: None, labels: Labels::new(), ..self.clone() }
     }
 
+    /// What series are shown in the order of: the host before processes.
+    pub(crate) fn order(&self) -> impl Ord {
+        let of = (self.subject.word(), &self.host, &self.name, &self.id);
+        (of, self.run, self.pid, &self.labels)
+    }
+
     /// A sample of it without measures.
     pub fn sample(&self, ts: Timestamp) -> Sample {
-        let subject = SUBJECTS.iter().find(|subject| subject.word() == self.subject);
-        let mut sample = Sample::new(subject.copied().unwrap_or(Subject::Custom), ts);
+        let mut sample = Sample::new(self.subject, ts);
         sample.host.clone_from(&self.host);
         sample.name.clone_from(&self.name);
         sample.id.clone_from(&self.id);
@@ -145,22 +150,6 @@ impl<T: Clone + Eq + Hash> Interner<T> {
         &self.list[number as usize]
     }
 }
-
-/// All subjects.
-pub(crate) const SUBJECTS: [Subject; 12] = [
-    Subject::Process,
-    Subject::Host,
-    Subject::Core,
-    Subject::Network,
-    Subject::Sensor,
-    Subject::Gpu,
-    Subject::Disk,
-    Subject::Container,
-    Subject::Fleet,
-    Subject::Member,
-    Subject::Custom,
-    Subject::Collector,
-];
 
 #[cfg(test)]
 mod tests {

@@ -291,6 +291,24 @@ fn a_closing_that_was_killed_is_done_again() {
 }
 
 #[test]
+fn a_closing_that_fails_is_said_and_loses_nothing() {
+    let store = Store::new();
+    store.store(&[vec![sample(at(1, 0), "a", 1.0)]]);
+    // A folder with this name stops root too.
+    let obstacle = store.file(1, ".1h.jsonl.zst.part");
+    fs::create_dir(&obstacle).unwrap();
+    let said = store.store(&[vec![sample(Timestamp::now(), "a", 2.0)]]);
+    assert!(said.len() == 1 && said[0].contains("1h.jsonl.zst.part': Is a directory"), "{said:?}");
+    assert_eq!(store.lines(1).0.len(), 2);
+    let names = [".1h.jsonl.zst.part", ".jsonl"].map(|ending| store.file(1, ending));
+    assert!(names.iter().all(|name| name.exists()) && store.names().len() == 3);
+    fs::remove_dir(obstacle).unwrap();
+    fs::remove_file(store.file(0, ".jsonl")).unwrap();
+    store.close();
+    assert_eq!((store.names().len(), store.lines(1).0.len()), (3, 1));
+}
+
+#[test]
 fn what_is_old_or_too_much_goes_oldest_first() {
     let store = Store::new();
     let days = |store: &Store| -> Vec<bool> {

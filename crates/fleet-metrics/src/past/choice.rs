@@ -42,7 +42,7 @@ impl Choice {
 
     /// Whether a series is asked for. Remembers the selectors that fit it.
     pub(crate) fn takes(&self, series: &Series) -> bool {
-        if series.subject == Subject::Host.word() {
+        if series.subject == Subject::Host {
             return self.host;
         }
         let has = |label: &Label| series.labels.get(&label.key) == Some(&label.value);

@@ -142,7 +142,7 @@ impl Windows {
             let fixed = [
                 row.begin.to_string(),
                 number(self.window.as_secs_f64()).to_string(),
-                of.subject.to_owned(),
+                of.subject.word().to_owned(),
                 text(&of.host),
                 text(&of.name),
                 of.id.as_ref().map_or(String::new(), ToString::to_string),
@@ -178,7 +178,7 @@ impl Windows {
 /// The group in one word: what has no id is named by its subject, in parentheses.
 fn name(of: &Series) -> String {
     let id = of.id.as_ref().map(ToString::to_string);
-    let mut name = id.unwrap_or_else(|| format!("({})", of.subject));
+    let mut name = id.unwrap_or_else(|| format!("({})", of.subject.word()));
     if let Some(run) = of.run {
         name += &format!("#{run}");
     }
