@@ -115,30 +115,19 @@ impl Recorder {
     }
 
     fn append(&mut self, day: i64, samples: &[&Sample]) -> Result<(), NotStored> {
+        let path = Part { day, number: 1 }.open(&self.folder);
+        let wrong = |source| NotStored::Write { path: path.clone(), source };
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         // The place of a line end, for a line that was torn.
         buffer.push(b'\n');
-        let lines = self.repeats.lines(samples, &mut buffer);
-        let path = Part { day, number: 1 }.open(&self.folder);
-        let max = self.settings.max_bytes;
-        let stored = lines
-            .map_err(|source| NotStored::Write { path: path.clone(), source })
-            .and_then(|lines| {
-                if lines == 0 {
-                    return Ok(());
-                }
-                let file = self
-                    .file(day)
-                    .map_err(|source| NotStored::Write { path: path.clone(), source })?;
-                match append(file, &buffer, max) {
-                    Ok(true) => Ok(()),
-                    Ok(false) => Err(NotStored::TooLarge { path, limit: max }),
-                    Err(source) => Err(NotStored::Write { path, source }),
-                }
-            });
+        self.repeats.lines(samples, &mut buffer).map_err(wrong)?;
+        let limit = self.settings.max_bytes;
+        let has_lines = buffer.len() > 1;
+        let stored =
+            !has_lines || append(self.file(day).map_err(wrong)?, &buffer, limit).map_err(wrong)?;
         self.buffer = buffer;
-        stored
+        if stored { Ok(()) } else { Err(NotStored::TooLarge { path, limit }) }
     }
 
     /// Takes the lock, unless it is held: by us, or by another.

@@ -18,10 +18,9 @@ struct Told {
 }
 
 impl Repeats {
-    /// Writes the lines of a round, and says how many they are. How a process ended is written
-    /// once; after that its sample only if it still measures something.
-    pub(crate) fn lines(&mut self, samples: &[&Sample], to: &mut Vec<u8>) -> io::Result<u64> {
-        let mut written = 0;
+    /// Writes the lines of a round. How a process ended is written once; after that its sample only
+    /// if it still measures something.
+    pub(crate) fn lines(&mut self, samples: &[&Sample], to: &mut Vec<u8>) -> io::Result<()> {
         for sample in samples {
             let known = self.is_told(sample);
             if known && sample.measures == Measures::default() {
@@ -33,9 +32,8 @@ impl Repeats {
                 serde_json::to_writer(&mut *to, sample)?;
             }
             to.push(b'\n');
-            written += 1;
         }
-        Ok(written)
+        Ok(())
     }
 
     /// Remembers what was stored of a round, and forgets who is no longer in it.
