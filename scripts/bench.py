@@ -746,7 +746,7 @@ def listen(bench, count=100, at_once=50):
     command = [str(BIN / "fleet-metrics"), "--listen", str(free_port()), "--interval", "5s"]
     with scraped(command, int(command[2]), home.env) as (port, tool):
         one, many = scrape_seconds(port, 100), scrapes_at_once(port, at_once)
-        row(f"a scrape of {count} processes", ms(one), "", one * 1000, 2, " ms")
+        row(f"a scrape of {count} processes", ms(one), "", round(one * 1000, 2), 2, " ms")
         row(f"{at_once} scrapes at once, each", ms(many / at_once), f"all {ms(many)}")
         row("memory of fleet-metrics --listen, private", f"{private_dirty_kb(tool.pid)} kB")
     for name, words in exporters(bench).items():
