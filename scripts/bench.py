@@ -526,14 +526,13 @@ def children(pid):
 
 
 def sample_trees(bench, home, pids, what):
-    """Once as a program, and in CPU for each of many rounds, where nobody pays for its start."""
-    mine = bench.median_ms(50, BIN / "fleet-metrics", env=home.env)
-    theirs = bench.median_ms(50, bench.program("sample"), pids)
-    row(f"fleet-metrics of {what}, once", ms(mine), f"C reader {ms(theirs)}", mine / theirs, 1.5)
-    rounds = [BIN / "fleet-metrics", "--interval", "100ms", "--count"]
-    mine = cpu_of_a_round(rounds, home.env)
+    """CPU of one sample as a program, and of each of many rounds, where nobody pays for its start."""
+    mine = min(cpu_of([BIN / "fleet-metrics"], home.env) for _ in range(30))
+    theirs = min(cpu_of([bench.program("sample"), pids]) for _ in range(30))
+    row(f"CPU of fleet-metrics of {what}, once", ms(mine), f"C reader {ms(theirs)}", mine / theirs, 1.5)
+    mine = cpu_of_a_round([BIN / "fleet-metrics", "--interval", "100ms", "--count"], home.env)
     theirs = cpu_of_a_round([bench.program("sample"), pids])
-    what = f"the same, CPU of each round with --follow"
+    what = "the same, of each round with --follow"
     row(what, ms(mine), f"C reader {ms(theirs)}", mine / theirs, 1.5)
     python = python_with("psutil")
     if python:
@@ -544,12 +543,18 @@ def sample_trees(bench, home, pids, what):
 def cpu_of_a_round(command, env=None):
     """CPU seconds of one round of a command whose last argument is the number of rounds."""
     def cost(rounds):
-        child = subprocess.Popen([*map(str, command), str(rounds)], stdout=subprocess.DEVNULL, env=env)
-        _, status, used = os.wait4(child.pid, 0)
-        if status != 0:
-            raise RuntimeError(f"failed: {command}")
-        return used.ru_utime + used.ru_stime
-    return (min(cost(31) for _ in range(3)) - min(cost(1) for _ in range(3))) / 30
+        return min(cpu_of([*command, rounds], env) for _ in range(3))
+    return (cost(31) - cost(1)) / 30
+
+
+def cpu_of(command, env=None):
+    """CPU seconds of a command that is silent on stderr, from start to end."""
+    child = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, env=env)
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if status != 0:
+        raise RuntimeError(f"failed: {command}")
+    return used.ru_utime + used.ru_stime
 
 
 # GPUs, by a stand-in for the driver's library: what asking costs, not what a driver costs.

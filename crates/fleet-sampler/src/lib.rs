@@ -54,6 +54,7 @@
 //! What could not be read is absent. If it was withheld for one member, the sum is absent too.
 
 mod connections;
+mod counter;
 mod disks;
 mod fleet;
 mod host;

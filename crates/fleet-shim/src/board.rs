@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fleet_core::{CrashLimit, LogTotals, Outcome};
 use fleet_logfile::{Bar, Batch, MAX_PIECE, Open, Stream};
-use fleet_os::{Report, Shared, Tally, Usage, boot_clock};
+use fleet_os::{Report, Shared, Tally, Usage};
 
 /// How far the current attempt has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,16 +163,6 @@ impl Board {
         let board = Board { shared: Shared::new(BYTES)? };
         board.shared.tell(Tally::default());
         Ok(board)
-    }
-
-    /// Lets others see the totals; `new` says that output has just come.
-    pub(crate) fn tell(&self, log: &LogTotals, new: bool) {
-        let LogTotals { bytes, lines, dropped_bytes, .. } = *log;
-        let last_at = match self.shared.told() {
-            Some(told) if !new => told.last_at,
-            _ => boot_clock().as_nanos() as u64,
-        };
-        self.shared.tell(Tally { bytes, lines, dropped_bytes, last_at });
     }
 
     fn at(&self, index: usize) -> &AtomicU64 {

@@ -8,9 +8,9 @@
 
 use std::io;
 
-use fleet_core::Timestamp;
+use fleet_core::{LogTotals, Timestamp};
 use fleet_logfile::{Counts, LogFile, LogOutput, MAX_PIECE, Open, Stream, format, notice};
-use fleet_os::Pages;
+use fleet_os::{Pages, Tally, boot_clock};
 
 use crate::board::{BATCH, BATCH_AT, Board, Totals, Word};
 use crate::health::LineWatch;
@@ -165,8 +165,18 @@ impl Capture {
         totals.log.lines += counts.lines;
         totals.log.folded_bytes += counts.folded;
         board.commit(stream, open, totals);
-        board.tell(&totals.log, length > 0);
+        tell(board, &totals, length > 0);
     }
+}
+
+/// Lets others see the totals; `new` says that output has just come.
+fn tell(board: &Board, totals: &Totals, new: bool) {
+    let LogTotals { bytes, lines, dropped_bytes, .. } = totals.log;
+    let last_at = match board.shared.told() {
+        Some(told) if !new => told.last_at,
+        _ => boot_clock().as_nanos() as u64,
+    };
+    board.shared.tell(Tally { bytes, lines, dropped_bytes, last_at });
 }
 
 /// Counts a batch that could not be written: all of it but what is still open or was folded.
