@@ -37,7 +37,9 @@ build: ## Release programs in target/release: small, quick to start
 ifneq ($(LIBC_A),)
 	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --release --workspace --bins \
 		$(DYNAMIC:%=--exclude %) --target $(HOST)
-	RUSTFLAGS="$(SMALL_FLAGS)" cargo build --profile small $(DYNAMIC:%=-p %) --target $(HOST)
+	@# One by one: together each would get what the other one wants of their libraries.
+	for program in $(DYNAMIC); do RUSTFLAGS="$(SMALL_FLAGS)" \
+		cargo build --profile small -p $$program --target $(HOST) || exit; done
 	mkdir -p target/release
 	cd target/$(HOST)/release && install -t $(CURDIR)/target/release $(filter-out $(DYNAMIC),$(PROGRAMS))
 	cd target/$(HOST)/small && install -t $(CURDIR)/target/release $(DYNAMIC)

@@ -2,7 +2,8 @@
 """Measures what fleet costs, side by side with what one would use instead, and prints one table.
 
     scripts/bench.py                 everything, at most 10 minutes
-    scripts/bench.py --only capture  one group: sizes, spawn, file, idle, queue, health, list, stop, metrics, gpus, curves, capture
+    scripts/bench.py --only capture  one group: sizes, spawn, file, idle, queue, health, list, stop, metrics, gpus, listen,
+                                     curves, history, capture
 
 Works on the programs in target/release (`make build`). Peers that are not installed are left out;
 `scripts/setup.sh --bench` installs them. Missing a bar is no error: the table says so.
@@ -16,6 +17,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -485,35 +487,69 @@ def stop(bench):
 # Measuring.
 
 PSUTIL = """
-import psutil, sys, time
+import psutil, sys
 pids = [int(line) for line in open(sys.argv[1]) if int(line) > 0]
-begin = time.monotonic()
-psutil.virtual_memory(), psutil.cpu_times()
-for process in map(psutil.Process, pids):
-    with process.oneshot():
-        process.cpu_times(), process.memory_info(), process.io_counters(), process.num_fds()
-        process.num_threads(), process.status()
-print(time.monotonic() - begin)
+for _ in range(int(sys.argv[2])):
+    psutil.virtual_memory(), psutil.swap_memory(), psutil.cpu_times(), psutil.getloadavg()
+    psutil.disk_usage("/"), psutil.disk_io_counters(), psutil.net_io_counters()
+    for process in map(psutil.Process, pids):
+        with process.oneshot():
+            process.cpu_times(), process.memory_info(), process.io_counters(), process.num_fds()
+            process.num_threads(), process.status(), process.num_ctx_switches(), process.nice()
+            process.rlimit(psutil.RLIMIT_NOFILE), process.create_time()
+            process.memory_full_info(), process.net_connections()
 """
 
 
 def metrics(bench, count=100):
     home = bench.home()
-    home.spawn_many(count, bench.program("idle"))
+    idle = bench.program("idle")
+    home.spawn_many(count, f"sh -c '{idle} & exec {idle}'")
     pids = bench.folder / "pids"
     with pids.open("w") as file:
         for r in home.records():
-            file.write(f"{r['pid']}\n-{r['shim']['pid']}\n-{r['shim']['keeper']}\n")
+            for member in (r["pid"], *children(r["pid"])):
+                file.write(f"+{member}\n")
+            file.write(f"-{r['shim']['pid']}\n-{r['shim']['keeper']}\n")
+    sample_trees(bench, home, pids, f"{count} trees")
+    strangers = subprocess.Popen(["sh", "-c", f"for i in $(seq 5000); do {idle} & done; wait"])
+    wait_until(lambda: len(children(strangers.pid)) == 5000)
+    sample_trees(bench, home, pids, f"{count} trees beside 5,000 others")
+    for pid in (*children(strangers.pid), strangers.pid):
+        os.kill(pid, signal.SIGKILL)
+    strangers.wait()
+    home.tool("fleet-stop", "--all", "--force")
+
+
+def children(pid):
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def sample_trees(bench, home, pids, what):
+    """Once as a program, and in CPU for each of many rounds, where nobody pays for its start."""
     mine = bench.median_ms(50, BIN / "fleet-metrics", env=home.env)
     theirs = bench.median_ms(50, bench.program("sample"), pids)
-    row(f"fleet-metrics of {count}, once", ms(mine), f"C reader {ms(theirs)}", mine / theirs, 1.5)
+    row(f"fleet-metrics of {what}, once", ms(mine), f"C reader {ms(theirs)}", mine / theirs, 1.5)
+    rounds = [BIN / "fleet-metrics", "--interval", "100ms", "--count"]
+    mine = cpu_of_a_round(rounds, home.env)
+    theirs = cpu_of_a_round([bench.program("sample"), pids])
+    what = f"the same, CPU of each round with --follow"
+    row(what, ms(mine), f"C reader {ms(theirs)}", mine / theirs, 1.5)
     python = python_with("psutil")
     if python:
-        command = [python, "-c", PSUTIL, str(pids)]
-        runs = [subprocess.run(command, capture_output=True, text=True) for _ in range(5)]
-        theirs = min(float(r.stdout) for r in runs)
-        row(f"fleet-metrics of {count}, once", ms(mine), f"psutil, no trees {ms(theirs)}", mine / theirs)
-    home.tool("fleet-stop", "--all", "--force")
+        theirs = cpu_of_a_round([python, "-c", PSUTIL, pids])
+        row(what, ms(mine), f"psutil, no trees {ms(theirs)}", mine / theirs, 0.2)
+
+
+def cpu_of_a_round(command, env=None):
+    """CPU seconds of one round of a command whose last argument is the number of rounds."""
+    def cost(rounds):
+        child = subprocess.Popen([*map(str, command), str(rounds)], stdout=subprocess.DEVNULL, env=env)
+        _, status, used = os.wait4(child.pid, 0)
+        if status != 0:
+            raise RuntimeError(f"failed: {command}")
+        return used.ru_utime + used.ru_stime
+    return (min(cost(31) for _ in range(3)) - min(cost(1) for _ in range(3))) / 30
 
 
 # GPUs, by a stand-in for the driver's library: what asking costs, not what a driver costs.
@@ -576,6 +612,122 @@ def gpus(bench, count=8, times=200):
         asked / plain, 1.1)
 
 
+# Storing samples, and asking about them.
+
+HOURS_BY_JQ = """
+reduce (inputs | select(.subject == "process")) as $s ({};
+  ($s.id + $s.ts[0:13]) as $at
+  | .[$at] |= {n: (.n + 1), cpu: (.cpu + $s.cpu_percent), memory: (.memory + $s.memory_bytes),
+      max: ([.max, $s.cpu_percent] | max), top: ([.top, $s.memory_bytes] | max)})
+| length
+"""
+
+HOURS_BY_SQL = """select id, substr(ts, 1, 13), count(*), avg(cpu), max(cpu), avg(memory), max(memory)
+from samples where ts >= '2000' group by 1, 2"""
+
+
+def stored_samples(bench, days=30, processes=20, interval=15):
+    home = bench.home()
+    build = ["cargo", "build", "--release", "--quiet", "-p", "fleet-history", "--example", "fill_history"]
+    subprocess.run(build, cwd=REPO, check=True)
+    fill = [BIN / "examples" / "fill_history", home.path, days, processes, interval]
+    begin = time.monotonic()
+    subprocess.run(list(map(str, fill)), check=True)
+    count = days * 86400 // interval * (processes + 1)
+    took = time.monotonic() - begin
+    row(f"storing {count:,} samples, days closed", f"{took:.0f} s", f"{count / took:,.0f} a second")
+    files = [path for path in (home.path / "metrics").glob("*.zst")]
+    size = sum(path.stat().st_size for path in files) / count
+    printed = len(home.tool("fleet-metrics", "--since", "-1h").splitlines()[0]) + 1
+    row("  size of one, with roll-ups", f"{size:.0f} B", f"as printed {printed} B", size / printed)
+    ask_history(bench, home)
+    follow_and_record(bench)
+
+
+def best_of(times, command, env):
+    """Least seconds and most kilobytes of a command."""
+    least, most = float("inf"), 0
+    for _ in range(times):
+        begin = time.monotonic()
+        process = subprocess.Popen(list(map(str, command)), env=env, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise RuntimeError(f"failed: {command}")
+        least, most = min(least, time.monotonic() - begin), max(most, usage.ru_maxrss)
+    return least, most
+
+
+def ask_history(bench, home):
+    metrics = BIN / "fleet-metrics"
+    hours = [metrics, "--since", "-30d", "--window", "1h"]
+    mine, memory = best_of(3, hours, home.env)
+    row("  --since -30d --window 1h", f"{mine:.2f} s", "", round(mine, 2), 2, " s")
+    row("    its memory", f"{memory / 1024:.0f} MB", "", round(memory / 1024, 1), 100, " MB")
+    theirs = sqlite_seconds(bench, home)
+    tenth, _ = best_of(3, [metrics, "--since", "-10d", "--window", "1h"], home.env)
+    row("  --since -10d --window 1h", f"{tenth:.2f} s", f"sqlite {theirs:.2f} s", tenth / theirs)
+    percentiles, _ = best_of(3, [*hours, "--agg", "p50,p95,p99,rate"], home.env)
+    row("    percentiles and rates", f"{percentiles:.2f} s")
+    samples, memory = best_of(1, [metrics, "--since", "-30d", "--window", "61m"], home.env)
+    row("  windows that no roll-up fits", f"{samples:.2f} s", f"{memory / 1024:.0f} MB")
+    if not (shutil.which("jq") and shutil.which("zstdcat")):
+        return
+    day = sorted((home.path / "metrics").glob("????-??-??.jsonl.zst"))[-1]
+    date = day.name[:10]
+    span = ["--since", f"{date}T00:00:00Z", "--until", f"{date}T23:59:59.999999Z"]
+    mine, _ = best_of(3, [metrics, *span, "--window", "1h"], home.env)
+    jq = f"zstdcat '{day}' | jq -n '{HOURS_BY_JQ}'"
+    theirs, _ = best_of(1, ["sh", "-c", jq], home.env)
+    row("  one day from its samples", f"{mine:.2f} s", f"zstdcat | jq {theirs:.1f} s", mine / theirs)
+
+
+def sqlite_seconds(bench, home):
+    """Seconds of the same question to a table of the same samples, which was filled before."""
+    table = sqlite3.connect(bench.folder / "samples.db")
+    table.execute("create table samples (ts text, id text, cpu real, memory int)")
+    lines = subprocess.Popen([BIN / "fleet-metrics", "--since", "-10d", "--no-host"], env=home.env,
+                             stdout=subprocess.PIPE)
+    samples = map(json.loads, lines.stdout)
+    rows = ((s["ts"], s["id"], s["cpu_percent"], s["memory_bytes"]) for s in samples)
+    table.executemany("insert into samples values (?, ?, ?, ?)", rows)
+    table.commit()
+    lines.wait()
+    begin = time.monotonic()
+    table.execute(HOURS_BY_SQL).fetchall()
+    return time.monotonic() - begin
+
+
+def follow_and_record(bench, count=100):
+    home = bench.home()
+    home.spawn_many(count, bench.program("idle"))
+    follow = [str(BIN / "fleet-metrics"), "--follow", "--record", "--interval"]
+    with watched([*follow, "5s"], home.env) as pid:
+        time.sleep(7.5)
+        before = cpu_seconds(pid)
+        time.sleep(30)
+        share = (cpu_seconds(pid) - before) / 30 * 100
+        row(f"--follow --interval 5s --record of {count}", f"{share:.3f} %", "", round(share, 3), 0.2, " %")
+    with watched([*follow, "100ms"], home.env) as pid:
+        time.sleep(3)
+        before = private_dirty_kb(pid)
+        # A hundred rounds of a hundred.
+        time.sleep(10)
+        row("  memory before and after 10,000 samples", f"{before} kB", f"{private_dirty_kb(pid)} kB")
+    home.tool("fleet-stop", "--all", "--force")
+
+
+@contextlib.contextmanager
+def watched(command, env):
+    """The pid of a command that is ended afterwards."""
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def python_with(module):
     for python in (REPO / "target" / "bench-venv" / "bin" / "python", sys.executable):
         if Path(python).exists():
@@ -585,6 +737,101 @@ def python_with(module):
     return None
 
 
+# Scrapes.
+
+
+def listen(bench, count=100, at_once=50):
+    home = bench.home()
+    home.spawn_many(count, bench.program("idle"))
+    command = [str(BIN / "fleet-metrics"), "--listen", str(free_port()), "--interval", "5s"]
+    with scraped(command, int(command[2]), home.env) as (port, tool):
+        one, many = scrape_seconds(port, 100), scrapes_at_once(port, at_once)
+        row(f"a scrape of {count} processes", ms(one), "", one * 1000, 2, " ms")
+        row(f"{at_once} scrapes at once, each", ms(many / at_once), f"all {ms(many)}")
+        row("memory of fleet-metrics --listen, private", f"{private_dirty_kb(tool.pid)} kB")
+    for name, words in exporters(bench).items():
+        if shutil.which(name) is None:
+            continue
+        port = free_port()
+        with scraped([name, *words, f"127.0.0.1:{port}"], port) as (port, _):
+            theirs = scrape_seconds(port, 20)
+            row(f"a scrape of {count} processes", ms(one), f"{name} {ms(theirs)}", one / theirs)
+    home.tool("fleet-stop", "--all", "--force")
+
+
+def exporters(bench):
+    """Peers, each with its words up to the address that it listens on."""
+    config = bench.folder / "process-exporter.yml"
+    config.write_text('process_names:\n- name: "{{.Comm}}:{{.PID}}"\n  comm: [idle]\n')
+    return {
+        "prometheus-process-exporter": ["-config.path", str(config), "-web.listen-address"],
+        "prometheus-node-exporter": ["--no-collector.systemd", "--web.listen-address"],
+    }
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def scraped(command, port, env=None):
+    """Runs an exporter until its port answers with metrics, and ends it afterwards."""
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env=env, stdout=quiet, stderr=quiet) as tool:
+        try:
+            wait_until(lambda: answers(port))
+            yield port, tool
+        finally:
+            tool.terminate()
+
+
+def answers(port):
+    try:
+        return b" 200 " in scrape(port)[:20]
+    except OSError:
+        return False
+
+
+def scrape(port):
+    """A scrape as Prometheus makes it: a connection, a request, the answer to its end."""
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
+        peer.sendall(f"GET /metrics HTTP/1.0\r\nHost: x\r\nAccept: {accept}\r\n\r\n".encode())
+        parts = []
+        while part := peer.recv(1 << 20):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def scrape_seconds(port, times):
+    seconds = []
+    for _ in range(times):
+        begin = time.monotonic()
+        scrape(port)
+        seconds.append(time.monotonic() - begin)
+        time.sleep(0.01)
+    return statistics.median(seconds)
+
+
+def scrapes_at_once(port, count):
+    """From the first of so many scrapes to the end of the last; each must succeed."""
+    bodies, gate = [], threading.Barrier(count + 1)
+
+    def one():
+        gate.wait()
+        bodies.append(scrape(port))
+
+    scrapers = [threading.Thread(target=one) for _ in range(count)]
+    for scraper in scrapers:
+        scraper.start()
+    gate.wait()
+    begin = time.monotonic()
+    for scraper in scrapers:
+        scraper.join()
+    if len(bodies) != count or not all(b" 200 " in body[:20] for body in bodies):
+        raise RuntimeError("a scrape failed")
+    return time.monotonic() - begin
 # Training curves: from a log of which one line in ten is of a training, and from tfevents.
 
 
@@ -809,7 +1056,8 @@ def report_capture(kind, megabytes, best):
 GROUPS = {
     "sizes": sizes, "spawn": spawn, "file": start_files, "idle": idle, "queue": queue, "health": health,
     "list": listing, "stop": stop,
-    "metrics": metrics, "gpus": gpus, "curves": curves, "capture": capture,
+    "metrics": metrics, "gpus": gpus, "listen": listen, "curves": curves, "history": stored_samples,
+    "capture": capture,
 }
 
 

@@ -7,6 +7,7 @@ set -euo pipefail
 tests='
 jq         | jq         | the README blocks that read JSON lines with jq
 cron       | cron       | the test of scheduled runs with the real cron
+prometheus-process-exporter | prometheus-process-exporter | the test that samples agree with its
 jsonschema | python3-jsonschema | fleet files held against their schema
 prometheus | prometheus | what is exported and the rules in configs/, held before promtool and Prometheus
 prometheus-node-exporter | prometheus-node-exporter | the textfile collector of the real node_exporter
@@ -20,6 +21,7 @@ s6-log   | s6           | log capture by s6-log
 conmon   | conmon       | log capture by conmon
 tsp      | task-spooler | starts by task-spooler
 prometheus-process-exporter | prometheus-process-exporter | scrapes of process-exporter
+zstdcat  | zstd         | a day of stored samples read by zstdcat and jq
 '
 
 lines=$tests
@@ -49,21 +51,25 @@ apt() {
         env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq "$@"
 }
 
-# Kernels are tested with the real packages, in a virtual environment of their own.
-kernels=$(cd "$(dirname "$0")/.." && pwd)/target/jupyter-venv
-if ! "$kernels/bin/python" -c 'import ipykernel, jupyter_client' 2>/dev/null; then
-    echo "setup: installing ipykernel and jupyter_client into target/jupyter-venv"
-    { python3 -m venv "$kernels" && "$kernels/bin/pip" install -q ipykernel jupyter_client; } \
-        >/dev/null 2>&1 || echo "setup: no ipykernel; left out: the test of real kernels" >&2
-fi
+# python_packages FOLDER IMPORTS WITHOUT PACKAGE... makes a virtual environment in target/ that
+# can import these modules, or says what is left out without.
+python_packages() {
+    local folder imports=$2 without=$3
+    folder=$(cd "$(dirname "$0")/.." && pwd)/target/$1
+    shift 3
+    ! "$folder/bin/python" -c "import $imports" 2>/dev/null || return 0
+    echo "setup: installing $* into target/${folder##*/}"
+    { python3 -m venv "$folder" && "$folder/bin/pip" install -q "$@"; } >/dev/null 2>&1 ||
+        echo "setup: no ${*}; left out: $without" >&2
+}
 
-# The strictest parser of OpenMetrics, in a virtual environment of its own.
-metrics=$(cd "$(dirname "$0")/.." && pwd)/target/metrics-venv
-if ! "$metrics/bin/python" -c 'import prometheus_client' 2>/dev/null; then
-    echo "setup: installing prometheus_client into target/metrics-venv"
-    { python3 -m venv "$metrics" && "$metrics/bin/pip" install -q prometheus_client; } \
-        >/dev/null 2>&1 || echo "setup: no prometheus_client; left out: its parser of OpenMetrics" >&2
-fi
+python_packages jupyter-venv 'ipykernel, jupyter_client' 'the test of real kernels' \
+    ipykernel jupyter_client
+python_packages metrics-venv 'prometheus_client, psutil, pynvml' \
+    'what other readers of metrics say of the same processes, text and GPUs' \
+    prometheus_client psutil nvidia-ml-py
+[ "${1:-}" != --bench ] || python_packages bench-venv 'psutil, pynvml, tensorboard' \
+    'what is measured against them' psutil nvidia-ml-py tensorboard
 
 # The types of Grafana, for the dashboards in configs/.
 grafana=$(cd "$(dirname "$0")/.." && pwd)/target/grafana-check
@@ -72,18 +78,6 @@ if [ ! -x "$grafana/node_modules/.bin/tsc" ] || [ ! -d "$grafana/node_modules/@g
     { mkdir -p "$grafana" && npm install --prefix "$grafana" --no-audit --no-fund --silent \
         @grafana/schema typescript; } >/dev/null 2>&1 ||
         echo "setup: no npm or no @grafana/schema; left out: the types of the dashboards" >&2
-fi
-
-# psutil and pynvml get a virtual environment of their own, for the benchmarks alone.
-venv=$(cd "$(dirname "$0")/.." && pwd)/target/bench-venv
-if [ "${1:-}" = --bench ] && ! "$venv/bin/python" -c 'import psutil, pynvml' 2>/dev/null; then
-    { python3 -m venv "$venv" && "$venv/bin/pip" install -q psutil nvidia-ml-py; } >/dev/null 2>&1 ||
-        echo "setup: no psutil, or no pynvml; left out: samples taken by them" >&2
-# psutil and tensorboard get a virtual environment of their own, for the benchmarks alone.
-venv=$(cd "$(dirname "$0")/.." && pwd)/target/bench-venv
-if [ "${1:-}" = --bench ] && ! "$venv/bin/python" -c 'import psutil, tensorboard' 2>/dev/null; then
-    { python3 -m venv "$venv" && "$venv/bin/pip" install -q psutil tensorboard; } >/dev/null 2>&1 ||
-        echo "setup: no psutil or tensorboard; left out: what is measured against them" >&2
 fi
 
 gaps=$(missing)

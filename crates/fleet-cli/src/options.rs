@@ -98,7 +98,7 @@ impl OutputArgs {
     }
 
     /// Whether somebody said what is to be written, or where.
-    pub fn is_typed(&self) -> bool {
+    pub fn is_chosen(&self) -> bool {
         self.output.is_some() || self.output_file.is_some()
     }
 

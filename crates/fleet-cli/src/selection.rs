@@ -92,6 +92,16 @@ fn from_lines(lines: impl BufRead) -> Result<Vec<Selector>, Failure> {
 }
 
 impl Selection {
+    /// The selectors; none means all.
+    pub fn selectors(&self) -> &[Selector] {
+        &self.selectors
+    }
+
+    /// The labels that must all fit.
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
     /// Whether a record is chosen; `newest` says that its id has no later run.
     pub fn takes(&self, record: &ProcessRecord, newest: bool) -> bool {
         let named = self.everything || self.selectors.iter().any(|s| s.matches(record, newest));

@@ -1,9 +1,10 @@
 //! What lines of text say: all forms that are known, and the user's own.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use fleet_core::Sample;
-use memchr::{memchr, memchr3, memmem};
+use memchr::{memchr, memchr2, memchr3, memmem};
 
 use crate::bars::{self, Bars, Frame};
 use crate::dict::{self, Dict};
@@ -15,6 +16,9 @@ use crate::words;
 
 /// So many dicts wait for the bar that tells their step.
 const MAX_HELD: usize = 64;
+
+/// And so long for one that may never come, while the lines are followed.
+const NO_BAR: Duration = Duration::from_secs(3);
 
 /// When a line came, and of which attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub struct Extractor {
     wanted: Vec<String>,
     streams: [Stream; 2],
     main: Main,
-    held: VecDeque<(Mark, Found)>,
+    held: VecDeque<Held>,
     cleaned: Vec<u8>,
 }
 
@@ -53,6 +57,17 @@ struct Main {
     total: i64,
     /// How many epochs it counts, where that is known.
     epochs: Option<f64>,
+}
+
+/// A Trainer's dict that waits for the bar.
+#[derive(Debug)]
+struct Held {
+    mark: Mark,
+    stream: usize,
+    found: Found,
+    since: Instant,
+    /// The counts of the bar before it and behind it.
+    between: Option<(i64, i64)>,
 }
 
 /// What was found, and where.
@@ -89,15 +104,27 @@ impl Extractor {
         for stream in &mut self.streams {
             stream.bars.flush().into_iter().for_each(|(mark, found)| sink(mark, found));
         }
+        let main = self.main;
+        let late = |held: &Held| main.total == 0 && held.since.elapsed() > NO_BAR;
+        while self.held.front().is_some_and(late) {
+            self.release(sink);
+        }
     }
 
     /// Hands out all that is held, when nothing more will come.
     pub fn finish(&mut self, sink: Sink<'_>) {
         self.settle(sink);
-        let before = self.main;
-        for (mark, found) in self.held.drain(..) {
-            sink(mark, self.main.step_for(before, found));
+        while !self.held.is_empty() {
+            self.release(sink);
         }
+    }
+
+    /// Hands out the oldest dict with what is known of its step.
+    fn release(&mut self, sink: Sink<'_>) {
+        let Some(mut held) = self.held.pop_front() else { return };
+        let far = (self.main.total > 0).then_some((self.main.count, self.main.count));
+        held.found.step = held.between.or(far).map(|between| self.main.step(&held.found, between));
+        sink(held.mark, held.found);
     }
 
     fn frame(&mut self, stream: usize, mark: Mark, text: &[u8], sink: Sink<'_>) {
@@ -105,37 +132,35 @@ impl Extractor {
             return sink(mark, found);
         }
         let Some(&first) = text.trim_ascii_start().first() else { return };
-        let mut rest = text;
-        if let Some(open) = memchr(b'[', text)
-            && open > 0
-            && let Some(bar) = bars::tqdm(text)
-        {
-            rest = bar.rest;
-            self.bar(stream, mark, bar, sink);
-        } else if first.is_ascii_digit()
+        if first.is_ascii_digit()
             && let Some(bar) = bars::keras(text)
         {
             let stream = &mut self.streams[stream & 1];
             let drawn = stream.bars.draw(mark, bar, stream.epoch);
             return drawn.into_iter().for_each(|(mark, found)| sink(mark, found));
-        } else if let Some(epoch) = epoch_alone(text) {
+        }
+        if let Some(epoch) = epoch_alone(text) {
             self.streams[stream & 1].epoch = Some(epoch);
-            return;
-        }
-        if memchr(b'{', rest).is_some() && self.object(mark, rest, sink) {
-            return;
-        }
-        if rest.len() == text.len() {
+        } else if memchr2(b'[', b'{', text).is_none() || !self.bracketed(stream, mark, text, sink) {
             self.plain(mark, text, sink);
         }
     }
 
+    /// A bar, an object, or an object behind a bar; whether there is one.
+    fn bracketed(&mut self, stream: usize, mark: Mark, text: &[u8], sink: Sink<'_>) -> bool {
+        let Some(bar) = bars::tqdm(text) else { return self.object(stream, mark, text, sink) };
+        let rest = bar.rest;
+        self.bar(stream, mark, bar, sink);
+        self.object(stream, mark, rest, sink);
+        true
+    }
+
     fn plain(&mut self, mark: Mark, text: &[u8], sink: Sink<'_>) {
-        let mut pairs = Vec::new();
-        pairs::scan(text, &mut pairs);
-        if pairs.is_empty() {
+        if !pairs::may_have(text, &self.wanted) {
             return;
         }
+        let mut pairs = Vec::new();
+        pairs::scan(text, &mut pairs);
         if let Some(mut found) = pairs::found(&pairs, &self.wanted) {
             found.step = found.step.or_else(|| pairs::step_of(text, &pairs));
             sink(mark, found);
@@ -143,7 +168,10 @@ impl Extractor {
     }
 
     /// An object anywhere in the line; whether there is one that is read.
-    fn object(&mut self, mark: Mark, text: &[u8], sink: Sink<'_>) -> bool {
+    fn object(&mut self, stream: usize, mark: Mark, text: &[u8], sink: Sink<'_>) -> bool {
+        if memchr(b'{', text).is_none() {
+            return false;
+        }
         let python = memmem::find(text, b"{'");
         let Some(at) = python.or_else(|| memmem::find(text, b"{\"")) else { return false };
         let Some(object) = dict::read(&text[at..], python.is_some()) else { return false };
@@ -153,40 +181,44 @@ impl Extractor {
                 emitted(&object).into_iter().for_each(|found| sink(mark, found));
             }
             Some("process" | "event" | "log" | "alert") => {}
-            _ => self.judge(mark, &object, python.is_some(), sink),
+            _ => {
+                let held = python.is_some().then_some(stream);
+                self.judge(held, mark, &object, sink);
+            }
         }
         true
     }
 
-    fn judge(&mut self, mark: Mark, object: &Dict<'_>, python: bool, sink: Sink<'_>) {
+    /// `python` is the stream of a dict of Python, none for an object of JSON.
+    fn judge(&mut self, python: Option<usize>, mark: Mark, object: &Dict<'_>, sink: Sink<'_>) {
         let pairs: Vec<Pair<'_>> = object.numbers.iter().map(|(k, n)| Pair::new(k, *n)).collect();
         let Some(mut found) = pairs::found(&pairs, &self.wanted) else { return };
-        // The Trainer's dict has no step: the bar is drawn anew right behind it.
-        if python && found.step.is_none() && self.main.total > 0 {
-            self.hold(mark, found, sink);
-            return;
-        }
-        if !python {
-            found.step = found.step.or_else(|| pairs::epoch_of(&pairs));
+        match python {
+            // The Trainer's dict has no step: the bar is drawn anew right behind it.
+            Some(stream) if found.step.is_none() && epoch_of(&found).is_some() => {
+                let since = Instant::now();
+                self.held.push_back(Held { mark, stream, found, since, between: None });
+                if self.held.len() > MAX_HELD {
+                    self.release(sink);
+                }
+                return;
+            }
+            Some(_) => {}
+            None => found.step = found.step.or_else(|| pairs::epoch_of(&pairs)),
         }
         sink(mark, found);
-    }
-
-    fn hold(&mut self, mark: Mark, found: Found, sink: Sink<'_>) {
-        self.held.push_back((mark, found));
-        if self.held.len() > MAX_HELD
-            && let Some((mark, found)) = self.held.pop_front()
-        {
-            let before = self.main;
-            sink(mark, self.main.step_for(before, found));
-        }
     }
 
     fn bar(&mut self, stream: usize, mark: Mark, bar: Frame<'_>, sink: Sink<'_>) {
         let before = self.main;
         if self.main.moves(&bar) {
-            for (mark, found) in self.held.drain(..) {
-                sink(mark, self.main.step_for(before, found));
+            let from = if before.total == self.main.total { before.count } else { 0 };
+            for held in &mut self.held {
+                let between = *held.between.get_or_insert((from, self.main.count));
+                self.main.learn(&held.found, between);
+            }
+            while self.held.front().is_some_and(|held| self.main.can_tell(held, stream)) {
+                self.release(sink);
             }
         }
         let drawn = self.streams[stream & 1].bars.draw(mark, bar, None);
@@ -207,30 +239,39 @@ impl Main {
         ours
     }
 
-    /// Gives a dict the step of the bar that was drawn behind it. Where the bar has moved on between
-    /// the two drawings, because drawings are folded to one a second, the dict's epoch tells which
-    /// step in between it was.
-    fn step_for(&mut self, before: Main, mut found: Found) -> Found {
-        let passed = before.count.min(self.count)..=self.count;
-        let exact = self.by_epoch(&found, before).filter(|step| passed.contains(step));
-        found.step = Some(exact.unwrap_or(self.count));
-        found
+    /// Learns how many epochs there are, where the counts before and behind a dict leave one choice.
+    fn learn(&mut self, found: &Found, (before, behind): (i64, i64)) {
+        let Some(epoch) = epoch_of(found).filter(|_| self.epochs.is_none() && before > 0) else {
+            return;
+        };
+        let steps = epoch * self.total as f64;
+        // A hair's breadth, because the epoch is printed with four digits.
+        let least = (steps / behind as f64 - 0.001).ceil();
+        let most = (steps / before as f64 + 0.001).floor();
+        self.epochs = (least == most && least >= 1.0).then_some(least);
     }
 
-    /// The step of an epoch, once only one number of epochs in all fits what is seen.
-    fn by_epoch(&mut self, found: &Found, before: Main) -> Option<i64> {
-        let is_epoch = |(name, _): &&(String, Number)| words::is_epoch(name.as_bytes());
-        let epoch = found.values.iter().find(is_epoch)?.1.value();
-        let steps = epoch * self.total as f64;
-        if self.epochs.is_none() && self.total == before.total && before.count > 0 {
-            // A hair's breadth, because the epoch is printed with four digits.
-            let least = (steps / self.count as f64 - 0.001).ceil();
-            let most = (steps / before.count as f64 + 0.001).floor();
-            self.epochs = (least == most && least >= 1.0).then_some(least);
-        }
-        let step = steps / self.epochs?;
-        step.is_finite().then_some(step.round() as i64)
+    /// Whether more drawings would tell no more: in one pipe the next one is drawn at once, and
+    /// what is behind the first drawing is near enough.
+    fn can_tell(&self, held: &Held, stream: usize) -> bool {
+        self.epochs.is_some() || held.stream == stream || held.between.is_some_and(|b| b.0 > 0)
     }
+
+    /// The step of a dict: that of the bar that was drawn behind it. Where the bar has moved on
+    /// between the two drawings, because drawings are folded to one a second, the dict's epoch tells
+    /// which step in between it was.
+    fn step(self, found: &Found, (before, behind): (i64, i64)) -> i64 {
+        let by_epoch = || {
+            let step = (epoch_of(found)? * self.total as f64 / self.epochs?).round() as i64;
+            (before..=behind).contains(&step).then_some(step)
+        };
+        by_epoch().unwrap_or(behind)
+    }
+}
+
+fn epoch_of(found: &Found) -> Option<f64> {
+    let is_epoch = |(name, _): &&(String, Number)| words::is_epoch(name.as_bytes());
+    found.values.iter().find(is_epoch).map(|(_, number)| number.value())
 }
 
 /// `Epoch 3/10` and nothing else.
@@ -254,7 +295,7 @@ fn emitted(object: &Dict<'_>) -> Option<Found> {
         match number {
             Number::Whole(step) if *name == "step" => found.step = Some(*step),
             number if !Sample::is_reserved(name) => {
-                found.values.push(((*name).to_owned(), *number))
+                found.values.push(((*name).to_owned(), *number));
             }
             _ => {}
         }
@@ -323,6 +364,12 @@ mod tests {
         let dict = "{'loss': 1.8, 'epoch': 0.25}";
         let two = format!("!\r{}\n{dict}\n!\r{}", bar(3), bar(5));
         assert_eq!(said(&two), ["4 loss=1.8 epoch=0.25"]);
+        // The first drawing comes after two dicts; later ones tell how many epochs there are.
+        let late =
+            |epoch: f64, n: u32| format!("{{'loss': 1.5, 'epoch': {epoch}}}\n!\r{}\n", bar(n));
+        let late = format!("{dict}\n{}{}", late(0.5, 9), late(0.75, 13));
+        let steps = ["4 loss=1.8 epoch=0.25", "8 loss=1.5 epoch=0.5", "12 loss=1.5 epoch=0.75"];
+        assert_eq!(said(&late), steps);
         // On one line with a bar, as in transformers #28683; a shorter bar in between is not it.
         let line = format!(
             "{}{{'eval_loss': 0.5, 'epoch': 1.0}}\n\r 50%|#| 1/2 [00:00<00:01, 1it/s]\n",

@@ -1,6 +1,8 @@
 //! `key=value` and `key: value` in a line of text.
 
-use memchr::{memchr2, memmem};
+use std::sync::LazyLock;
+
+use memchr::{memchr2_iter, memmem};
 
 use crate::number::Number;
 use crate::point::Found;
@@ -12,6 +14,9 @@ const MAX_PAIRS: usize = 256;
 /// A name of a value is no longer than this.
 pub(crate) const MAX_NAME: usize = 128;
 
+/// The end of a spoken loss. Made once: to make it costs more than to search a line.
+static LOSS: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"oss "));
+
 /// A name with a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Pair<'a> {
@@ -19,22 +24,37 @@ pub(crate) struct Pair<'a> {
     split: Option<&'a [u8]>,
     key: &'a [u8],
     number: Number,
+    /// The key is the name of a curve by itself.
+    is_curve: bool,
 }
 
-/// Finds all pairs whose value is a number. What has none costs one pass of memchr.
+/// Whether a line may have a pair that makes it one of a curve. Most lines have none, and cost a pass
+/// of memchr and a look at the names before signs.
+pub(crate) fn may_have(line: &[u8], wanted: &[String]) -> bool {
+    let relevant = |at: usize| {
+        let value = line[at + 1..].trim_ascii_start();
+        let before = line[..at].trim_ascii_end();
+        value.first().is_some_and(|b| begins_number(*b))
+            && key_before(before).is_some_and(|key| {
+                words::is_curve(key)
+                    || counts(key)
+                    || wanted.iter().any(|name| name.as_bytes().ends_with(key))
+            })
+    };
+    memchr2_iter(b'=', b':', line).any(relevant) || LOSS.find(line).is_some()
+}
+
+/// Finds all pairs whose value is a number.
 pub(crate) fn scan<'a>(line: &'a [u8], pairs: &mut Vec<Pair<'a>>) {
     pairs.clear();
-    let mut from = 0;
-    while let Some(found) = memchr2(b'=', b':', &line[from..]) {
-        let at = from + found;
-        from = at + 1;
+    for at in memchr2_iter(b'=', b':', line) {
         if let Some(pair) = pair_at(line, at)
             && pairs.len() < MAX_PAIRS
         {
             pairs.push(pair);
         }
     }
-    if pairs.is_empty() || !pairs.iter().any(|p| words::is_curve(p.key)) {
+    if !pairs.iter().any(|p| p.is_curve) {
         spoken_losses(line, pairs);
     }
 }
@@ -50,7 +70,8 @@ fn pair_at(line: &[u8], at: usize) -> Option<Pair<'_>> {
     let before = line[..at].trim_ascii_end();
     let key = key_before(before)?;
     // `train.py:88` is a place in a file, and `loss:0.5` is none.
-    if line[at] == b':' && blanks == 0 && !is_known(key) {
+    let is_curve = words::is_curve(key);
+    if line[at] == b':' && blanks == 0 && !is_curve && !counts(key) {
         return None;
     }
     let (number, _) = number_at(value)?;
@@ -59,11 +80,12 @@ fn pair_at(line: &[u8], at: usize) -> Option<Pair<'_>> {
     if matches!(before.last(), Some(b'?' | b'&')) {
         return None;
     }
-    Some(Pair { split: split_before(before), key, number })
+    Some(Pair { split: split_before(before), key, number, is_curve })
 }
 
-fn is_known(key: &[u8]) -> bool {
-    words::is_curve(key) || words::is_epoch(key) || words::step_rank(key).is_some()
+/// Whether the name counts steps or epochs.
+fn counts(key: &[u8]) -> bool {
+    words::is_epoch(key) || words::step_rank(key).is_some()
 }
 
 fn begins_number(byte: u8) -> bool {
@@ -71,7 +93,26 @@ fn begins_number(byte: u8) -> bool {
 }
 
 fn is_of_key(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_./@-".contains(byte)
+    OF_KEY[usize::from(*byte)]
+}
+
+/// Bytes of names, and bytes that end a number: tables, because every candidate is walked by them.
+static OF_KEY: [bool; 256] = table(b"_./@-", true);
+static ENDS_NUMBER: [bool; 256] = table(b" \t\n\x0c\r,;|)]}\"/%", false);
+
+const fn table(bytes: &[u8], alphanumeric: bool) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        table[at] = alphanumeric && (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    at = 0;
+    while at < bytes.len() {
+        table[bytes[at] as usize] = true;
+        at += 1;
+    }
+    table
 }
 
 /// The name that the text ends with.
@@ -92,8 +133,7 @@ fn split_before(text: &[u8]) -> Option<&[u8]> {
 /// version, an address, a time of day, a unit) is none.
 fn number_at(text: &[u8]) -> Option<(Number, Option<i64>)> {
     let text = text.strip_prefix(b"\"").unwrap_or(text);
-    let ends = |b: &u8| b.is_ascii_whitespace() || b",;|)]}\"/%".contains(b);
-    let length = text.iter().position(ends).unwrap_or(text.len());
+    let length = text.iter().position(|b| ENDS_NUMBER[usize::from(*b)]).unwrap_or(text.len());
     let (word, rest) = text.split_at(length);
     let number = Number::parse(word).or_else(|| word.strip_suffix(b".").and_then(Number::parse))?;
     match rest {
@@ -112,7 +152,7 @@ fn number_at(text: &[u8]) -> Option<(Number, Option<i64>)> {
 
 /// `loss 4.28`, `train loss 4.28`: spoken, without a sign.
 fn spoken_losses<'a>(line: &'a [u8], pairs: &mut Vec<Pair<'a>>) {
-    for at in memmem::find_iter(line, b"oss ") {
+    for at in LOSS.find_iter(line) {
         let (before, value) = (&line[..at + 3], line[at + 4..].trim_ascii_start());
         let Some(key) = key_before(before).filter(|key| words::is_curve(key)) else { continue };
         let Some((number, _)) = number_at(value).filter(|(n, _)| n.is_fraction()) else {
@@ -120,7 +160,7 @@ fn spoken_losses<'a>(line: &'a [u8], pairs: &mut Vec<Pair<'a>>) {
         };
         let split = split_before(&before[..before.len() - key.len()]);
         if pairs.len() < MAX_PAIRS {
-            pairs.push(Pair { split, key, number });
+            pairs.push(Pair { split, key, number, is_curve: true });
         }
     }
 }
@@ -128,7 +168,7 @@ fn spoken_losses<'a>(line: &'a [u8], pairs: &mut Vec<Pair<'a>>) {
 impl<'a> Pair<'a> {
     /// A pair of an object.
     pub(crate) fn new(key: &'a str, number: Number) -> Pair<'a> {
-        Pair { split: None, key: key.as_bytes(), number }
+        Pair { split: None, key: key.as_bytes(), number, is_curve: words::is_curve(key.as_bytes()) }
     }
 
     /// Its name and number.
@@ -146,7 +186,7 @@ impl<'a> Pair<'a> {
 
     /// Whether it counts steps or epochs.
     fn counts(&self) -> bool {
-        words::step_rank(self.key).is_some() || words::is_epoch(self.key)
+        counts(self.key)
     }
 }
 
@@ -154,7 +194,7 @@ impl<'a> Pair<'a> {
 /// one or is `wanted`, or one counts steps and another has a fraction. The step is that of the
 /// surest name.
 pub(crate) fn found(pairs: &[Pair<'_>], wanted: &[String]) -> Option<Found> {
-    let is_curve = |p: &Pair<'_>| words::is_curve(p.key) && !words::is_never(p.key);
+    let is_curve = |p: &Pair<'_>| p.is_curve && !words::is_never(p.key);
     let asked = |p: &Pair<'_>| !wanted.is_empty() && wanted.contains(&p.name());
     let measures = |p: &Pair<'_>| !p.counts() && p.number.is_fraction() && !words::is_never(p.key);
     let fits = pairs.iter().any(|p| is_curve(p) || asked(p))
@@ -217,7 +257,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn said(line: &str) -> Option<(Option<i64>, Vec<(String, f64)>)> {
+    type Said = (Option<i64>, Vec<(String, f64)>);
+
+    fn said(line: &str) -> Option<Said> {
+        if !may_have(line.as_bytes(), &["mine".to_owned()]) {
+            return None;
+        }
         let mut pairs = Vec::new();
         scan(line.as_bytes(), &mut pairs);
         let found = found(&pairs, &["mine".to_owned()])?;

@@ -3,18 +3,6 @@
 //! A line with `key=value` is a line of a curve only where one of its keys is known here, because
 //! most lines with numbers are about something else.
 
-/// Parts of names that are the names of curves wherever they stand.
-const PARTS: [&[u8]; 8] = [
-    b"loss",
-    b"accuracy",
-    b"perplexity",
-    b"reward",
-    b"grad_norm",
-    b"gradnorm",
-    b"learning_rate",
-    b"logprob",
-];
-
 /// Words that are so alone or between `_`, `-`, `/`, `.` and `@`.
 const WORDS: [&[u8]; 24] = [
     b"acc", b"auc", b"auroc", b"bleu", b"bpb", b"bpc", b"cer", b"dice", b"elbo", b"f1", b"fid",
@@ -74,8 +62,30 @@ const SPLITS: [&[u8]; 8] =
 
 /// Whether the name is that of a curve by itself.
 pub(crate) fn is_curve(key: &[u8]) -> bool {
-    PARTS.iter().any(|part| contains(key, part))
-        || key.split(|b| b"_-/.@".contains(b)).any(|word| is_one_of(word, &WORDS))
+    has_part(key) || key.split(|b| b"_-/.@".contains(b)).any(is_word)
+}
+
+/// Whether the name has a part that makes it a curve wherever it stands. One pass, because this is
+/// asked of every name with a number.
+fn has_part(key: &[u8]) -> bool {
+    (0..key.len()).any(|at| {
+        let begins = |part: &[u8]| {
+            key[at..].get(..part.len()).is_some_and(|text| text.eq_ignore_ascii_case(part))
+        };
+        match key[at] | 0x20 {
+            b'a' => begins(b"accuracy"),
+            b'g' => begins(b"grad_norm") || begins(b"gradnorm"),
+            b'l' => begins(b"loss") || begins(b"learning_rate") || begins(b"logprob"),
+            b'p' => begins(b"perplexity"),
+            b'r' => begins(b"reward"),
+            _ => false,
+        }
+    })
+}
+
+fn is_word(word: &[u8]) -> bool {
+    let longest = 5;
+    (2..=longest).contains(&word.len()) && is_one_of(word, &WORDS)
 }
 
 /// How sure it is that the name counts steps: 0 is the surest.
@@ -99,11 +109,8 @@ pub(crate) fn is_split(word: &[u8]) -> bool {
 }
 
 fn is_one_of(word: &[u8], known: &[&[u8]]) -> bool {
-    known.iter().any(|k| word.eq_ignore_ascii_case(k))
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.len() >= part.len() && text.windows(part.len()).any(|w| w.eq_ignore_ascii_case(part))
+    let Some(first) = word.first().map(u8::to_ascii_lowercase) else { return false };
+    known.iter().any(|k| k[0] == first && word.eq_ignore_ascii_case(k))
 }
 
 #[cfg(test)]

@@ -40,7 +40,8 @@ enum Form {
 /// The newest value of each curve, in the order in which they turned up.
 #[derive(Default)]
 struct Last {
-    at: HashMap<(usize, String), usize>,
+    /// Of each source: which curve has a name.
+    at: Vec<HashMap<String, usize>>,
     curves: Vec<(Owner, Point)>,
 }
 
@@ -139,14 +140,23 @@ impl Printer {
 impl Last {
     fn take(&mut self, at: usize, owner: &Owner, point: &Point) {
         for (name, number) in &point.found.values {
-            let found = Found { step: point.found.step, values: vec![(name.clone(), *number)] };
-            let one = Point { found, labels: point.labels.clone(), ..*point };
-            match self.at.get(&(at, name.clone())) {
-                Some(&known) if self.curves[known].1.ts <= one.ts => self.curves[known].1 = one,
-                Some(_) => {}
+            let found = || Found { step: point.found.step, values: vec![(name.clone(), *number)] };
+            let one = || Point { found: found(), labels: point.labels.clone(), ..*point };
+            if self.at.len() <= at {
+                self.at.resize_with(at + 1, HashMap::new);
+            }
+            match self.at[at].get(name) {
+                Some(&known) if self.curves[known].1.ts > point.ts => {}
+                Some(&known) => {
+                    let held = &mut self.curves[known].1;
+                    held.found.step = point.found.step;
+                    held.found.values[0].1 = *number;
+                    held.labels.clone_from(&point.labels);
+                    (held.ts, held.attempt, held.source) = (point.ts, point.attempt, point.source);
+                }
                 None => {
-                    self.at.insert((at, name.clone()), self.curves.len());
-                    self.curves.push((owner.clone(), one));
+                    self.at[at].insert(name.clone(), self.curves.len());
+                    self.curves.push((owner.clone(), one()));
                 }
             }
         }

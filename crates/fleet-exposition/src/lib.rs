@@ -21,6 +21,8 @@
 //! **Uniqueness.** A scraper keeps the first of two series with equal labels without a word. Here
 //! the first is kept too, and the second is told.
 //!
+//! **Reading.** What programs export is read generously, see [`mod@read`].
+//!
 //! **Serving.** A [`Server`] has a thread of its own and answers from the round that was published
 //! last; it never waits for a sample, except for the first. Who is slow or malicious is bounded in
 //! time and number.

@@ -60,6 +60,15 @@ fn state(sample: &Sample, labels: &LabelText, families: &mut Families) {
     }
 }
 
+/// Adds the health of the fleet as a whole.
+pub(crate) fn fleet(sample: &Sample, labels: &LabelText, families: &mut Families) {
+    if let Some(now) = sample.health {
+        let words = [Health::Healthy, Health::Degraded, Health::Failed].map(Health::word);
+        let help = "How the fleet is as a whole: 1 for what holds.";
+        enumerate("fleet_health", "health", help, &words, now.word(), labels, families);
+    }
+}
+
 fn info(sample: &Sample, labels: &LabelText, families: &mut Families) {
     let mut labels = labels.clone();
     let mut own = |name, value: Option<String>| {

@@ -45,7 +45,7 @@ impl Exporter {
         let mut families = Families::default();
         let mut problems = Vec::new();
         about_us(samples, &mut families);
-        let newest = newest_runs(samples);
+        let newest = newest_runs(samples.iter().filter(|s| s.subject == Subject::Process));
         let is_newest = |s: &Sample| s.id.as_ref().is_none_or(|id| newest.get(id) == Some(&s.run));
         let mut seen = HashSet::new();
         for sample in samples {
@@ -63,6 +63,7 @@ impl Exporter {
             measures(sample, &labels, &mut families);
             match sample.subject {
                 Subject::Process => process::add(sample, &labels, &mut families),
+                Subject::Fleet => process::fleet(sample, &labels, &mut families),
                 Subject::Collector => {}
                 _ => device_info(sample, &labels, &mut families),
             }
@@ -87,9 +88,12 @@ fn about_us(samples: &[Sample], families: &mut Families) {
     }
 }
 
-fn newest_runs(samples: &[Sample]) -> HashMap<&Id, Option<u32>> {
+/// The newest run of each process of these samples.
+pub(crate) fn newest_runs<'a>(
+    samples: impl Iterator<Item = &'a Sample>,
+) -> HashMap<&'a Id, Option<u32>> {
     let mut newest: HashMap<&Id, Option<u32>> = HashMap::new();
-    for sample in samples.iter().filter(|sample| sample.subject == Subject::Process) {
+    for sample in samples {
         if let Some(id) = &sample.id {
             let run = newest.entry(id).or_default();
             *run = sample.run.max(*run);
@@ -174,10 +178,10 @@ fn measures(sample: &Sample, labels: &LabelText, families: &mut Families) {
     }
 }
 
-/// The value times the factor, without the noise of multiplying by what no binary number is: a
-/// hundredth is exact as a division.
+/// The value times the factor, without the noise of multiplying by what no binary number is: to
+/// twelve digits behind the point.
 fn scaled(value: f64, factor: f64) -> f64 {
-    if factor > 0.0 && factor < 1.0 { value / (1.0 / factor).round() } else { value * factor }
+    if factor == 1.0 { value } else { (value * factor * 1e12).round() / 1e12 }
 }
 
 /// What is said of a device or the host in words, as labels of one info series.
@@ -250,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_share_is_a_ratio_without_noise() {
-        assert_eq!(scaled(33.33, 0.01), 0.3333);
+        assert_eq!((scaled(33.33, 0.01), scaled(4.45, 0.01)), (0.3333, 0.0445));
         assert_eq!(scaled(7.0, 1.0), 7.0);
         assert_eq!(scaled(2.0, 1000.0), 2000.0);
     }
@@ -298,8 +302,30 @@ mod tests {
         let alive = sample(Subject::Process, "a");
         let (second, _) = text(&mut exporter, &[alive]);
         assert!(second.contains("metric=\"loss\"} 0.5\n"), "{second}");
+        let mut next = sample(Subject::Process, "a");
+        next.run = Some(2);
+        let (after, _) = text(&mut exporter, &[next]);
+        assert!(!after.contains("fleet_custom"), "{after}");
         let (third, _) = text(&mut exporter, &[sample(Subject::Process, "b")]);
         assert!(!third.contains("fleet_custom"), "{third}");
+    }
+
+    #[test]
+    fn a_curve_of_no_process_stands_for_an_hour() {
+        let mut exporter = Exporter::default();
+        let emitted = |seconds, loss| {
+            let mut point = point(seconds, json!({"loss": loss, "source": "emit"}));
+            point.id = None;
+            point
+        };
+        let (first, problems) = text(&mut exporter, &[emitted(1, 0.9), emitted(2, 0.5)]);
+        assert!(first.contains("{source=\"emit\",metric=\"loss\"} 0.5\n"), "{first}");
+        assert_eq!(problems, Vec::<String>::new());
+        let at = |seconds: i64| {
+            Sample::new(Subject::Host, Timestamp::from_nanos(seconds * 1_000_000_000))
+        };
+        assert!(text(&mut exporter, &[at(3600)]).0.contains("loss"));
+        assert!(!text(&mut exporter, &[at(3602)]).0.contains("loss"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use fleet_sampler::Basis;
 use crate::collect::CollectArgs;
 use crate::depth::DepthArgs;
 use crate::gpus::Wish;
+use crate::history_args::HistoryArgs;
 use crate::listen::ListenArgs;
 use crate::shape::ShapeArgs;
 
@@ -23,11 +24,19 @@ Examples:
   fleet-metrics | jq 'select(.memory_percent > 50)'
   fleet-metrics --listen 9551                for Prometheus: http://127.0.0.1:9551/metrics
   fleet-metrics -f -o prometheus --output-file /var/lib/prometheus/node-exporter/fleet.prom
+  fleet-spawn --name monitor -- fleet-metrics --follow --record     what is always on
+  fleet-metrics --since -1d --window 1h --agg avg,p95,max 'mission-*'
   */1 * * * *  fleet-metrics | fleet-alert --rules ~/.config/fleet/alerts.toml
 
 CPU% of a process is 100 for each core that is busy, CPU% of the host is 100 when all are. It is
 counted from an earlier sample: of this run, or of whoever sampled this fleet before. MEM is the
 proportional size where a tree has several processes, else the resident one (see --memory).";
+
+/// Between two rounds that somebody watches.
+const WATCHED: Duration = Duration::from_secs(5);
+
+/// Between two rounds that are stored.
+const RECORDED: Duration = Duration::from_secs(15);
 
 /// What the processes of a fleet, the fleet as a whole and their host use: CPU, memory, threads, descriptors, storage
 /// traffic
@@ -61,9 +70,10 @@ pub struct MetricsArgs {
     /// Sample so many times, then end
     #[arg(long, value_name = "N", group = "rounds", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// Time between two samples, at least 100ms; needs --follow, --count or --listen
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = interval, requires = "rounds")]
-    pub interval: Duration,
+    /// Time between two samples, at least 100ms; needs --follow, --count or --listen [default: 5s,
+    /// with --record 15s]
+    #[arg(long, value_name = "DURATION", value_parser = interval, requires = "rounds")]
+    pub interval: Option<Duration>,
     /// How long the record of an ended process goes on, with its state and exit
     #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = parse_duration)]
     pub ended_for: Duration,
@@ -85,6 +95,9 @@ pub struct MetricsArgs {
     /// For whom it listens.
     #[command(flatten)]
     pub listen: ListenArgs,
+    /// What is stored, and what was.
+    #[command(flatten)]
+    pub history: HistoryArgs,
     /// Where the fleet lives.
     #[command(flatten)]
     pub home: HomeArgs,
@@ -123,6 +136,11 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 impl MetricsArgs {
+    /// Time between two rounds.
+    pub fn interval(&self) -> Duration {
+        self.interval.unwrap_or(if self.history.record { RECORDED } else { WATCHED })
+    }
+
     /// How many rounds; `None` is without end.
     pub fn rounds(&self) -> Option<u64> {
         match (self.count, self.follow || self.listen.listen.is_some()) {

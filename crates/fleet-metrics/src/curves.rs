@@ -18,6 +18,8 @@ pub(crate) struct Followed {
     /// What was emitted outside of any process; not where processes were chosen.
     outside: Option<Curves>,
     outside_met: bool,
+    /// There is one round: nothing is held back for the next.
+    once: bool,
 }
 
 impl Followed {
@@ -25,13 +27,14 @@ impl Followed {
     ///
     /// # Errors
     /// Their file cannot be read or is none.
-    pub(crate) fn new(home: &Home, choosy: bool) -> Result<Followed, PatternsError> {
+    pub(crate) fn new(home: &Home, choosy: bool, once: bool) -> Result<Followed, PatternsError> {
         Ok(Followed {
             home: home.clone(),
             patterns: Patterns::of_user()?,
             runs: HashMap::new(),
             outside: (!choosy).then(|| Curves::of_home(home)),
             outside_met: false,
+            once,
         })
     }
 
@@ -51,7 +54,7 @@ impl Followed {
             } else {
                 let mut curves =
                     Curves::of_run(&self.home, record, self.patterns.clone(), Vec::new());
-                newest_points(&mut curves, samples);
+                newest_points(&mut curves, self.once, samples);
                 problems.append(&mut curves.problems());
                 self.runs.insert(key, curves);
             }
@@ -59,7 +62,7 @@ impl Followed {
         if let Some(outside) = &mut self.outside {
             match std::mem::replace(&mut self.outside_met, true) {
                 true => new_points(outside, samples),
-                false => newest_points(outside, samples),
+                false => newest_points(outside, self.once, samples),
             }
             problems.append(&mut outside.problems());
         }
@@ -77,7 +80,7 @@ fn new_points(curves: &mut Curves, samples: &mut Vec<Sample>) {
 }
 
 /// Of each curve the newest value; values that were said together stay together.
-fn newest_points(curves: &mut Curves, samples: &mut Vec<Sample>) {
+fn newest_points(curves: &mut Curves, once: bool, samples: &mut Vec<Sample>) {
     let mut newest: Vec<Point> = Vec::new();
     let mut take = |point: Point| {
         for older in &mut newest {
@@ -88,6 +91,9 @@ fn newest_points(curves: &mut Curves, samples: &mut Vec<Sample>) {
         newest.push(point);
     };
     curves.poll(&mut take);
+    if once {
+        curves.finish(&mut take);
+    }
     let owner: &Owner = &curves.owner;
     samples.extend(newest.iter().map(|point| point.sample(owner)));
 }

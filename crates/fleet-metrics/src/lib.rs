@@ -3,10 +3,11 @@
 //!
 //! # Theory of operation
 //!
-//! Each round takes a census, chooses, samples (see [`fleet_sampler`]) and prints. A one-shot is one
-//! round; `--follow` and `--count` take rounds on a fixed beat, each with a new census, so that
+//! Each round takes a census, chooses, samples (see [`fleet_sampler`]) and prints. A one-shot is
+//! one round; `--follow` and `--count` take rounds on a fixed beat, each with a new census, so that
 //! new processes join. The counters of each round are kept in `metrics/last.json`, where the next
-//! one-shot finds what to compare with; nothing else is stored, for `>> file` stores samples well.
+//! one-shot finds what to compare with. With `--record` the samples are stored, see
+//! [`fleet_history`], and with `--since` stored ones are read and none is taken.
 //!
 //! Collectors (`collectors.toml`) measure what only the user knows. A one-shot asks them all at once
 //! and waits for them, at most as long as the slowest may take; with `--follow` they work beside the
@@ -30,7 +31,9 @@ mod columns;
 mod curves;
 mod depth;
 mod gpus;
+mod history_args;
 mod listen;
+mod past;
 mod print;
 mod round;
 mod schedule;
@@ -38,15 +41,17 @@ mod shape;
 mod told;
 mod view;
 
-use fleet_cli::Exit;
+use fleet_cli::{Exit, talk};
 
 pub use args::{Memory, MetricsArgs};
 pub use collect::CollectArgs;
 pub use depth::DepthArgs;
+pub use history_args::HistoryArgs;
 pub use listen::ListenArgs;
 pub use shape::ShapeArgs;
 pub use view::View;
 
+use fleet_history::Recorder;
 use listen::Listening;
 use print::Printer;
 use round::Rounds;
@@ -61,19 +66,26 @@ pub fn sample(args: MetricsArgs) -> anyhow::Result<Exit> {
     if args.collect.check {
         return collect::check(&args.collect, &args.output);
     }
+    if let Some(since) = args.history.since {
+        return past::show(&args, since);
+    }
     let mut rounds = Rounds::new(&args)?;
+    let mut recorder = args.history.recorder(&args.home.locate()?);
     let mut printer = Printer::open(&args)?;
     let mut listening = Listening::start(&args)?;
     let mut shape = Shape::new(&args.shape);
-    let mut schedule = Schedule::start(args.interval, args.rounds(), printer.is_read());
+    let mut schedule = Schedule::start(args.interval(), args.rounds(), printer.is_read());
     loop {
-        let samples = shape.round(rounds.take()?);
+        let samples = rounds.take()?;
+        recorder.iter_mut().flat_map(|recorder| recorder.store(&samples)).for_each(talk);
+        let samples = shape.round(samples);
         listening.round(&samples);
         printer.round(&samples)?;
         if !schedule.wait()? {
             break;
         }
     }
+    recorder.map(Recorder::finish).unwrap_or_default().into_iter().for_each(talk);
     printer.finish()?;
     Ok(rounds.verdict())
 }

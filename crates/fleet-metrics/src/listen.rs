@@ -45,7 +45,7 @@ impl Listening {
     /// # Errors
     /// The address is not to be had, other than because it is taken.
     pub(crate) fn start(args: &MetricsArgs) -> Result<Listening, ServeError> {
-        let start = |address| Server::start(address, args.interval, talk::<String>);
+        let start = |address| Server::start(address, args.interval(), talk::<String>);
         let server = args.listen.listen.map(start).transpose()?;
         Ok(Listening { server, exporter: Exporter::default(), told: Told::default() })
     }

@@ -70,7 +70,9 @@ impl Rounds {
                 Collecting::begin(&args.collect, &home, &boot, follows, choosy)?
             }
         };
-        let curves = args.curves.then(|| Followed::new(&home, !args.select.is_empty()));
+        let curves = args
+            .curves
+            .then(|| Followed::new(&home, !args.select.is_empty(), args.rounds() == Some(1)));
         Ok(Rounds {
             curves: curves.transpose()?,
             last_file: home.metrics().join("last.json"),

@@ -43,6 +43,7 @@ const IO: &[&str] = &[
     "ports",
     "log_",
     "silent",
+    "busy",
     "free_bytes",
     "used_bytes",
 ];

@@ -34,10 +34,10 @@ fn gpus_have_samples_and_a_process_what_its_tree_uses_of_them() {
         "{TWO}proc 0 {main} 1000 30\nproc 0 {child} 500 20\nproc 1 {child} 250 90\nproc 1 {me} 9 5\n"
     ));
     let samples = fleet.run("fleet-metrics").with_gpus(&gpus).succeeds().records();
-    let subjects = samples.iter().map(|s| s["subject"].as_str().unwrap());
-    let parts = ["fleet", "disk", "network", "sensor"];
-    let subjects: Vec<&str> = subjects.filter(|subject| !parts.contains(subject)).collect();
-    assert!(subjects.starts_with(&["host", "gpu", "gpu", "collector"]), "{subjects:?}");
+    let subjects: Vec<&str> = samples.iter().map(|s| s["subject"].as_str().unwrap()).collect();
+    let first_process = subjects.iter().position(|subject| *subject == "process").unwrap();
+    // Behind the host, before the processes.
+    assert!(subjects[..first_process].ends_with(&["gpu", "gpu", "collector"]), "{subjects:?}");
     let devices = of(&samples, "gpu");
     assert_eq!(devices[1]["name"], StandIn::uuid(1).as_str());
     assert_eq!(
@@ -53,6 +53,12 @@ fn gpus_have_samples_and_a_process_what_its_tree_uses_of_them() {
     assert_eq!(train["gpus"], serde_json::json!([StandIn::uuid(0), StandIn::uuid(1)]));
     let other = processes.iter().find(|s| s["id"] == "other").unwrap();
     assert!(other.get("gpu_memory_bytes").is_none() && other.get("gpus").is_none(), "{other}");
+    // The narrow table has of GPUs what people look for, the wide one all.
+    let table = |form| fleet.run("fleet-metrics").args(["-o", form]).with_gpus(&gpus).succeeds();
+    let (narrow, wide) = (table("table"), table("wide"));
+    assert!(narrow.stdout().contains("GPU_POWER_WATTS"), "{narrow}");
+    assert!(!narrow.stdout().contains("GPU_MEMORY_FREE"), "{narrow}");
+    assert!(wide.stdout().contains("GPU_MEMORY_FREE"), "{wide}");
     // Who names processes gets those alone, with their use of GPUs, and who wants none gets none.
     let samples = fleet.run("fleet-metrics").arg("train").with_gpus(&gpus).succeeds().records();
     assert_eq!((samples.len(), &samples[0]["gpu_percent"]), (1, &140.0.into()));

@@ -14,7 +14,8 @@ use crate::sockets::{Protocol, Socket, parse_sockets, socket_inode};
 use crate::tally::{Tally, read_tally};
 use crate::terms::descriptor_limit;
 use crate::usage::{
-    Io, Rollup, Status, parse_descriptor_limit, parse_io, parse_rollup, parse_statm, parse_status,
+    Io, Rollup, Status, parse_descriptor_limit, parse_first, parse_io, parse_rollup, parse_statm,
+    parse_status,
 };
 
 /// Reads files of one /proc into one buffer, which is used again.
@@ -69,7 +70,8 @@ impl Reader {
             };
             used += got;
             let full = used == self.buffer.len();
-            if got == 0 || (whole == Whole::AtFirst && !full) {
+            let ended = whole == Whole::AtFirst || got < FULL_PART;
+            if got == 0 || (ended && !full) {
                 return Ok(&self.buffer[..used]);
             }
             if full {
@@ -87,6 +89,10 @@ enum Whole {
     /// It is a list, which the kernel may give in parts.
     AtEnd,
 }
+
+/// The kernel gives a list in parts of whole lines, each of about a page; a part of less than half
+/// a page is the last one.
+const FULL_PART: usize = 2048;
 
 const READ: OFlag = OFlag::O_RDONLY.union(OFlag::O_CLOEXEC);
 
@@ -137,6 +143,15 @@ impl ProcessFiles<'_> {
     /// The process ended.
     pub fn status(&mut self) -> io::Result<Status> {
         self.text("status").map(parse_status)
+    }
+
+    /// Nanoseconds for which the first thread ran so far, to the last one, from `schedstat`: a
+    /// process of one thread that shows the same as before did nothing in between.
+    ///
+    /// # Errors
+    /// The process ended, or this kernel does not count (CONFIG_SCHED_INFO).
+    pub fn ran_nanos(&mut self) -> io::Result<u64> {
+        known(parse_first(self.text("schedstat")?), self.pid, "schedstat")
     }
 
     /// Reads `io`.
@@ -316,6 +331,7 @@ mod tests {
         assert!(me.descriptor_limit().unwrap().is_none_or(|limit| limit > 3));
         assert!(me.tally().unwrap().is_none());
         assert!(me.descriptors().unwrap() >= 3);
+        assert!(me.ran_nanos().unwrap() > 0);
     }
 
     #[test]

@@ -44,6 +44,11 @@ pub(crate) fn parse_statm(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
+/// The first number of a line.
+pub(crate) fn parse_first(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// The text of proc_pid_io(5).
 pub(crate) fn parse_io(text: &[u8]) -> Option<Io> {
     Some(Io {
@@ -152,6 +157,7 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
             let _ = (parse_statm(&bytes), parse_io(&bytes), parse_rollup(&bytes));
+            let _ = parse_first(&bytes);
             let _ = (parse_status(&bytes), parse_descriptor_limit(&bytes));
         }
     }

@@ -18,32 +18,47 @@ const MOST_PORTS: usize = 256;
 /// Sockets that one sample describes.
 const MOST_DETAILS: usize = 1000;
 
+/// The sockets that a process has open, by their inodes, and the network namespace that it is in,
+/// if it has any.
+#[derive(Clone, Debug)]
+pub(crate) struct Sockets(Known<(Vec<u64>, Option<u64>)>);
+
+impl Sockets {
+    pub(crate) fn of(files: &mut ProcessFiles<'_>) -> Sockets {
+        Sockets(Sockets::read(files))
+    }
+
+    fn read(files: &mut ProcessFiles<'_>) -> Known<(Vec<u64>, Option<u64>)> {
+        let mut inodes = Vec::new();
+        if !known(files.socket_inodes(MOST_DESCRIPTORS, &mut inodes))? {
+            return Err(Missing::Withheld);
+        }
+        let namespace = match inodes.is_empty() {
+            true => None,
+            false => Some(known(files.network_namespace())?),
+        };
+        Ok((inodes, namespace))
+    }
+}
+
 /// All sockets of each network namespace that a member is in, by inode. Read once a round, and only
 /// when a member has a socket.
 #[derive(Debug, Default)]
 pub(crate) struct SocketTables {
     tables: HashMap<u64, Known<HashMap<u64, Socket>>>,
-    inodes: Vec<u64>,
 }
 
 impl SocketTables {
-    /// Those sockets of a process that speak TCP or UDP.
-    fn of(&mut self, files: &mut ProcessFiles<'_>) -> Known<Vec<Socket>> {
-        self.inodes.clear();
-        let whole = known(files.socket_inodes(MOST_DESCRIPTORS, &mut self.inodes))?;
-        if !whole {
-            return Err(Missing::Withheld);
-        }
-        if self.inodes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let namespace = known(files.network_namespace())?;
-        let table = self.tables.entry(namespace).or_insert_with(|| {
+    /// Those of a process's sockets that speak TCP or UDP, as they are now.
+    fn find(&mut self, sockets: &Sockets, files: &mut ProcessFiles<'_>) -> Known<Vec<Socket>> {
+        let (inodes, namespace) = sockets.0.as_ref().map_err(|missing| *missing)?;
+        let Some(namespace) = namespace else { return Ok(Vec::new()) };
+        let table = self.tables.entry(*namespace).or_insert_with(|| {
             let sockets = known(files.sockets())?;
             Ok(sockets.into_iter().map(|socket| (socket.inode, socket)).collect())
         });
         let table = table.as_ref().map_err(|missing| *missing)?;
-        Ok(self.inodes.iter().filter_map(|inode| table.get(inode).copied()).collect())
+        Ok(inodes.iter().filter_map(|inode| table.get(inode).copied()).collect())
     }
 }
 
@@ -61,10 +76,11 @@ impl Connections {
     pub(crate) fn add(
         &mut self,
         pid: i32,
+        sockets: &Sockets,
         files: &mut ProcessFiles<'_>,
         tables: &mut SocketTables,
     ) {
-        match tables.of(files) {
+        match tables.find(sockets, files) {
             Ok(sockets) => {
                 self.known = true;
                 for socket in sockets {

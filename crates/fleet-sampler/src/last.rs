@@ -87,6 +87,16 @@ impl Counter {
         self.total()
     }
 
+    /// Takes in a count of one thing that may begin anew, as when its 32 bits are over or an
+    /// interface comes back, and returns the total. A small drop is no new beginning: some counts
+    /// of the kernel waver.
+    fn resume(&mut self, raw: u64) -> u64 {
+        if raw < self.raw / 2 {
+            self.depart(self.raw);
+        }
+        self.advance(raw)
+    }
+
     /// Keeps what a member had counted that is known to have gone without leaving it to anybody.
     fn depart(&mut self, count: u64) {
         let count = count.min(self.raw);
@@ -199,12 +209,22 @@ impl Series {
     /// the ticks a second since an earlier sample, which should be at least `interval` seconds ago.
     pub(crate) fn cpu_at(&mut self, at: f64, raw: u64, interval: f64) -> (u64, Option<f64>) {
         let total = self.cpu.advance(raw);
+        (total, self.rate(at, total, interval))
+    }
+
+    /// The same of a time that is counted of one thing and may begin anew.
+    pub(crate) fn time_at(&mut self, at: f64, raw: u64, interval: f64) -> (u64, Option<f64>) {
+        let total = self.cpu.resume(raw);
+        (total, self.rate(at, total, interval))
+    }
+
+    fn rate(&mut self, at: f64, total: u64, interval: f64) -> Option<f64> {
         let rate = self.baseline(at, interval).map(|from| {
             let ticks = total.saturating_sub(from.cpu);
             ticks as f64 / (at - from.at)
         });
         self.remember(Point { at, cpu: total });
-        (total, rate)
+        rate
     }
 
     /// The newest point that is old enough; failing that the oldest one that makes any sense.
@@ -230,6 +250,11 @@ impl Series {
     /// Takes in what the kernel counts now in a slot, and returns the total.
     pub(crate) fn advance(&mut self, slot: usize, raw: u64) -> u64 {
         self.slots[slot].advance(raw)
+    }
+
+    /// The same of a count of one thing that may begin anew.
+    pub(crate) fn resume(&mut self, slot: usize, raw: u64) -> u64 {
+        self.slots[slot].resume(raw)
     }
 
     /// Keeps what a member had counted in a slot that is known to have gone.
@@ -367,6 +392,15 @@ mod tests {
         assert_eq!(counter.advance(40), 100);
         assert_eq!(counter.advance(50), 110);
         assert_eq!(counter.advance(0), 110);
+    }
+
+    #[test]
+    fn a_count_that_begins_anew_goes_on() {
+        let mut counter = Counter::default();
+        assert_eq!(counter.resume(1000), 1000);
+        assert_eq!(counter.resume(10), 1010);
+        assert_eq!(counter.resume(9), 1010, "it wavers");
+        assert_eq!(counter.resume(12), 1013);
     }
 
     #[test]

@@ -33,6 +33,11 @@
 //! member's size is read again when its resident size changed, but for no more than a hundredth of
 //! the time, and each minute; in between it is scaled with the resident size.
 //!
+//! **Rest.** Most processes of a fleet do nothing most of the time. While rounds follow each other,
+//! a member of one thread that did not run since it was read, to the nanosecond, is not read
+//! again but for a minute's sake: what it holds can have changed by the kernel's doing only, as when
+//! memory is swapped out. The states of its sockets are looked up each time.
+//!
 //! **Sockets.** The links of a process's descriptors name the inodes of its sockets, and the tables
 //! of its network namespace say what these are. A table is read once a round, and only when somebody
 //! of the fleet has a socket.
@@ -353,7 +358,7 @@ pub(crate) struct Part<'a> {
 impl Part<'_> {
     /// Brings a count of time forward: its total, and its rate in units a second.
     pub(crate) fn time(&mut self, key: &str, raw: u64) -> (u64, Option<f64>) {
-        self.last.series(key).cpu_at(self.at.since_boot.as_secs_f64(), raw, self.interval)
+        self.last.series(key).time_at(self.at.since_boot.as_secs_f64(), raw, self.interval)
     }
 
     /// Brings other counts of the same series forward.
@@ -362,7 +367,7 @@ impl Part<'_> {
         let mut slot = 0;
         raw.map(|raw| {
             slot += 1;
-            Some(series.advance(slot - 1, raw))
+            Some(series.resume(slot - 1, raw))
         })
     }
 }

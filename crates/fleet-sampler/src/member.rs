@@ -4,8 +4,8 @@ use fleet_core::MemoryBasis;
 use fleet_os::{Io, ProcessFiles, Rollup, Stat, Status, Tally};
 
 use crate::Basis;
-use crate::connections::{Connections, SocketTables};
-use crate::memo::{Departed, SizeRead, TreeMemo};
+use crate::connections::{Connections, SocketTables, Sockets};
+use crate::memo::{Departed, Memo, Rest, SizeRead, TreeMemo};
 use crate::sum::{Known, Missing, Sum, known};
 
 /// What to read of the members.
@@ -63,11 +63,29 @@ pub(crate) struct Member {
     pub(crate) name: Option<String>,
     /// Whether it is a zombie that holds nothing any more.
     pub(crate) hollow: bool,
+    pub(crate) read: Reading,
+}
+
+/// What only a member that runs can change, or the kernel in want of memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
     pub(crate) status: Known<Status>,
     pub(crate) size: Known<(Rollup, SizeRead)>,
     pub(crate) descriptors: Known<u64>,
     pub(crate) descriptor_limit: Known<Option<u64>>,
     pub(crate) io: Known<Io>,
+}
+
+impl Reading {
+    fn missing(why: Missing) -> Reading {
+        Reading {
+            status: Err(why),
+            size: Err(why),
+            descriptors: Err(why),
+            descriptor_limit: Err(why),
+            io: Err(why),
+        }
+    }
 }
 
 impl Member {
@@ -94,12 +112,13 @@ impl Member {
 
     /// The proportional size where it was read, else the resident one.
     pub(crate) fn memory(&self) -> Option<(u64, MemoryBasis)> {
-        let proportional = self.size.ok().map(|(r, _)| (r.proportional_bytes, MemoryBasis::Pss));
+        let proportional =
+            self.read.size.ok().map(|(r, _)| (r.proportional_bytes, MemoryBasis::Pss));
         proportional.or_else(|| Some((self.resident_bytes().ok()?, MemoryBasis::Rss)))
     }
 
     pub(crate) fn swap_bytes(&self) -> Known<u64> {
-        match self.size {
+        match self.read.size {
             Ok((rollup, _)) => Ok(rollup.swap_bytes),
             Err(_) => self.of_status(|status| status.swap_bytes),
         }
@@ -114,7 +133,8 @@ impl Member {
 
     /// Storage read and written, all read and written.
     pub(crate) fn traffic(&self) -> [Known<u64>; 4] {
-        let part = |take: fn(&Io) -> u64| self.io.as_ref().map(take).map_err(|missing| *missing);
+        let part =
+            |take: fn(&Io) -> u64| self.read.io.as_ref().map(take).map_err(|missing| *missing);
         [
             part(|io| io.read_bytes),
             part(|io| io.write_bytes),
@@ -125,12 +145,12 @@ impl Member {
 
     /// What share of the descriptors that it may have open it has, in percent.
     pub(crate) fn descriptors_share(&self) -> Option<f64> {
-        let limit = self.descriptor_limit.ok()??;
-        (limit > 0).then_some(self.descriptors.ok()? as f64 / limit as f64 * 100.0)
+        let limit = self.read.descriptor_limit.ok()??;
+        (limit > 0).then_some(self.read.descriptors.ok()? as f64 / limit as f64 * 100.0)
     }
 
     fn of_status(&self, take: impl Fn(&Status) -> Option<u64>) -> Known<u64> {
-        take(self.status.as_ref().map_err(|missing| *missing)?).ok_or(Missing::Gone)
+        take(self.read.status.as_ref().map_err(|missing| *missing)?).ok_or(Missing::Gone)
     }
 
     fn counts(&self) -> Departed {
@@ -159,11 +179,27 @@ pub(crate) struct Count<'a> {
 impl Count<'_> {
     /// Adds one member to the usage and its children to the list.
     pub(crate) fn member(mut self, files: &mut ProcessFiles<'_>, stat: Stat, name: Option<String>) {
-        let member = self.read(files, stat, name);
-        let size = member.size.ok().map(|(_, read)| read);
-        self.memo.note(&stat, member.counts(), self.orphan, size);
+        let first_thread_ended = stat.is_dead();
+        // A zombie holds nothing any more, and the kernel hides what is left of it from its user.
+        let hollow = first_thread_ended && stat.threads <= 1;
+        // Where other threads work on, most files still show the first one's, which is nothing.
+        let missing = if hollow { Missing::Gone } else { Missing::Withheld };
+        let mut member = Member { stat, name, hollow, read: Reading::missing(missing) };
+        let mut rest = None;
+        if !hollow {
+            let _ = files.children(stat.threads, self.children);
+        }
+        if !first_thread_ended {
+            rest = self.read(files, &mut member);
+        } else if !hollow {
+            member.read.io = known(files.io());
+            self.usage.connections.withhold();
+        }
+        let size = member.read.size.ok().map(|(_, read)| read);
+        let counts = member.counts();
+        self.memo.note(&stat, Memo { counts, orphan: self.orphan, size, rest });
         if self.main {
-            self.usage.descriptor_limit = member.descriptor_limit.ok().flatten();
+            self.usage.descriptor_limit = member.read.descriptor_limit.ok().flatten();
         }
         self.usage.add(&member);
         if self.wish.members {
@@ -171,49 +207,40 @@ impl Count<'_> {
         }
     }
 
-    fn read(&mut self, files: &mut ProcessFiles<'_>, stat: Stat, name: Option<String>) -> Member {
-        let first_thread_ended = stat.is_dead();
-        // A zombie holds nothing any more, and the kernel hides what is left of it from its user.
-        let hollow = first_thread_ended && stat.threads <= 1;
-        // Where other threads work on, most files still show the first one's, which is nothing.
-        let missing = if hollow { Missing::Gone } else { Missing::Withheld };
-        let mut member = Member {
-            stat,
-            name,
-            hollow,
-            status: Err(missing),
-            size: Err(missing),
-            descriptors: Err(missing),
-            descriptor_limit: Err(missing),
-            io: Err(missing),
+    /// Reads what a member uses, or takes what it used when it ran last. Returns what to remember.
+    fn read(&mut self, files: &mut ProcessFiles<'_>, member: &mut Member) -> Option<Rest> {
+        // Of several threads each would have to be asked.
+        let ran = (member.stat.threads <= 1).then(|| files.ran_nanos().ok()).flatten();
+        let rested = ran.and_then(|ran| self.memo.rested(&member.stat, ran, self.wish.at));
+        let rest = match rested {
+            Some(rest) => rest,
+            None => Rest {
+                ran_nanos: ran.unwrap_or(0),
+                read_at: self.wish.at,
+                read: self.read_all(files, &member.stat),
+                sockets: Sockets::of(files),
+            },
         };
-        if !hollow {
-            let _ = files.children(stat.threads, self.children);
-            member.io = known(files.io());
-        }
-        if !first_thread_ended {
-            self.read_first_thread(files, &mut member);
-        } else if !hollow {
-            self.usage.connections.withhold();
-        }
-        member
+        member.read = rest.read;
+        self.usage.connections.add(member.stat.pid, &rest.sockets, files, self.sockets);
+        ran.map(|_| rest)
     }
 
-    fn read_first_thread(&mut self, files: &mut ProcessFiles<'_>, member: &mut Member) {
-        member.status = known(files.status());
-        member.descriptors = known(files.descriptors());
-        member.descriptor_limit = known(files.descriptor_limit());
-        self.usage.connections.add(member.stat.pid, files, self.sockets);
-        let many = self.many || !self.children.is_empty();
-        member.size = match self.wish.basis.is_proportional(many) {
-            // One member without it, and the sum would be no proportional size.
-            false => Err(Missing::Withheld),
-            true => {
-                let resident = member.resident_bytes().unwrap_or(0);
-                let read = || known(files.rollup());
-                self.memo.size(&member.stat, resident, self.wish.at, read)
-            }
+    fn read_all(&self, files: &mut ProcessFiles<'_>, stat: &Stat) -> Reading {
+        let mut read = Reading {
+            status: known(files.status()),
+            size: Err(Missing::Withheld),
+            descriptors: known(files.descriptors()),
+            descriptor_limit: known(files.descriptor_limit()),
+            io: known(files.io()),
         };
+        // One member without it, and the sum would be no proportional size.
+        if self.wish.basis.is_proportional(self.many || !self.children.is_empty()) {
+            let resident = read.status.ok().and_then(|status| status.resident_bytes).unwrap_or(0);
+            let rollup = || known(files.rollup());
+            read.size = self.memo.size(stat, resident, self.wish.at, rollup);
+        }
+        read
     }
 }
 
@@ -229,10 +256,10 @@ impl TreeUsage {
         }
         self.resident_bytes.add(member.resident_bytes());
         self.peak_bytes.add(member.of_status(|status| status.peak_resident_bytes));
-        self.proportional_bytes.add(member.size.map(|(rollup, _)| rollup.proportional_bytes));
-        self.unique_bytes.add(member.size.map(|(rollup, _)| rollup.private_bytes));
+        self.proportional_bytes.add(member.read.size.map(|(rollup, _)| rollup.proportional_bytes));
+        self.unique_bytes.add(member.read.size.map(|(rollup, _)| rollup.private_bytes));
         self.swap_bytes.add(member.swap_bytes());
-        self.descriptors.add(member.descriptors);
+        self.descriptors.add(member.read.descriptors);
         let shares = [self.descriptors_share, member.descriptors_share()];
         self.descriptors_share = shares.into_iter().flatten().reduce(f64::max);
         for (sum, bytes) in self.io.iter_mut().zip(member.traffic()) {

@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use fleet_os::{Rollup, Stat};
 
+use crate::connections::Sockets;
+use crate::member::Reading;
 use crate::sum::Known;
 
-/// A proportional size is read again at this age, in seconds, whatever happened meanwhile: others
-/// may have begun or ceased to share its pages.
+/// Everything is read again at this age, in seconds, whatever happened meanwhile: others may have
+/// begun or ceased to share its pages, or the kernel may have swapped them out.
 const OLDEST: f64 = 60.0;
 
 /// Members that were read in one round are not all read again in one: this many seconds apart.
@@ -16,7 +18,7 @@ const SPREAD: i32 = 16;
 
 /// Where the resident size changed, it is read again once this many times as long has passed as the
 /// reading took: the kernel walks all page tables for it, and may spend a hundredth of a core.
-const REST: f64 = 100.0;
+const PAUSE: f64 = 100.0;
 
 /// A process, by pid and start time.
 type Key = (i32, u64);
@@ -30,12 +32,30 @@ pub(crate) struct Departed {
     pub(crate) io: [u64; 4],
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Memo {
-    counts: Departed,
+/// What is remembered of a member.
+#[derive(Debug)]
+pub(crate) struct Memo {
+    pub(crate) counts: Departed,
     /// Its parent is a supervisor, which does not hand on what it counted.
-    orphan: bool,
-    size: Option<Size>,
+    pub(crate) orphan: bool,
+    pub(crate) size: Option<SizeRead>,
+    pub(crate) rest: Option<Rest>,
+}
+
+/// What a member had when it was read, which stays until it runs.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    pub(crate) ran_nanos: u64,
+    /// Seconds since boot.
+    pub(crate) read_at: f64,
+    pub(crate) read: Reading,
+    pub(crate) sockets: Sockets,
+}
+
+/// Whether something of this process that was read so many seconds ago is to be read again,
+/// whatever happened.
+fn is_old(pid: i32, age: f64) -> bool {
+    age >= OLDEST - f64::from(pid % SPREAD)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +72,7 @@ impl Size {
     fn is_due(&self, pid: i32, resident_bytes: u64, at: f64) -> bool {
         let age = at - self.read_at;
         let changed = resident_bytes != self.resident_bytes;
-        age >= OLDEST - f64::from(pid % SPREAD) || (changed && age >= self.took * REST)
+        is_old(pid, age) || (changed && age >= self.took * PAUSE)
     }
 
     /// The size as it is now, if as much of it is shared as before.
@@ -75,9 +95,18 @@ impl Size {
 pub(crate) struct TreeMemo {
     last: HashMap<Key, Memo>,
     now: HashMap<Key, Memo>,
+    /// The shim that was the keeper's only child.
+    pub(crate) alone_with_keeper: Option<Key>,
 }
 
 impl TreeMemo {
+    /// What a member of one thread had, if it did not run since; `ran_nanos` is how long it ever ran.
+    pub(crate) fn rested(&mut self, stat: &Stat, ran_nanos: u64, at: f64) -> Option<Rest> {
+        let memo = self.last.get_mut(&(stat.pid, stat.start))?;
+        memo.rest
+            .take_if(|rest| rest.ran_nanos == ran_nanos && !is_old(stat.pid, at - rest.read_at))
+    }
+
     /// The size of a member, read if it is due and else scaled from when it was. `at` is now, in
     /// seconds since boot.
     pub(crate) fn size(
@@ -88,6 +117,7 @@ impl TreeMemo {
         read: impl FnOnce() -> Known<Rollup>,
     ) -> Known<(Rollup, SizeRead)> {
         let kept = self.last.get(&(stat.pid, stat.start)).and_then(|memo| memo.size);
+        let kept = kept.map(|SizeRead(size)| size);
         if let Some(size) = kept.filter(|size| !size.is_due(stat.pid, resident_bytes, at)) {
             return Ok((size.scaled(resident_bytes), SizeRead(size)));
         }
@@ -98,15 +128,8 @@ impl TreeMemo {
     }
 
     /// Notes what a member of this round had.
-    pub(crate) fn note(
-        &mut self,
-        stat: &Stat,
-        counts: Departed,
-        orphan: bool,
-        size: Option<SizeRead>,
-    ) {
-        let size = size.map(|SizeRead(size)| size);
-        self.now.insert((stat.pid, stat.start), Memo { counts, orphan, size });
+    pub(crate) fn note(&mut self, stat: &Stat, memo: Memo) {
+        self.now.insert((stat.pid, stat.start), memo);
     }
 
     /// Ends the round: what had been counted of those who have gone since the last one and left
@@ -114,7 +137,7 @@ impl TreeMemo {
     pub(crate) fn end_round(&mut self) -> Departed {
         let gone = self.last.iter().filter(|(key, _)| !self.now.contains_key(*key));
         let mut departed = Departed::default();
-        for (_, memo) in gone {
+        for memo in gone.map(|(_, memo)| memo) {
             add(&mut departed.switches, memo.counts.switches);
             if memo.orphan {
                 add(&mut departed.io, memo.counts.io);
@@ -148,10 +171,15 @@ mod tests {
         Rollup { proportional_bytes, ..Rollup::default() }
     }
 
+    fn noted(counts: Departed, orphan: bool, size: Option<SizeRead>) -> Memo {
+        Memo { counts, orphan, size, rest: None }
+    }
+
     /// The size that is told at a moment, when a reading would give `read`.
     fn told(memo: &mut TreeMemo, resident: u64, at: f64, read: Known<Rollup>) -> Known<u64> {
         let size = memo.size(&stat(16), resident, at, || read);
-        memo.note(&stat(16), Departed::default(), false, size.ok().map(|(_, read)| read));
+        let size_read = size.ok().map(|(_, read)| read);
+        memo.note(&stat(16), noted(Departed::default(), false, size_read));
         memo.end_round();
         size.map(|(rollup, _)| rollup.proportional_bytes)
     }
@@ -182,11 +210,11 @@ mod tests {
     fn who_has_gone_leaves_what_nobody_took_over() {
         let mut memo = TreeMemo::default();
         let counts = Departed { switches: [5, 1], io: [1, 2, 3, 4] };
-        memo.note(&stat(1), counts, true, None);
-        memo.note(&stat(2), counts, false, None);
-        memo.note(&stat(3), counts, false, None);
+        memo.note(&stat(1), noted(counts, true, None));
+        memo.note(&stat(2), noted(counts, false, None));
+        memo.note(&stat(3), noted(counts, false, None));
         assert_eq!(memo.end_round(), Departed::default());
-        memo.note(&stat(3), counts, false, None);
+        memo.note(&stat(3), noted(counts, false, None));
         assert_eq!(memo.end_round(), Departed { switches: [10, 2], io: [1, 2, 3, 4] });
         assert_eq!(memo.end_round(), Departed { switches: [5, 1], io: [0; 4] });
     }

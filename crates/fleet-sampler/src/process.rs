@@ -150,11 +150,11 @@ pub(crate) fn member(
     (measures.memory_bytes, sample.memory_basis) = (memory, basis);
     measures.memory_percent = share(memory, context.memory_total_bytes);
     measures.memory_resident_bytes = member.resident_bytes().ok();
-    measures.memory_unique_bytes = member.size.ok().map(|(rollup, _)| rollup.private_bytes);
+    measures.memory_unique_bytes = member.read.size.ok().map(|(rollup, _)| rollup.private_bytes);
     measures.swap_bytes = member.swap_bytes().ok();
     measures.threads = (!member.hollow).then_some(member.stat.threads);
-    measures.fds = member.descriptors.ok();
-    measures.fds_limit = member.descriptor_limit.ok().flatten();
+    measures.fds = member.read.descriptors.ok();
+    measures.fds_limit = member.read.descriptor_limit.ok().flatten();
     measures.fds_percent = member.descriptors_share().map(hundredths);
     let [read, write, read_total, write_total] = member.traffic().map(Result::ok);
     (measures.io_read_bytes, measures.io_write_bytes) = (read, write);
@@ -167,10 +167,10 @@ pub(crate) fn member(
 /// What the run has printed, and for how long it has been silent.
 fn output(measures: &mut Measures, usage: &TreeUsage, series: &mut Series, context: &Context<'_>) {
     let Some(output) = usage.output else { return };
-    measures.log_bytes = Some(series.advance(Slot::LogBytes as usize, output.bytes));
-    measures.log_lines = Some(series.advance(Slot::LogLines as usize, output.lines));
+    measures.log_bytes = Some(series.resume(Slot::LogBytes as usize, output.bytes));
+    measures.log_lines = Some(series.resume(Slot::LogLines as usize, output.lines));
     measures.log_dropped_bytes =
-        Some(series.advance(Slot::LogDropped as usize, output.dropped_bytes));
+        Some(series.resume(Slot::LogDropped as usize, output.dropped_bytes));
     let started = usage.main.map(|main| main.start as f64 / context.ticks_per_second);
     let last = started.map(|started| started.max(output.last_at as f64 / 1e9));
     measures.silent_seconds = last.map(|last| millis((context.now() - last).max(0.0)));

@@ -117,17 +117,26 @@ impl<'a> Walker<'a> {
     }
 
     /// Follows the keeper when it is the parent of `child`, and says whether it was.
+    ///
+    /// Orphans come to it only while there is no shim: where it had none beside a shim that lives
+    /// on, it still has none and need not be asked.
     fn keeper(&mut self, keeper: Option<i32>, child: Option<Stat>) -> bool {
         let (Some(keeper), Some(child)) = (keeper, child) else { return false };
         if child.ppid != keeper {
             return false;
         }
-        if let Ok(mut files) = self.reader.process(keeper) {
-            self.children.clear();
+        let shim = self.usage.shim.map(|shim| (shim.pid, shim.start));
+        self.children.clear();
+        if shim.is_none() || self.memo.alone_with_keeper != shim {
             // It has one thread.
-            let _ = files.children(1, &mut self.children);
-            self.follow(keeper);
+            let read = self.reader.process(keeper);
+            let Ok(()) = read.and_then(|mut files| files.children(1, &mut self.children)) else {
+                return true;
+            };
         }
+        let alone = self.children.iter().all(|pid| Some(*pid) == shim.map(|(pid, _)| pid));
+        self.memo.alone_with_keeper = shim.filter(|_| alone);
+        self.follow(keeper);
         true
     }
 

@@ -1,132 +1,18 @@
-//! Rounds over a small /proc that the test builds, and over real processes.
+//! Rounds over trees in a small /proc.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod support;
+
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fleet_census::Seen;
-use fleet_core::{MemoryBasis, Observed, ProcessRecord, Sample, State, Subject, Timestamp};
-use fleet_os::{Proc, boot_id, descendants, ticks_per_second};
-use fleet_sampler::{Basis, Last, Moment, Plan, Round, Sampler};
+use fleet_core::{MemoryBasis, Subject};
+use fleet_os::ticks_per_second;
+use fleet_sampler::{Last, Plan};
 use serde_json::{Value, json};
-
-const PLAN: Plan = Plan {
-    basis: Basis::Auto,
-    interval: Duration::ZERO,
-    ended_for: Duration::from_secs(86_400),
-    host: false,
-    processes: true,
-    fleet: false,
-    cores: false,
-    members: false,
-    connections: false,
-};
-
-const STATUS: &str = "Name: x\nVmHWM: 60 kB\nVmRSS: 40 kB\nVmSwap: 0 kB\n\
-    voluntary_ctxt_switches: 70\nnonvoluntary_ctxt_switches: 30\n";
-
-/// A /proc in a folder, of a host with 1 GiB and nothing swapped out.
-struct FakeProc(tempfile::TempDir);
-
-/// A process of it.
-struct Fake {
-    pid: i32,
-    ppid: i32,
-    start: u64,
-    ticks: u64,
-    waited: u64,
-    children: &'static str,
-}
-
-const FAKE: Fake = Fake { pid: 0, ppid: 1, start: 0, ticks: 0, waited: 0, children: "" };
-
-impl FakeProc {
-    fn new() -> FakeProc {
-        let dir = tempfile::tempdir().unwrap();
-        let meminfo =
-            "MemTotal: 1048576 kB\nMemAvailable: 786432 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n";
-        fs::write(dir.path().join("meminfo"), meminfo).unwrap();
-        FakeProc(dir)
-    }
-
-    /// Puts a process there: 40 KiB resident, 60 at most, 4 proportional, 3 its own, 2 descriptors
-    /// of 8, 100 bytes read from storage and 1000 in all, 200 and 2000 written, 7 minor and 2 major
-    /// faults, 70 and 30 context switches.
-    fn put(&self, p: Fake) {
-        let Fake { pid, ppid, start, ticks, waited, children } = p;
-        let stat = format!(
-            "{pid} (x) S {ppid} {pid} {pid} 0 -1 0 5 2 1 1 {ticks} 0 {waited} 0 20 -3 1 0 {start} 0 0"
-        );
-        self.write(pid, "stat", &stat);
-        self.write(pid, "status", STATUS);
-        self.write(pid, "limits", "Limit Soft\nMax open files  8  16  files\n");
-        self.write(pid, "io", "rchar: 1000\nwchar: 2000\nread_bytes: 100\nwrite_bytes: 200\n");
-        let rollup = "Rss: 40 kB\nPss: 4 kB\nPrivate_Dirty: 3 kB\nSwapPss: 0 kB\n";
-        self.write(pid, "smaps_rollup", rollup);
-        self.write(pid, "fd/0", "");
-        self.write(pid, "fd/1", "");
-        self.write(pid, &format!("task/{pid}/children"), children);
-    }
-
-    fn write(&self, pid: i32, file: &str, text: &str) {
-        let path = self.path(pid, file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn path(&self, pid: i32, file: &str) -> PathBuf {
-        self.0.path().join(format!("{pid}/{file}"))
-    }
-
-    fn remove(&self, pid: i32) {
-        fs::remove_dir_all(self.0.path().join(pid.to_string())).unwrap();
-    }
-
-    fn sampler(&self, plan: Plan) -> Sampler {
-        Sampler::new(&Proc::at(self.0.path()), "boot-1".to_owned(), plan)
-            .with_sys(self.0.path().join("sys"))
-    }
-}
-
-/// A running process with main pid 100 that started at tick 5000 of boot-1, with these changes.
-fn seen(id: &str, changes: Value) -> Seen {
-    let mut record = json!({
-        "kind": "process", "ts": "2026-11-22T06:00:00Z", "id": id, "run": 1, "attempt": 1,
-        "state": "running", "pid": 100, "pid_start": 5000, "boot": "boot-1", "host": "h",
-        "command": ["x"], "cwd": "/", "restarts": 0, "spawned_at": "2026-11-22T05:00:00Z",
-        "started_at": "2026-11-22T05:00:00Z",
-    });
-    let fields = record.as_object_mut().unwrap();
-    for (key, value) in changes.as_object().unwrap() {
-        fields.insert(key.clone(), value.clone());
-    }
-    let record: ProcessRecord = serde_json::from_value(record).unwrap();
-    Seen {
-        observed: Observed::AsRecorded(record.state),
-        record: record.into(),
-        json: Vec::new().into(),
-    }
-}
-
-fn at(seconds: f64) -> Moment {
-    Moment {
-        ts: Timestamp::parse("2026-11-22T06:00:01Z", Timestamp::now()).unwrap(),
-        since_boot: Duration::from_secs_f64(seconds),
-    }
-}
-
-fn round(sampler: &mut Sampler, all: &[Seen], seconds: f64) -> Round {
-    sampler.round(all, &vec![true; all.len()], &at(seconds))
-}
-
-fn only(sampler: &mut Sampler, all: &[Seen], seconds: f64) -> Sample {
-    let mut samples = round(sampler, all, seconds).samples;
-    assert_eq!(samples.len(), 1, "{samples:?}");
-    samples.remove(0)
-}
+use support::{FAKE, Fake, FakeProc, PLAN, at, only, round, seen};
 
 #[test]
 fn a_single_process_is_measured_by_its_resident_size() {
@@ -230,6 +116,25 @@ fn a_dead_shims_keeper_is_known_by_its_child() {
     proc.put(Fake { pid: 103, ppid: 80, ..FAKE });
     let sample = only(&mut proc.sampler(PLAN), &[with_shim(json!({}))], 60.0);
     assert_eq!(sample.measures.processes, Some(2));
+}
+
+#[test]
+fn orphans_come_to_the_keeper_when_a_shim_dies() {
+    let proc = FakeProc::new();
+    let mut sampler = proc.sampler(PLAN);
+    proc.put(Fake { pid: 80, children: "90 ", ..FAKE });
+    proc.put(Fake { pid: 90, ppid: 80, start: 4000, children: "100 ", ..FAKE });
+    proc.put(Fake { pid: 100, ppid: 90, start: 5000, ..FAKE });
+    let all = [with_shim(json!({}))];
+    assert_eq!(only(&mut sampler, &all, 60.0).measures.processes, Some(1));
+    // The successor has other numbers, and what lost its parent in between is the keeper's.
+    proc.remove(90);
+    proc.put(Fake { pid: 80, children: "91 103 ", ..FAKE });
+    proc.put(Fake { pid: 91, ppid: 80, start: 6000, ..FAKE });
+    proc.put(Fake { pid: 100, ppid: 80, start: 5000, ..FAKE });
+    proc.put(Fake { pid: 103, ppid: 80, ..FAKE });
+    let all = [seen("a", json!({"shim": {"pid": 91, "start": 6000, "keeper": 80}}))];
+    assert_eq!(only(&mut sampler, &all, 61.0).measures.processes, Some(2));
 }
 
 #[test]
@@ -409,52 +314,4 @@ fn a_round_over_nothing_is_empty() {
     let mut sampler = proc.sampler(PLAN);
     assert!(round(&mut sampler, &[], 1.0).samples.is_empty());
     assert_eq!(sampler.last(), &Last::new("boot-1"));
-}
-
-/// A real tree that ends with the test, however that ends.
-struct RealTree(Child);
-
-impl RealTree {
-    fn pid(&self) -> i32 {
-        self.0.id() as i32
-    }
-}
-
-impl Drop for RealTree {
-    fn drop(&mut self) {
-        for child in descendants(&Proc::default(), self.pid()) {
-            let _ = Command::new("kill").args(["-9", &child.to_string()]).status();
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-#[test]
-fn real_processes_are_sampled_with_their_children() {
-    let script = "(while :; do :; done) & wait";
-    let tree = RealTree(Command::new("sh").args(["-c", script]).spawn().unwrap());
-    let (proc, pid) = (Proc::default(), tree.pid());
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let within = || assert!(Instant::now() < deadline, "it did not come to that");
-    while descendants(&proc, pid).is_empty() {
-        within();
-        std::thread::yield_now();
-    }
-    let start = proc.stat(pid).unwrap().start;
-    let boot = boot_id().unwrap();
-    let all = [seen("a", json!({"pid": pid, "pid_start": start, "boot": boot.as_str()}))];
-    let mut sampler = Sampler::new(&proc, boot, PLAN);
-    let mut sample = sampler.round(&all, &[true], &Moment::now()).samples.remove(0);
-    // A busy loop shows as a busy core, or what other tests leave of one.
-    while sample.measures.cpu_percent.is_none_or(|percent| percent < 1.0) {
-        within();
-        std::thread::yield_now();
-        sample = sampler.round(&all, &[true], &Moment::now()).samples.remove(0);
-    }
-    let m = &sample.measures;
-    assert_eq!((m.processes, m.threads), (Some(2), Some(2)));
-    assert!(m.memory_bytes > Some(0) && m.memory_resident_bytes >= m.memory_bytes, "{m:?}");
-    assert!(m.fds >= Some(6), "{m:?}");
-    assert_eq!(State::Running.word(), sample.state.as_deref().unwrap());
 }

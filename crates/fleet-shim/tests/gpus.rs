@@ -39,14 +39,25 @@ fn until_waits(fleet: &TestFleet, name: &str, words: &str) -> ProcessRecord {
     })
 }
 
-/// Each line of the registry that tells of a turn or an end, with the GPUs.
-fn history(fleet: &TestFleet) -> Vec<Value> {
+/// Who had a turn, in the order in which the registry was told, under its lock; it is told of no
+/// GPU that two have at the same time.
+#[track_caller]
+fn turns(fleet: &TestFleet) -> Vec<String> {
     let text = fs::read_to_string(fleet.file("registry.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn has_turn(record: &Value) -> bool {
-    record["state"] == "starting"
+    let mut turns = Vec::new();
+    let mut held: Vec<(String, String)> = Vec::new();
+    for record in text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let id = record["id"].as_str().unwrap().to_owned();
+        if record["ended_at"].is_string() {
+            held.retain(|(_, by)| *by != id);
+        } else if record["state"] == "starting" {
+            let gpu = record["gpus"][0]["uuid"].as_str().unwrap().to_owned();
+            assert!(held.iter().all(|(other, _)| *other != gpu), "{gpu} is given twice: {held:?}");
+            held.push((gpu, id.clone()));
+            turns.push(id);
+        }
+    }
+    turns
 }
 
 /// A process that has the marks of a run and is no child of it.
@@ -82,21 +93,26 @@ fn six_on_two_gpus_go_in_the_order_in_which_they_came() {
     for name in &names {
         assert_eq!(fleet.until_ended(name).state, State::Completed);
     }
-    let mut turns = Vec::new();
-    let mut held: Vec<(String, String)> = Vec::new();
-    for record in history(&fleet) {
-        let id = record["id"].as_str().unwrap().to_owned();
-        if record["ended_at"].is_string() {
-            held.retain(|(_, by)| *by != id);
-        } else if has_turn(&record) {
-            let gpu = record["gpus"][0]["uuid"].as_str().unwrap().to_owned();
-            assert!(held.iter().all(|(other, _)| *other != gpu), "{gpu} is given twice: {held:?}");
-            held.push((gpu, id.clone()));
-            turns.push(id);
-        }
-    }
-    assert_eq!(turns, names);
+    assert_eq!(turns(&fleet), names);
     assert!(!fleet.file("queue/slots/gpus").exists(), "a ticket is left");
+}
+
+#[test]
+fn many_at_once_with_and_without_lines_share_no_gpu() {
+    let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(2)));
+    let lines: [&[&str]; 3] =
+        [&["--gpus", "1"], &["--gpus", "1", "--queue=a"], &["--gpus", "1", "--queue=b"]];
+    thread::scope(|scope| {
+        for number in 0..12 {
+            let run = asked(&fleet, &gpus, &format!("p{number}"), lines[number % 3], "sleep 0.1");
+            scope.spawn(move || run.ends().code());
+        }
+    });
+    let queued = (0..12).filter(|number| number % 3 > 0).map(|number| format!("p{number}"));
+    for name in queued {
+        assert_eq!(fleet.until_ended(&name).state, State::Completed);
+    }
+    assert!(turns(&fleet).len() >= 8);
 }
 
 #[test]

@@ -182,6 +182,9 @@ EXPORT int nvmlInit_v2(void)
     return OK;
 }
 
+/* What Python's binding begins with. */
+EXPORT int nvmlInitWithFlags(u32 flags) { (void)flags; return nvmlInit_v2(); }
+
 EXPORT int nvmlShutdown(void) { if (!initialized) return UNINITIALIZED; initialized--; return OK; }
 EXPORT const char *nvmlErrorString(int code) { return code == OK ? "Success" : "stand-in error"; }
 EXPORT int nvmlSystemGetDriverVersion(char *out, u32 size) { SYSTEM; return text(out, size, "550.54.15"); }

@@ -32,15 +32,24 @@ const WHOM: &[&str] = &[
 const EXIT: &[&str] = &["code", "signal", "cause", "reason", "duration_seconds"];
 
 /// Writes a round, and before the first one the head.
-pub(super) fn write(out: &mut Out, first: bool, samples: &[Sample]) -> io::Result<()> {
+///
+/// # Errors
+/// The reader left, or the output is full.
+pub(crate) fn write(out: &mut Out, first: bool, samples: &[Sample]) -> io::Result<()> {
+    if first {
+        write_row(out, &head())?;
+    }
+    samples.iter().try_for_each(|sample| write_row(out, &row(sample)?))
+}
+
+/// Writes one row.
+///
+/// # Errors
+/// The reader left, or the output is full.
+pub(crate) fn write_row(out: &mut Out, row: &[String]) -> io::Result<()> {
     // Made in memory: the csv crate would wrap an error of the output beyond recognition.
     let mut writer = csv::Writer::from_writer(Vec::new());
-    if first {
-        writer.write_record(head()).map_err(io::Error::other)?;
-    }
-    for sample in samples {
-        writer.write_record(row(sample)?).map_err(io::Error::other)?;
-    }
+    writer.write_record(row).map_err(io::Error::other)?;
     let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
     out.write_all(&bytes)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet_core::{MeasureKind, Measures, Sample, Subject, Timestamp};
+use fleet_core::{MeasureKind, Sample, Subject, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
@@ -73,12 +73,8 @@ fn aggregated<'a>(processes: impl Iterator<Item = &'a Sample>) -> Map<String, Va
     all.insert("count".to_owned(), count.into());
     all.insert("restarts".to_owned(), restarts.into());
     all.insert("states".to_owned(), states.into_iter().collect());
-    // In the order of the table of measures.
-    for measure in Measures::ALL {
-        if let Some(sum) = sums.get(measure.name).and_then(|sum| sum_number(*sum)) {
-            all.insert(measure.name.to_owned(), sum.into());
-        }
-    }
+    let sums = sums.into_iter().filter_map(|(name, sum)| Some((name, sum_number(sum)?)));
+    all.extend(sums.map(|(name, sum)| (name.to_owned(), sum.into())));
     all
 }
 

@@ -1,6 +1,6 @@
 //! Samples on their way out: one file for each form.
 
-mod csv;
+pub(crate) mod csv;
 mod document;
 mod exposed;
 mod table;
@@ -69,7 +69,7 @@ impl Printer {
     /// # Errors
     /// The form needs an end and there is none, or the output cannot be opened.
     pub(crate) fn open(args: &MetricsArgs) -> Result<Printer, Failure> {
-        if args.listen.listen.is_some() && !args.output.is_typed() {
+        if (args.listen.listen.is_some() || args.history.record) && !args.output.is_chosen() {
             return Ok(Printer::Silent);
         }
         let format = args.output.format(FORMATS)?;

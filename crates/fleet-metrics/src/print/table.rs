@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use fleet_cli::{Align, Cell, Out, Table};
-use fleet_core::{Measures, Sample, Subject, duration_text, size_text};
+use fleet_core::{Measure, MeasureKind, Measures, Sample, Subject, duration_text, size_text};
 use serde_json::Value;
 
 use crate::columns::{SHOWN, name};
@@ -14,6 +14,17 @@ use crate::view::PER_SECOND;
 
 /// So many columns of values that programs made up are shown; the others are in the records.
 const OWN_COLUMNS: usize = 12;
+
+/// What the narrow table shows of GPUs, of which their drivers tell a lot.
+const OF_GPUS: &[&str] = &[
+    "temperature_celsius",
+    "gpu_percent",
+    "gpu_memory_bytes",
+    "gpu_memory_total_bytes",
+    "gpu_power_watts",
+    "gpu_processes",
+    "gpu_lost",
+];
 
 /// Writes rounds as tables.
 pub(crate) struct Tables {
@@ -38,7 +49,7 @@ impl Tables {
         }
         let mut main: Vec<&Sample> = samples.iter().filter(|s| is_main(s.subject)).collect();
         self.order(&mut main);
-        let overview = if self.view { measured(&main) } else { self.overview(&main) };
+        let overview = if self.view { measured(&main, None) } else { self.overview(&main) };
         overview.write(out)?;
         for subject in APART.iter().filter(|subject| self.shows(**subject)) {
             let mut rows: Vec<&Sample> = samples.iter().filter(|s| s.subject == *subject).collect();
@@ -47,7 +58,8 @@ impl Tables {
             }
             self.order(&mut rows);
             writeln!(out, "\n{}", subject.word())?;
-            measured(&rows).write(out)?;
+            let narrow = *subject == Subject::Gpu && !self.wide && !self.view;
+            measured(&rows, narrow.then_some(OF_GPUS)).write(out)?;
         }
         Ok(())
     }
@@ -104,9 +116,12 @@ fn rank(subject: Subject) -> u8 {
 }
 
 /// A table of all that was measured: who it is, the state where there is one, and a column for each
-/// measure that any of them has.
-fn measured(samples: &[&Sample]) -> Table {
-    let has = |name: &str| samples.iter().any(|s| s.measures.values().any(|(m, _)| m.name == name));
+/// measure that any of them has and that is wanted.
+fn measured(samples: &[&Sample], only: Option<&[&str]>) -> Table {
+    let wanted = |name: &str| only.is_none_or(|only| only.contains(&name));
+    let has = |name: &str| {
+        wanted(name) && samples.iter().any(|s| s.measures.values().any(|(m, _)| m.name == name))
+    };
     let measures: Vec<&str> = Measures::ALL.iter().map(|m| m.name).filter(|n| has(n)).collect();
     let own: BTreeSet<&str> = samples.iter().flat_map(|sample| own_values(sample)).collect();
     let own: Vec<&str> = own.into_iter().take(OWN_COLUMNS).collect();
@@ -157,8 +172,9 @@ fn title(name: &str) -> String {
         n if n.ends_with(PER_SECOND) => (n.trim_end_matches(PER_SECOND), "/S"),
         n => (n, ""),
     };
-    let stem = stem.trim_end_matches("_total").trim_end_matches("_bytes");
-    let stem = stem.trim_end_matches("_seconds");
+    let counter = Measure::named(name).is_some_and(|of| of.kind == MeasureKind::Counter);
+    let stem = if counter { stem.trim_end_matches("_total") } else { stem };
+    let stem = stem.trim_end_matches("_bytes").trim_end_matches("_seconds");
     format!("{}{sign}", stem.to_uppercase())
 }
 
@@ -185,6 +201,10 @@ mod tests {
     fn titles_leave_out_what_the_values_show() {
         assert_eq!(title("memory_bytes"), "MEMORY");
         assert_eq!(title("cpu_percent"), "CPU%");
+        assert_eq!(
+            (title("inodes"), title("inodes_total")),
+            ("INODES".into(), "INODES_TOTAL".into())
+        );
         assert_eq!(title("cpu_seconds_total"), "CPU");
         assert_eq!(title("io_read_bytes_per_second"), "IO_READ/S");
         assert_eq!(own_text("io_read_bytes_per_second", &4096.5.into()), Some(size_text(4096)));
