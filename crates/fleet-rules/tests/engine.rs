@@ -190,7 +190,7 @@ fn what_is_no_record_is_said_and_other_kinds_are_passed_over() {
 
 /// The rules that we ship, each with a record that fires it and one that does not. Rules that
 /// must be held get the first record again after an hour.
-const SHIPPED: [(&str, &str, &str); 11] = [
+const SHIPPED: [(&str, &str, &str); 14] = [
     (
         "process_failed",
         r#""kind":"sample","subject":"process","id":"a","run":1,"state":"failed","exit":{"cause":"exited","code":1,"reason":"exit code 1"}"#,
@@ -240,6 +240,21 @@ const SHIPPED: [(&str, &str, &str); 11] = [
         "host_memory_high",
         r#""kind":"sample","subject":"host","memory_percent":97.5"#,
         r#""kind":"sample","subject":"process","id":"a","memory_percent":12.5"#,
+    ),
+    (
+        "fleet_unwell",
+        r#""kind":"sample","subject":"fleet","health":"degraded","reasons":["1 failed: a"]"#,
+        r#""kind":"sample","subject":"fleet","health":"healthy""#,
+    ),
+    (
+        "kpi_worsening",
+        r#""kind":"sample","subject":"process","id":"a","kpis":{"loss":{"value":"NaN","trend":"worsening"}}"#,
+        r#""kind":"sample","subject":"process","id":"a","kpis":{"loss":{"value":1}}"#,
+    ),
+    (
+        "collector_failed",
+        r#""kind":"sample","subject":"collector","name":"a","success":0,"error":"no answer""#,
+        r#""kind":"sample","subject":"collector","name":"a","success":1"#,
     ),
     (
         "log_error",
