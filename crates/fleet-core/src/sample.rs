@@ -247,7 +247,7 @@ mod tests {
         sample.put("progress_percent", 40.0);
         let json = serde_json::to_string(&sample).unwrap();
         assert!(json.ends_with(
-            r#""progress_percent":40.0,"depth":7,"custom_id":"NaN","custom_threads":1.5}"#
+            r#""progress_percent":40.0,"custom_id":"NaN","custom_threads":1.5,"depth":7}"#
         ));
         let back: Sample = serde_json::from_str(&json).unwrap();
         assert_eq!(back, sample);
