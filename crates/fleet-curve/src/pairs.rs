@@ -70,12 +70,13 @@ fn pair_at(line: &[u8], at: usize) -> Option<Pair<'_>> {
     let before = line[..at].trim_ascii_end();
     let key = key_before(before)?;
     // `train.py:88` is a place in a file, and `loss:0.5` is none.
-    let is_curve = words::is_curve(key);
+    let start = before.len() - key.len();
+    let is_curve = words::is_curve(key) && !is_of_packets(&before[..start]);
     if line[at] == b':' && blanks == 0 && !is_curve && !counts(key) {
         return None;
     }
     let (number, _) = number_at(value)?;
-    let before = &before[..before.len() - key.len()];
+    let before = &before[..start];
     // A query of a URL.
     if matches!(before.last(), Some(b'?' | b'&')) {
         return None;
@@ -129,6 +130,12 @@ fn split_before(text: &[u8]) -> Option<&[u8]> {
     words::is_split(word).then_some(word)
 }
 
+/// Whether what is lost are `packet`s.
+fn is_of_packets(before: &[u8]) -> bool {
+    let word = before.strip_suffix(b" ").and_then(key_before);
+    word.is_some_and(|word| word.eq_ignore_ascii_case(b"packet"))
+}
+
 /// The number that the text begins with, and what it is out of. What goes on in another way (a
 /// version, an address, a time of day, a unit) is none.
 fn number_at(text: &[u8]) -> Option<(Number, Option<i64>)> {
@@ -158,7 +165,11 @@ fn spoken_losses<'a>(line: &'a [u8], pairs: &mut Vec<Pair<'a>>) {
         let Some((number, _)) = number_at(value).filter(|(n, _)| n.is_fraction()) else {
             continue;
         };
-        let split = split_before(&before[..before.len() - key.len()]);
+        let before = &before[..before.len() - key.len()];
+        if is_of_packets(before) {
+            continue;
+        }
+        let split = split_before(before);
         if pairs.len() < MAX_PAIRS {
             pairs.push(Pair { split, key, number, is_curve: true });
         }
@@ -191,12 +202,13 @@ impl<'a> Pair<'a> {
 }
 
 /// What the pairs of a line or an object say, if they are of a curve: one of the names is known to be
-/// one or is `wanted`, or one counts steps and another has a fraction. The step is that of the
-/// surest name.
+/// one or is `wanted`, or one counts steps and another has a fraction that is no time or load. The step
+/// is that of the surest name.
 pub(crate) fn found(pairs: &[Pair<'_>], wanted: &[String]) -> Option<Found> {
     let is_curve = |p: &Pair<'_>| p.is_curve && !words::is_never(p.key);
     let asked = |p: &Pair<'_>| !wanted.is_empty() && wanted.contains(&p.name());
-    let measures = |p: &Pair<'_>| !p.counts() && p.number.is_fraction() && !words::is_never(p.key);
+    let is_other = |p: &Pair<'_>| p.counts() || words::is_never(p.key) || words::is_cost(p.key);
+    let measures = |p: &Pair<'_>| p.number.is_fraction() && !is_other(p);
     let fits = pairs.iter().any(|p| is_curve(p) || asked(p))
         || pairs.iter().any(Pair::counts) && pairs.iter().any(measures);
     if !fits {
@@ -322,6 +334,10 @@ mod tests {
             "0.5% packet_loss=3 rtt: 5ms",
             "step=1,000,000 done",
             "loss of signal: 3 ports",
+            "5 sent, 4 received, Packet loss: 20.0%, packet loss 0.2",
+            "level=info step=3 duration=0.35 msg=\"migration done\"",
+            "GC iteration=5 took=0.352 gc.cpu=0.5 wall_time: 1.5",
+            "consumer lag=0.5 epoch=12 leader=3",
             "a=b loss=low acc: n/a, losses: none",
             "epoch=3",
             "x == 3, y != 4.5, z >= 0.5",

@@ -56,6 +56,31 @@ const NEVER: [&[u8]; 26] = [
     b"year",
 ];
 
+/// What work took or a machine used: beside a count it is what servers say of themselves.
+const COSTS: [&[u8]; 21] = [
+    b"age",
+    b"bytes",
+    b"cpu",
+    b"delay",
+    b"duration",
+    b"elapsed",
+    b"lag",
+    b"latency",
+    b"load",
+    b"mem",
+    b"memory",
+    b"ms",
+    b"s",
+    b"sec",
+    b"seconds",
+    b"secs",
+    b"size",
+    b"time",
+    b"took",
+    b"uptime",
+    b"wait",
+];
+
 /// Words that say which loss: `train loss: 0.5` is `train_loss`.
 const SPLITS: [&[u8]; 8] =
     [b"train", b"training", b"val", b"valid", b"validation", b"test", b"eval", b"dev"];
@@ -103,6 +128,11 @@ pub(crate) fn is_never(key: &[u8]) -> bool {
     is_one_of(key, &NEVER)
 }
 
+/// Whether the name is that of something that was spent, its last word being one for that.
+pub(crate) fn is_cost(key: &[u8]) -> bool {
+    key.rsplit(|b| b"_-/.@".contains(b)).next().is_some_and(|word| is_one_of(word, &COSTS))
+}
+
 /// Whether the word says which part of the data a measure is of.
 pub(crate) fn is_split(word: &[u8]) -> bool {
     is_one_of(word, &SPLITS)
@@ -125,6 +155,7 @@ mod tests {
         for key in ["port", "ms", "latency", "close", "slr", "workers", "accepted"] {
             assert!(!is_curve(key.as_bytes()), "{key}");
         }
+        assert!(is_cost(b"wall_time") && is_cost(b"Elapsed") && !is_cost(b"time_reward"));
         assert!(step_rank(b"global_step") < step_rank(b"Step"));
         assert_eq!(step_rank(b"stepper"), None);
     }

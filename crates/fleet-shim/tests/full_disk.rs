@@ -13,10 +13,11 @@ fn fill(fleet: &TestFleet) {
 #[test]
 fn what_is_dropped_is_counted_and_told_once_there_is_room() {
     let Some(fleet) = TestFleet::on_tmpfs("size=1m") else { return };
-    // It prints more than there is room for when it is told to, and a line when told again.
+    // It prints more than there is room for when it is told to, and a line when told again. It may be
+    // told before it waits.
     let printed = fleet.scratch().join("printed");
     let script = format!(
-        "trap 'go=1' USR1; wait_for() {{ go=; while [ -z $go ]; do sleep 0.01; done; }}; \
+        "trap 'go=1' USR1; wait_for() {{ while [ -z $go ]; do sleep 0.01; done; go=; }}; \
          echo before; wait_for; seq 1 200000; touch '{}'; wait_for; echo after; wait_for; exit 5",
         printed.display()
     );

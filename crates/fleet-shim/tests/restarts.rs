@@ -135,7 +135,7 @@ fn report(fleet: &TestFleet, name: &str, nth: usize) -> serde_json::Value {
 #[test]
 fn a_status_report_tells_what_is_waited_for() {
     let fleet = TestFleet::new();
-    let script = "trap '' TERM; echo up; sleep 600 & while :; do wait; done";
+    let script = "trap '' TERM; sleep 600 & echo up; while :; do wait; done";
     fleet.spawn_with("web", &["--max-runtime", "1h"], script);
     fleet.until_log("web", |log| log.text() == "up\n");
     let running = report(&fleet, "web", 1);
