@@ -41,10 +41,11 @@ impl Counter {
         self.lost = self.lost.saturating_add(count);
     }
 
-    /// Another sampler has already said more than this.
+    /// Another sampler has already said more than this. What it said more is what the kernel counted
+    /// since we looked, and will be in what it counts when we look again.
     pub(crate) fn raise_to(&mut self, other: Counter) {
         let missing = other.total().saturating_sub(self.total());
-        self.lost = self.lost.saturating_add(missing);
+        self.raw = self.raw.saturating_add(missing);
     }
 }
 
@@ -59,6 +60,27 @@ mod tests {
         assert_eq!(counter.advance(40), 100);
         assert_eq!(counter.advance(50), 110);
         assert_eq!(counter.advance(0), 110);
+    }
+
+    #[test]
+    fn two_who_count_the_same_count_it_once() {
+        let (mut ours, mut theirs) = (Counter::default(), Counter::default());
+        for raw in (0..10).map(|round| round * 100) {
+            theirs.raise_to(ours);
+            assert_eq!(theirs.advance(raw + 50), raw + 50);
+            ours.raise_to(theirs);
+            assert_eq!(ours.advance(raw + 100), raw + 100);
+        }
+        // Both see a member go that had counted 600, one of them after the rest has counted on.
+        theirs.depart(600);
+        assert_eq!(theirs.advance(500), 1100);
+        ours.raise_to(theirs);
+        ours.depart(600);
+        assert_eq!(ours.advance(510), 1110);
+        // Who knows of less never goes behind who knows of more.
+        let mut late = Counter { raw: 500, lost: 0 };
+        late.raise_to(ours);
+        assert_eq!(late.advance(510), 1110);
     }
 
     #[test]

@@ -437,7 +437,8 @@ mod tests {
         let mut ours = Last::new("b");
         ours.series("a#1/1").advance(1, 40);
         ours.absorb(&path).unwrap();
-        assert_eq!(ours.series("a#1/1").advance(1, 41), 101);
+        assert_eq!(ours.series("a#1/1").advance(1, 41), 100);
+        assert_eq!(ours.series("a#1/1").advance(1, 42), 101, "and it goes on from there");
     }
 
     #[test]
