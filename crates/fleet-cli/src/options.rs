@@ -38,13 +38,13 @@ pub enum Format {
     Wide,
     /// One JSON object a line
     Jsonl,
-    /// One JSON array
+    /// One JSON array; of fleet-metrics one document for each round
     Json,
     /// Comma-separated values with a header
     Csv,
-    /// Prometheus text format 0.0.4
+    /// Prometheus text format 0.0.4, of fleet-metrics
     Prometheus,
-    /// OpenMetrics 1.0
+    /// OpenMetrics 1.0, of fleet-metrics
     Openmetrics,
 }
 

@@ -10,16 +10,16 @@ use fleet_curve::Source;
 
 const EXAMPLES: &str = "\
 Examples:
-  fleet-curves train                       all curves of its newest run
+  fleet-curves train                        all curves of its newest run
   fleet-curves -f --metric loss 'mission-*' as they go on, new processes too
   fleet-curves --last                       the newest value of each curve of each process
   fleet-curves --file runs/7 -o csv         a folder of tfevents, for a spreadsheet
   cat train.log | fleet-curves --file -     the log of any program
   fleet-curves --file x.log --pattern 'mine=it (?<step>\\d+) L=(?<loss>\\S+)'
 
-Read are the log of a process, what it emitted (fleet-emit metric), and tfevents files and metrics.csv
-in its own folder; or what --curves of fleet-spawn names. Patterns that are wanted always are put
-into ~/.config/fleet/curves.toml:
+Read are the log of a process, what it emitted (fleet-emit metric), and tfevents files and
+metrics.csv in its own folder; or what --curves of fleet-spawn names. Patterns that are wanted
+always are put into ~/.config/fleet/curves.toml:
 
   [pattern.mine]
   regex = 'it (?<step>\\d+) L=(?<loss>\\S+)'

@@ -17,7 +17,7 @@ use crate::shape::ShapeArgs;
 const EXAMPLES: &str = "\
 Examples:
   fleet-metrics                              the host, the fleet and all processes, once
-  fleet-metrics -f --interval 1s 'mission-*'  each second, new missions too
+  fleet-metrics -f --interval 1s 'mission-*' each second, new missions too
   fleet-metrics -l team=vision -o csv        the processes with this label, for a spreadsheet
   fleet-metrics --tree -o table mission-a    each process of a tree by itself
   fleet-metrics --top 5 --sort memory_bytes -o table
@@ -32,6 +32,22 @@ CPU% of a process is 100 for each core that is busy, CPU% of the host is 100 whe
 counted from an earlier sample: of this run, or of whoever sampled this fleet before. MEM is the
 proportional size where a tree has several processes, else the resident one (see --memory).";
 
+/// What shapes rounds that are taken now and would do nothing to stored ones.
+const OF_ROUNDS: &[&str] = &[
+    "view",
+    "sort",
+    "top",
+    "tree",
+    "connections",
+    "per_core",
+    "curves",
+    "memory",
+    "ended_for",
+    "collectors",
+    "no_collectors",
+    "check",
+];
+
 /// Between two rounds that somebody watches.
 const WATCHED: Duration = Duration::from_secs(5);
 
@@ -45,7 +61,8 @@ const RECORDED: Duration = Duration::from_secs(15);
     name = "fleet-metrics",
     version,
     after_help = EXAMPLES,
-    group = ArgGroup::new("rounds").multiple(true)
+    group = ArgGroup::new("rounds").multiple(true),
+    group = ArgGroup::new("shown_now").multiple(true).args(OF_ROUNDS)
 )]
 pub struct MetricsArgs {
     /// Which processes; when some are chosen, host and fleet are left out.
@@ -190,8 +207,20 @@ mod tests {
         assert_eq!(parsed("fleet-metrics -f --interval 100ms").unwrap().rounds(), None);
         assert_eq!(parsed("fleet-metrics --count 3 --interval 1s").unwrap().rounds(), Some(3));
         assert_eq!(parsed("fleet-metrics --listen 9551 --interval 1s").unwrap().rounds(), None);
-        for line in ["--interval 1s", "-f --interval 99ms", "--count 0", "--host-only a"] {
+        for line in ["--interval 1s", "-f --interval 99ms", "--count 0", "--host-only a", "--top 0"]
+        {
             assert!(parsed(&format!("fleet-metrics {line}")).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_shapes_rounds_is_refused_with_stored_samples() {
+        assert!(parsed("fleet-metrics --since -1h -o csv --no-host a").is_ok());
+        for option in ["-f", "--record --count 2", "--top 1", "--sort id", "--type cpu", "--tree"] {
+            assert!(parsed(&format!("fleet-metrics --since -1h {option}")).is_err(), "{option}");
+        }
+        for option in ["--curves", "--memory pss", "--ended-for 1h", "--collectors x", "--check"] {
+            assert!(parsed(&format!("fleet-metrics --since -1h {option}")).is_err(), "{option}");
         }
     }
 

@@ -90,10 +90,11 @@ fn kpis(sample: &Sample) -> Option<String> {
 }
 
 /// How it ended, or why a fleet is not as it should be.
-fn why(sample: &Sample) -> Option<String> {
+pub(crate) fn why(sample: &Sample) -> Option<String> {
     let reasons = || {
         let list = sample.more.get("reasons")?.as_array()?;
-        Some(list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "))
+        let list: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+        (!list.is_empty()).then(|| list.join("; "))
     };
     sample.exit.as_ref().map(|end| end.reason.clone()).or_else(reasons)
 }

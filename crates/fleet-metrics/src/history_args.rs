@@ -11,7 +11,8 @@ use fleet_registry::Home;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "History")]
 pub struct HistoryArgs {
-    /// Store the samples in the fleet's home instead of printing them (with -o both)
+    /// Store the samples in the fleet's home instead of printing them (with -o both): all of them,
+    /// whatever --type and --top show
     #[arg(long, requires = "rounds")]
     pub record: bool,
     /// How long stored samples are kept
@@ -21,7 +22,7 @@ pub struct HistoryArgs {
     #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size, requires = "record")]
     pub max_size: u64,
     /// Print stored samples from this time on: 2026-11-22T06:00:00Z, or -30d
-    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true, conflicts_with_all = ["rounds", "record"])]
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true, conflicts_with_all = ["rounds", "record", "shown_now"])]
     pub since: Option<Timestamp>,
     /// Up to this time, which is not part of it [default: now]
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true, requires = "since")]

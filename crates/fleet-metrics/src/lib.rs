@@ -73,7 +73,7 @@ pub fn sample(args: MetricsArgs) -> anyhow::Result<Exit> {
     let mut recorder = args.history.recorder(&args.home.locate()?);
     let mut printer = Printer::open(&args)?;
     let mut listening = Listening::start(&args)?;
-    let mut shape = Shape::new(&args.shape);
+    let mut shape = Shape::new(&args.shape, args.rounds() == Some(1));
     let mut schedule = Schedule::start(args.interval(), args.rounds(), printer.is_read());
     loop {
         let samples = rounds.take()?;

@@ -1,10 +1,12 @@
 //! Which part of a round is shown, and in what order.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
 
 use clap::Args;
 use fleet_config::did_you_mean;
-use fleet_core::{Measures, Sample, Subject};
+use fleet_core::{Measures, RunKey, Sample, Subject};
 use serde_json::Value;
 
 use crate::told::Told;
@@ -17,13 +19,20 @@ pub struct ShapeArgs {
     #[arg(long = "type", value_name = "VIEW")]
     pub view: Option<View>,
     /// Order by this field of the records, numbers from the largest, words from A; -FIELD turns it
-    /// round [default: by name in tables]
+    /// round. Processes are ordered by their curves, too, with --curves [default: by name in tables]
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
     pub sort: Option<String>,
     /// Only the first N of each subject, by CPU if no --sort is given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub top: Option<usize>,
 }
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let many: NonZeroUsize = text.parse().map_err(|_| "the least is 1".to_owned())?;
+    Ok(many.get())
+}
+
+const NO_RATES: &str = "rates are counted from the round before: say --count 2 or --follow";
 
 /// Brings rounds into the shape that was asked for.
 pub(crate) struct Shape {
@@ -39,14 +48,19 @@ struct Order {
 }
 
 impl Shape {
-    pub(crate) fn new(args: &ShapeArgs) -> Shape {
+    /// `once` says that there is one round alone.
+    pub(crate) fn new(args: &ShapeArgs, once: bool) -> Shape {
         let sort = args.sort.clone().or_else(|| args.top.map(|_| "cpu_percent".to_owned()));
         let order = sort.map(|text| match text.strip_prefix('-') {
             Some(field) => Order { field: field.to_owned(), turned: true },
             None => Order { field: text, turned: false },
         });
         let narrowing = args.view.map(Narrowing::new);
-        Shape { narrowing, order, top: args.top, told: Told::default() }
+        let mut told = Told::default();
+        if once && args.view == Some(View::Throughput) {
+            told.say(NO_RATES.to_owned());
+        }
+        Shape { narrowing, order, top: args.top, told }
     }
 
     /// Brings a round into shape.
@@ -63,7 +77,8 @@ impl Shape {
             keep_first(&mut samples, top);
         }
         if let Some(narrowing) = &mut self.narrowing {
-            narrowing.round(&mut samples);
+            let problem = narrowing.round(&mut samples);
+            problem.into_iter().for_each(|problem| self.told.say(problem.to_owned()));
         }
         samples
     }
@@ -82,18 +97,26 @@ impl Order {
     fn sorted(&self, samples: Vec<Sample>) -> (Vec<Sample>, bool) {
         let mut subjects: Vec<Subject> = Vec::new();
         let mut keyed: Vec<(usize, Value, Sample)> = Vec::with_capacity(samples.len());
+        let own = self.own_values(&samples);
         for sample in samples {
             let found = subjects.iter().position(|subject| *subject == sample.subject);
             let group = found.unwrap_or_else(|| {
                 subjects.push(sample.subject);
                 subjects.len() - 1
             });
-            let key = field(&sample, &self.field).unwrap_or_default();
+            let said = || own.get(&key(&sample)?).filter(|_| sample.subject == Subject::Process);
+            let key = field(&sample, &self.field).or_else(|| said().cloned()).unwrap_or_default();
             keyed.push((group, key, sample));
         }
         let known = keyed.iter().any(|(_, key, _)| !key.is_null());
         keyed.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| self.compare(&a.1, &b.1)));
         (keyed.into_iter().map(|(_, _, sample)| sample).collect(), known)
+    }
+
+    /// What processes say of themselves by that name, the newest of each.
+    fn own_values(&self, samples: &[Sample]) -> HashMap<RunKey, Value> {
+        let custom = samples.iter().filter(|sample| sample.subject == Subject::Custom);
+        custom.filter_map(|one| Some((key(one)?, one.more.get(&self.field)?.clone()))).collect()
     }
 
     /// What lacks the field comes last, whichever way round.
@@ -112,6 +135,10 @@ impl Order {
         };
         if self.turned { order.reverse() } else { order }
     }
+}
+
+fn key(sample: &Sample) -> Option<RunKey> {
+    Some(RunKey { id: sample.id.clone()?, run: sample.run? })
 }
 
 fn words(value: &Value) -> String {
@@ -166,7 +193,7 @@ mod tests {
 
     fn shaped(sort: Option<&str>, top: Option<usize>) -> String {
         let args = ShapeArgs { view: None, sort: sort.map(str::to_owned), top };
-        let samples = Shape::new(&args).round(round());
+        let samples = Shape::new(&args, true).round(round());
         let name = |s: &Sample| s.id.as_ref().map_or("host".to_owned(), ToString::to_string);
         samples.iter().map(name).collect::<Vec<_>>().join(" ")
     }
@@ -178,6 +205,22 @@ mod tests {
         assert_eq!(shaped(Some("-cpu_percent"), None), "host small large none");
         assert_eq!(shaped(Some("id"), None), "host large none small");
         assert_eq!(shaped(Some("labels.team"), None), "host none large small");
+    }
+
+    #[test]
+    fn processes_are_ordered_by_what_they_say_of_themselves() {
+        let mut samples = round();
+        for (at, loss) in [(1, 0.5), (3, 0.7)] {
+            samples[at].run = Some(1);
+            let mut said = Sample::new(Subject::Custom, Timestamp::from_nanos(0));
+            (said.id, said.run) = (samples[at].id.clone(), Some(1));
+            said.more.insert("loss".to_owned(), loss.into());
+            samples.push(said);
+        }
+        let order = Order { field: "loss".to_owned(), turned: false };
+        let (sorted, known) = order.sorted(samples);
+        let ids: Vec<&str> = sorted.iter().flat_map(|s| &s.id).map(|id| id.as_str()).collect();
+        assert_eq!((known, ids), (true, vec!["large", "none", "small", "large", "none"]));
     }
 
     #[test]

@@ -78,21 +78,28 @@ impl Narrowing {
     }
 
     /// Takes away what is not in the view: measures of every sample, and whole samples but those
-    /// of processes, the host and the fleet, which stand for that nothing was measured.
-    pub(crate) fn round(&mut self, samples: &mut Vec<Sample>) {
+    /// of processes, the host and the fleet, which stand for that nothing was measured. Answers with
+    /// why, where that is so of all.
+    pub(crate) fn round(&mut self, samples: &mut Vec<Sample>) -> Option<&'static str> {
         if self.view == View::Throughput {
             self.rates.round(samples);
         }
         let view = self.view;
+        let mut measured = false;
         samples.retain_mut(|sample| {
             if sample.subject == Subject::Custom {
                 return view == View::Throughput;
             }
             sample.measures.retain(|name| view.takes(name));
-            matches!(sample.subject, Subject::Process | Subject::Host | Subject::Fleet)
-                || sample.measures.values().next().is_some()
-                || sample.more.keys().any(|name| name.ends_with(PER_SECOND))
+            let has = sample.measures.values().next().is_some()
+                || sample.more.keys().any(|name| name.ends_with(PER_SECOND));
+            measured |= has;
+            has || matches!(sample.subject, Subject::Process | Subject::Host | Subject::Fleet)
         });
+        match view {
+            View::Gpu if !measured => Some("no GPU tells anything, and no process uses one"),
+            _ => None,
+        }
     }
 }
 

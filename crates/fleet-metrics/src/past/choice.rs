@@ -15,6 +15,7 @@ pub(crate) struct Choice {
     selectors: Vec<(Selector, AtomicBool)>,
     labels: Vec<Label>,
     host: bool,
+    fleet: bool,
     host_only: bool,
 }
 
@@ -36,14 +37,17 @@ impl Choice {
             selectors: selection.selectors().iter().map(unseen).collect(),
             labels: selection.labels().to_vec(),
             host: args.host(),
+            fleet: args.fleet(),
             host_only: args.host_only,
         })
     }
 
     /// Whether a series is asked for. Remembers the selectors that fit it.
     pub(crate) fn takes(&self, series: &Series) -> bool {
-        if series.subject == Subject::Host {
-            return self.host;
+        match series.subject {
+            Subject::Host => return self.host,
+            Subject::Fleet => return self.fleet,
+            _ => {}
         }
         let has = |label: &Label| series.labels.get(&label.key) == Some(&label.value);
         if self.host_only || !self.labels.iter().all(has) {

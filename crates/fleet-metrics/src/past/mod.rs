@@ -6,7 +6,7 @@ mod windows;
 
 use std::path::Path;
 
-use fleet_cli::{Exit, Format, talk};
+use fleet_cli::{Exit, Failure, Format, talk};
 use fleet_core::Timestamp;
 
 use crate::args::MetricsArgs;
@@ -19,6 +19,10 @@ const FORMATS: &[Format] = &[Format::Table, Format::Wide, Format::Jsonl, Format:
 /// # Errors
 /// Something typed makes no sense, the history cannot be read, or the output fails.
 pub(crate) fn show(args: &MetricsArgs, since: Timestamp) -> anyhow::Result<Exit> {
+    if let Some(until) = args.history.until.filter(|until| *until <= since) {
+        let what = format!("--until {until} is not after --since {since}");
+        return Err(Failure::new(Exit::CouldNot, what).hint("swap them").into());
+    }
     let choice = Choice::read(args)?;
     let folder = args.home.locate()?.metrics();
     let past = Past { args, choice: &choice, folder: &folder, since };

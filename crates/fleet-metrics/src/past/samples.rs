@@ -8,7 +8,7 @@ use fleet_history::{HistoryError, Wanted, records};
 
 use super::{FORMATS, Past};
 use crate::columns::SHOWN;
-use crate::print::csv;
+use crate::print::{csv, is_main};
 
 /// Rows of a table that are aligned with each other; a longer history does not fit the memory.
 const ALIGNED: usize = 1000;
@@ -72,7 +72,9 @@ impl Printer {
                 }
             }
             Printer::Table { out, wide, rows } => {
-                rows.extend(serde_json::from_slice::<Sample>(line).ok());
+                // The columns are those of processes, host and fleet.
+                let sample = serde_json::from_slice::<Sample>(line).ok();
+                rows.extend(sample.filter(|sample| *wide || is_main(sample.subject)));
                 if rows.len() >= ALIGNED {
                     write_table(out, *wide, rows)?;
                     rows.clear();

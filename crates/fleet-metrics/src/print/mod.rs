@@ -3,6 +3,7 @@
 pub(crate) mod csv;
 mod document;
 mod exposed;
+mod lists;
 mod table;
 
 use std::io::{self, Write};
@@ -17,6 +18,7 @@ use crate::told::Told;
 use document::document;
 use exposed::Exposing;
 use table::Tables;
+pub(crate) use table::is_main;
 
 const FORMATS: &[Format] = &[
     Format::Table,
@@ -85,7 +87,7 @@ impl Printer {
             return Ok(Printer::File(NewestInFile { output, form, once: !endless, told }));
         }
         if endless {
-            let what = "--follow has no end, and this form is one scrape alone";
+            let what = "rounds without end make no single scrape, which this form is";
             let hint = "say --output-file FILE.prom, which each round replaces, or --listen";
             return Err(Failure::new(Exit::CouldNot, what).hint(hint));
         }
@@ -94,9 +96,10 @@ impl Printer {
 
     fn stream(args: &MetricsArgs, format: Format, endless: bool) -> Result<Printer, Failure> {
         if endless && args.output.needs_end() {
-            let what = "--follow has no end, which --output-file needs in this form";
-            let failure = Failure::new(Exit::CouldNot, what);
-            return Err(failure.hint("say --count, or use -o jsonl and >> FILE"));
+            let what = "rounds without end never complete the --output-file in this form";
+            let hint = "say -o prometheus, openmetrics or json, of which each round replaces the \
+                        file, or --count N, or use -o jsonl and >> FILE";
+            return Err(Failure::new(Exit::CouldNot, what).hint(hint));
         }
         let form = match format {
             Format::Table => Stream::Table(Tables::new(false, &args.shape)),

@@ -5,15 +5,15 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use fleet_cli::{Align, Cell, Out, Table};
-use fleet_core::{Measure, MeasureKind, Measures, Sample, Subject, duration_text, size_text};
+use fleet_core::{
+    Measure, MeasureKind, Measures, Sample, Subject, Timestamp, duration_text, size_text,
+};
 use serde_json::Value;
 
-use crate::columns::{SHOWN, name};
+use super::lists;
+use crate::columns::{SHOWN, name, why};
 use crate::shape::ShapeArgs;
 use crate::view::PER_SECOND;
-
-/// So many columns of values that programs made up are shown; the others are in the records.
-const OWN_COLUMNS: usize = 12;
 
 /// What the narrow table shows of GPUs, of which their drivers tell a lot.
 const OF_GPUS: &[&str] = &[
@@ -49,8 +49,17 @@ impl Tables {
         }
         let mut main: Vec<&Sample> = samples.iter().filter(|s| is_main(s.subject)).collect();
         self.order(&mut main);
-        let overview = if self.view { measured(&main, None) } else { self.overview(&main) };
-        overview.write(out)?;
+        match self.view {
+            true => by_subject(&main, out)?,
+            false => self.overview(&main).write(out)?,
+        }
+        if !self.wide {
+            tell_why(&main, out)?;
+        }
+        if let Some(sockets) = lists::sockets(&main) {
+            writeln!(out, "\nconnections")?;
+            sockets.write(out)?;
+        }
         for subject in APART.iter().filter(|subject| self.shows(**subject)) {
             let mut rows: Vec<&Sample> = samples.iter().filter(|s| s.subject == *subject).collect();
             if rows.is_empty() {
@@ -59,7 +68,10 @@ impl Tables {
             self.order(&mut rows);
             writeln!(out, "\n{}", subject.word())?;
             let narrow = *subject == Subject::Gpu && !self.wide && !self.view;
-            measured(&rows, narrow.then_some(OF_GPUS)).write(out)?;
+            match subject {
+                Subject::Custom => lists::values(&rows, Timestamp::now()).write(out)?,
+                _ => measured(&rows, narrow.then_some(OF_GPUS)).write(out)?,
+            }
         }
         Ok(())
     }
@@ -75,9 +87,10 @@ impl Tables {
     }
 
     /// The narrow table is about the fleet; what the machine consists of is in the wide one. Cores
-    /// are sampled only for who asked for them.
+    /// and values of the user's own are sampled only for who asked for them.
     fn shows(&self, subject: Subject) -> bool {
-        self.wide || self.view || matches!(subject, Subject::Gpu | Subject::Core)
+        let asked_for = matches!(subject, Subject::Gpu | Subject::Core | Subject::Custom);
+        self.wide || self.view || asked_for
     }
 
     fn overview(&self, samples: &[&Sample]) -> Table {
@@ -102,8 +115,28 @@ const APART: &[Subject] = &[
     Subject::Collector,
 ];
 
-fn is_main(subject: Subject) -> bool {
+/// Whether it has its row in the overview.
+pub(crate) fn is_main(subject: Subject) -> bool {
     !APART.contains(&subject)
+}
+
+/// Host, fleet and processes each with the columns that they have.
+fn by_subject(samples: &[&Sample], out: &mut Out) -> io::Result<()> {
+    let parts = samples.chunk_by(|a, b| rank(a.subject) == rank(b.subject));
+    for (at, rows) in parts.enumerate() {
+        if at > 0 {
+            out.write_all(b"\n")?;
+        }
+        measured(rows, None).write(out)?;
+    }
+    Ok(())
+}
+
+/// Why the fleet is not as it should be.
+fn tell_why(samples: &[&Sample], out: &mut Out) -> io::Result<()> {
+    let fleet = samples.iter().find(|sample| sample.subject == Subject::Fleet);
+    let Some(reasons) = fleet.and_then(|fleet| why(fleet)) else { return Ok(()) };
+    writeln!(out, "\n(fleet): {reasons}")
 }
 
 /// Host and fleet stand above the processes.
@@ -124,7 +157,6 @@ fn measured(samples: &[&Sample], only: Option<&[&str]>) -> Table {
     };
     let measures: Vec<&str> = Measures::ALL.iter().map(|m| m.name).filter(|n| has(n)).collect();
     let own: BTreeSet<&str> = samples.iter().flat_map(|sample| own_values(sample)).collect();
-    let own: Vec<&str> = own.into_iter().take(OWN_COLUMNS).collect();
     let with_state = samples.iter().any(|sample| sample.state.is_some());
     let mut heads = vec![("NAME".to_owned(), Align::Left)];
     heads.extend(with_state.then(|| ("STATE".to_owned(), Align::Left)));
@@ -146,22 +178,13 @@ fn measured(samples: &[&Sample], only: Option<&[&str]>) -> Table {
     table
 }
 
-/// The names of what has no column of its own: of custom samples all values, of others the rates.
+/// The names of the rates, which are no measures.
 fn own_values(sample: &Sample) -> impl Iterator<Item = &str> {
-    let all = sample.subject == Subject::Custom;
-    let names = sample.more.keys().map(String::as_str);
-    names.filter(move |name| all || name.ends_with(PER_SECOND))
+    sample.more.keys().map(String::as_str).filter(|name| name.ends_with(PER_SECOND))
 }
 
 fn own_text(name: &str, value: &Value) -> Option<String> {
-    match value {
-        Value::Number(number) if name.ends_with(PER_SECOND) => {
-            number.as_f64().map(|rate| text(name.trim_end_matches(PER_SECOND), rate))
-        }
-        Value::Number(number) => Some(number.to_string()),
-        Value::String(text) => Some(text.clone()),
-        _ => None,
-    }
+    value.as_f64().map(|rate| text(name.trim_end_matches(PER_SECOND), rate))
 }
 
 /// A title without what the form of the value says: `memory_bytes` shows sizes, `cpu_percent` has
