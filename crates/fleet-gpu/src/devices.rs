@@ -22,6 +22,17 @@ pub struct Devices {
     pub foreign_pids: bool,
 }
 
+impl Devices {
+    /// A sentence about what is missing, with what could not be had in brackets: a GPU whose driver
+    /// does not answer is not among these, and is there.
+    pub fn explain(&self, words: &str) -> String {
+        match self.problems.is_empty() {
+            true => words.to_owned(),
+            false => format!("{words} ({})", self.problems.join("; ")),
+        }
+    }
+}
+
 /// As [`crate::ask_once`], in the form that [`crate::choose`] takes. It needs so much less code that
 /// a supervisor can afford it.
 ///

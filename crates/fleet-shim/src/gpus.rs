@@ -60,9 +60,9 @@ impl Shim<'_> {
             }
             Err(Shortage::Now(words)) => {
                 self.waiting.gpus_gone = None;
-                Some(Verdict::Wait(words))
+                Some(Verdict::Wait(devices.explain(&words)))
             }
-            Err(Shortage::Never(words)) => Some(self.gpus_are_gone(words)),
+            Err(Shortage::Never(words)) => Some(self.gpus_are_gone(devices.explain(&words))),
         })
     }
 
@@ -175,7 +175,7 @@ fn gone(gpus: &[GpuShare], devices: &Devices) -> Vec<String> {
     let words = |share: &GpuShare| {
         let uuid = &share.uuid;
         match devices.all.iter().find(|device| device.uuid == *uuid) {
-            None => Some(format!("its GPU '{uuid}' is gone")),
+            None => Some(devices.explain(&format!("its GPU '{uuid}' is gone"))),
             Some(device) => {
                 device.lost.as_ref().map(|why| format!("its GPU '{uuid}' is lost ({why})"))
             }

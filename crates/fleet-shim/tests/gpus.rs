@@ -303,6 +303,18 @@ fn a_gpu_that_is_gone_at_the_end_may_be_the_reason() {
 }
 
 #[test]
+fn a_gpu_that_does_not_answer_at_the_end_is_told_so() {
+    let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(2)));
+    spawn(&fleet, &gpus, "train", &["--gpus", "2"], STAYS);
+    let hangs = "block nvmlDeviceGetMemoryInfo_v2 1\nblock nvmlDeviceGetMemoryInfo 1\n";
+    gpus.says(&(machine(2) + hangs));
+    stop(&fleet, "train");
+    let reason = fleet.record("train").exit.unwrap().reason;
+    let words = format!("its GPU '{}' is gone (GPU 1 of nvidia does not answer)", StandIn::uuid(1));
+    assert!(reason.ends_with(&words), "{reason}");
+}
+
+#[test]
 fn who_died_with_its_supervisors_and_is_to_start_again_keeps_its_gpu() {
     let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(1)));
     spawn(&fleet, &gpus, "train", &["--gpus", "1", "--restart", "always"], STAYS);

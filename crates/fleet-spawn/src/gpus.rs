@@ -49,7 +49,7 @@ impl Gpus {
 
     /// Refuses what this machine will never have, before anybody waits for it.
     pub(crate) fn refuse_impossible(&self, wish: &GpuWish) -> Result<(), Failure> {
-        could_be(wish, &self.devices.all).map_err(refused)
+        could_be(wish, &self.devices.all).map_err(|shortage| self.refused(&shortage))
     }
 
     /// Chooses GPUs, and notes them as held.
@@ -57,10 +57,19 @@ impl Gpus {
     /// # Errors
     /// Others hold them, and who, or they are not there.
     pub(crate) fn give(&mut self, id: &Id, wish: &GpuWish) -> Result<Vec<GpuShare>, Failure> {
-        let shares = fleet_gpu::choose(wish, &self.devices.all, &self.reserved).map_err(refused)?;
+        let shares = fleet_gpu::choose(wish, &self.devices.all, &self.reserved)
+            .map_err(|shortage| self.refused(&shortage))?;
         self.warn_of_strangers(id, &shares);
         self.hold(id, &shares);
         Ok(shares)
+    }
+
+    fn refused(&self, shortage: &Shortage) -> Failure {
+        let hint = match shortage {
+            Shortage::Now(_) => "with --queue it waits until they are free",
+            Shortage::Never(_) => "'fleet-gpus' lists what there is",
+        };
+        Failure::new(Exit::CouldNot, self.devices.explain(&shortage.to_string())).hint(hint)
     }
 
     /// A GPU that nobody has reserved may be in use all the same: nobody is kept from it.
@@ -94,17 +103,6 @@ impl Gpus {
 pub(crate) fn are_held(seen: &Seen) -> bool {
     let lost = seen.observed == Observed::Lost { reboot: false };
     seen.observed.is_living() || lost && seen.record.is_to_start_again()
-}
-
-fn refused(shortage: Shortage) -> Failure {
-    match shortage {
-        Shortage::Now(words) => {
-            Failure::new(Exit::CouldNot, words).hint("with --queue it waits until they are free")
-        }
-        Shortage::Never(words) => {
-            Failure::new(Exit::CouldNot, words).hint("'fleet-gpus' lists what there is")
-        }
-    }
 }
 
 /// Says that a variable of this environment does not reach the command.

@@ -128,6 +128,18 @@ fn what_is_not_there_is_refused_before_anything_starts() {
 }
 
 #[test]
+fn a_gpu_that_does_not_answer_is_told_where_it_is_missed() {
+    let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(&[0, 0])));
+    spawn(&fleet, &gpus, "a", &["--gpus", &StandIn::uuid(0)]).succeeds();
+    let hangs = "block nvmlDeviceGetMemoryInfo_v2 1\nblock nvmlDeviceGetMemoryInfo 1\n";
+    gpus.says(&(machine(&[0, 0]) + hangs));
+    let ran = spawn(&fleet, &gpus, "b", &["--gpus", "1"]).fails_with(2);
+    ran.stderr_has("is held by 'a' (GPU 1 of nvidia does not answer)");
+    let ran = spawn(&fleet, &gpus, "c", &["--gpus", "2", "--queue"]).fails_with(2);
+    ran.stderr_has("this machine has 1 that take work (GPU 1 of nvidia does not answer)");
+}
+
+#[test]
 fn a_variable_of_the_caller_gives_way_with_a_word() {
     let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(&[0])));
     let run = spawn(&fleet, &gpus, "train", &["--gpus", "1"]).env("CUDA_VISIBLE_DEVICES", "7");
