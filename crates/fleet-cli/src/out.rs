@@ -5,10 +5,10 @@ use std::fmt;
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, LineWriter, Stdout, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anstyle::Style;
-use tempfile::NamedTempFile;
+use tempfile::TempPath;
 
 /// Whether to write in colour. Decided once, about standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Out {
 enum Sink {
     Lines(LineWriter<Stdout>),
     Blocks(BufWriter<Stdout>),
-    File { temporary: BufWriter<NamedTempFile>, target: PathBuf },
+    File { file: BufWriter<File>, temporary: TempPath, target: PathBuf },
 }
 
 impl Out {
@@ -59,8 +59,9 @@ impl Out {
         let folder = target.parent().filter(|p| !p.as_os_str().is_empty());
         let folder = folder.unwrap_or_else(|| ".".as_ref());
         let mode = Permissions::from_mode(0o666);
-        let temporary = tempfile::Builder::new().permissions(mode).tempfile_in(folder)?;
-        let sink = Sink::File { temporary: BufWriter::new(temporary), target };
+        let made = tempfile::Builder::new().permissions(mode).tempfile_in(folder);
+        let (file, temporary) = made.map_err(plain)?.into_parts();
+        let sink = Sink::File { file: BufWriter::new(file), temporary, target };
         Ok(Out { sink, terminal: false, paint: Paint(false) })
     }
 
@@ -93,33 +94,37 @@ impl Out {
     /// The reader left, the disk is full, or the file cannot be renamed.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
-        if let Sink::File { temporary, target } = self.sink {
-            let file: File = temporary
-                .into_inner()
-                .map_err(io::IntoInnerError::into_error)?
-                .persist(target)
-                .map_err(|e| e.error)?;
-            drop(file);
+        match self.sink {
+            Sink::File { temporary, target, .. } => {
+                temporary.persist(&target).map_err(|e| unwritten(&target, e.error))
+            }
+            Sink::Lines(_) | Sink::Blocks(_) => Ok(()),
         }
-        Ok(())
     }
 
     fn sink(&mut self) -> &mut dyn Write {
         match &mut self.sink {
             Sink::Lines(w) => w,
             Sink::Blocks(w) => w,
-            Sink::File { temporary, .. } => temporary,
+            Sink::File { file, .. } => file,
+        }
+    }
+
+    fn wrong(&self, error: io::Error) -> io::Error {
+        match &self.sink {
+            Sink::File { target, .. } => unwritten(target, error),
+            Sink::Lines(_) | Sink::Blocks(_) => marked(error),
         }
     }
 }
 
 impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.sink().write(bytes).map_err(marked)
+        self.sink().write(bytes).map_err(|e| self.wrong(e))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sink().flush().map_err(marked)
+        self.sink().flush().map_err(|e| self.wrong(e))
     }
 }
 
@@ -142,6 +147,16 @@ impl ReaderLeft {
         error.is::<ReaderLeft>()
             || io.and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<ReaderLeft>())
     }
+}
+
+/// The error without the random name of the temporary file, which `tempfile` puts in: who follows
+/// says each sentence once, and must know it again.
+fn plain(error: io::Error) -> io::Error {
+    if error.raw_os_error().is_some() { error } else { error.kind().into() }
+}
+
+fn unwritten(target: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write '{}': {error}", target.display()))
 }
 
 fn marked(error: io::Error) -> io::Error {
@@ -168,6 +183,24 @@ mod tests {
         std::fs::write(&beside, "").unwrap();
         let mode = |path| std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&target), mode(&beside));
+    }
+
+    #[test]
+    fn a_full_disk_is_told_in_the_same_words_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        let told = || {
+            let mut out = Out::file(target.clone()).unwrap();
+            let full = File::options().write(true).open("/dev/full").unwrap();
+            if let Sink::File { file, .. } = &mut out.sink {
+                *file = BufWriter::new(full);
+            }
+            out.write_all(b"text").and_then(|()| out.finish()).unwrap_err().to_string()
+        };
+        let space = "No space left on device (os error 28)";
+        assert_eq!(told(), format!("cannot write '{}': {space}", target.display()));
+        let nowhere = || Out::file("/proc/self/out".into()).err().unwrap().to_string();
+        assert_eq!(nowhere(), nowhere());
     }
 
     #[test]

@@ -91,6 +91,11 @@ impl Recorder {
         self.open.as_ref().map(|(part, _)| part.day)
     }
 
+    /// Whether all is stored since the last time that it was said that something was not.
+    pub fn is_storing(&self) -> bool {
+        self.lost == 0
+    }
+
     /// Ends what goes on beside the sampling and returns what is to be said.
     pub fn finish(mut self) -> Vec<String> {
         let mut said = self.keeper.finish();

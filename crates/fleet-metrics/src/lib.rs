@@ -85,7 +85,9 @@ pub fn sample(args: MetricsArgs) -> anyhow::Result<Exit> {
             break;
         }
     }
+    let stored = recorder.as_ref().is_none_or(Recorder::is_storing);
     recorder.map(Recorder::finish).unwrap_or_default().into_iter().for_each(talk);
     printer.finish()?;
-    Ok(rounds.verdict())
+    // What was to be stored and is not is no success, whatever was printed.
+    Ok(if stored { rounds.verdict() } else { Exit::CouldNot })
 }

@@ -191,7 +191,11 @@ impl Count<'_> {
         }
         if !first_thread_ended {
             rest = self.read(files, &mut member);
-        } else if !hollow {
+        } else if hollow {
+            // Nobody else has its traffic until its parent takes it over.
+            let before = self.memo.traffic(&member.stat).ok_or(Missing::Gone);
+            member.read.io = known(files.io()).or(before);
+        } else {
             member.read.io = known(files.io());
             self.usage.connections.withhold();
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use fleet_os::{Rollup, Stat};
+use fleet_os::{Io, Rollup, Stat};
 
 use crate::connections::Sockets;
 use crate::member::Reading;
@@ -105,6 +105,13 @@ impl TreeMemo {
         let memo = self.last.get_mut(&(stat.pid, stat.start))?;
         memo.rest
             .take_if(|rest| rest.ran_nanos == ran_nanos && !is_old(stat.pid, at - rest.read_at))
+    }
+
+    /// The traffic that a member had when it was last seen.
+    pub(crate) fn traffic(&self, stat: &Stat) -> Option<Io> {
+        let memo = self.last.get(&(stat.pid, stat.start))?;
+        let [read_bytes, write_bytes, read_total_bytes, write_total_bytes] = memo.counts.io;
+        Some(Io { read_bytes, write_bytes, read_total_bytes, write_total_bytes })
     }
 
     /// The size of a member, read if it is due and else scaled from when it was. `at` is now, in

@@ -79,6 +79,33 @@ fn switches_of_a_member_that_has_gone_are_kept_to_the_last() {
 }
 
 #[test]
+fn traffic_of_a_member_is_counted_once_while_it_lives_lies_dead_and_is_taken_over() {
+    let proc = FakeProc::new();
+    let all = [seen("a", json!({}))];
+    let written = |sampler: &mut _, seconds| only(sampler, &all, seconds).measures.io_write_bytes;
+    let io = |bytes| format!("rchar: 0\nwchar: 0\nread_bytes: 0\nwrite_bytes: {bytes}\n");
+    // Root reads what a zombie had; to its user the file is closed.
+    for readable in [true, false] {
+        let mut sampler = proc.sampler(PLAN);
+        proc.put(Fake { pid: 100, start: 5000, children: "101 ", ..FAKE });
+        proc.put(Fake { pid: 101, ppid: 100, ..FAKE });
+        proc.write(100, "io", &io(1000));
+        proc.write(101, "io", &io(500));
+        assert_eq!(written(&mut sampler, 60.0), Some(1500));
+        let zombie = fs::read_to_string(proc.path(101, "stat")).unwrap().replace(") S", ") Z");
+        proc.write(101, "stat", &zombie);
+        if !readable {
+            fs::remove_file(proc.path(101, "io")).unwrap();
+        }
+        assert_eq!(written(&mut sampler, 61.0), Some(1500), "readable: {readable}");
+        proc.put(Fake { pid: 100, start: 5000, ..FAKE });
+        proc.write(100, "io", &io(1500));
+        proc.remove(101);
+        assert_eq!(written(&mut sampler, 62.0), Some(1500), "readable: {readable}");
+    }
+}
+
+#[test]
 fn traffic_and_faults_of_an_orphan_outlive_it() {
     let proc = FakeProc::new();
     let shim = json!({"shim": {"pid": 90, "start": 4000}});
