@@ -111,7 +111,8 @@ fn parse(text: &str) -> Vec<Sample> {
 }
 
 fn without_parts(mut samples: Vec<Sample>) -> Vec<Sample> {
-    samples.retain(|s| matches!(s.subject, Subject::Host | Subject::Fleet | Subject::Process));
+    let parts = [Subject::Disk, Subject::Network, Subject::Sensor, Subject::Gpu];
+    samples.retain(|sample| !parts.contains(&sample.subject));
     samples
 }
 
@@ -286,6 +287,9 @@ fn points_of_curves_are_samples_the_newest_once_and_all_while_following() {
     assert_eq!((custom[0].id.as_ref().unwrap().as_str(), custom[0].run), ("a", Some(1)));
     assert_eq!((&custom[0].more["step"], &custom[0].more["loss"]), (&json!(4), &json!(0.25)));
     assert_eq!(custom[0].labels["name"], "a");
+    let table = out(&fleet.run(&["--curves", "-o", "table", "a"]));
+    let shown: Vec<&str> = table.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(shown[..4], ["a", "loss", "0.25", "4"], "{table}");
     let mut tool = fleet
         .command(&["-f", "--interval", "100ms", "--no-host", "--curves"])
         .stdin(Stdio::null())
@@ -294,7 +298,7 @@ fn points_of_curves_are_samples_the_newest_once_and_all_while_following() {
         .unwrap();
     let lines = BufReader::new(tool.stdout.take().unwrap()).lines();
     let mut points = lines
-        .map(|line| parse(&line.unwrap()).remove(0))
+        .flat_map(|line| parse(&line.unwrap()))
         .filter(|sample| sample.subject == Subject::Custom)
         .map(|sample| sample.more["step"].as_u64().unwrap());
     assert_eq!(points.next(), Some(4));
