@@ -34,9 +34,11 @@ pub struct Team {
     boot: String,
     file: PathBuf,
     kept: Option<Instant>,
-    /// Closed when the team is dissolved, which ends the commands that are under way.
-    stands: Option<PipeWriter>,
+    stands: Stands,
 }
+
+/// Closed when the team is dissolved, which ends the commands that are under way.
+type Stands = Arc<Mutex<Option<PipeWriter>>>;
 
 struct Member {
     collector: Collector,
@@ -83,7 +85,8 @@ impl Team {
             Arc::new(Member { collector, state, dissolved: Arc::clone(&dissolved), changed })
         });
         let members = members.collect();
-        let team = Team { members, boot, file: file.to_owned(), kept: None, stands: Some(stands) };
+        let stands = Arc::new(Mutex::new(Some(stands)));
+        let team = Team { members, boot, file: file.to_owned(), kept: None, stands };
         Ok((team, problem))
     }
 
@@ -93,6 +96,12 @@ impl Team {
             let member = Arc::clone(member);
             thread::spawn(move || member.work());
         }
+    }
+
+    /// What dissolves the team from another thread, when the whole process is to end.
+    pub fn dissolver(&self) -> impl FnOnce() + Send + use<> {
+        let (members, stands) = (self.members.clone(), Arc::clone(&self.stands));
+        move || dissolve(&members, &stands)
     }
 
     /// Asks all that are due, all at once, and waits until they have answered or their time is
@@ -154,18 +163,22 @@ impl Team {
 }
 
 impl Drop for Team {
-    /// Who waits for its next turn ends at once. Commands are ended and waited for, so that none
-    /// outlives us; whoever asks files or servers ends when it has its answer.
     fn drop(&mut self) {
-        for member in &self.members {
-            member.state().dissolved = true;
-            member.changed.notify_all();
-        }
-        self.stands = None;
-        let commands =
-            |member: &&Arc<Member>| matches!(member.collector.source, Source::Command { .. });
-        self.members.iter().filter(commands).for_each(|member| member.wait(BURIAL));
+        dissolve(&self.members, &self.stands);
     }
+}
+
+/// Who waits for its next turn ends at once. Commands are ended and waited for, so that none
+/// outlives us; whoever asks files or servers ends when it has its answer.
+fn dissolve(members: &[Arc<Member>], stands: &Stands) {
+    for member in members {
+        member.state().dissolved = true;
+        member.changed.notify_all();
+    }
+    *stands.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    let commands =
+        |member: &&Arc<Member>| matches!(member.collector.source, Source::Command { .. });
+    members.iter().filter(commands).for_each(|member| member.wait(BURIAL));
 }
 
 impl Member {

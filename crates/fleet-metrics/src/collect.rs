@@ -8,6 +8,7 @@ use clap::Args;
 use fleet_cli::{Align, Cell, Column, Exit, Failure, OutputArgs, Table, talk};
 use fleet_collectors::{Collector, CollectorFile, CollectorsError, Team};
 use fleet_core::{Sample, Timestamp, duration_text};
+use fleet_os::before_end;
 use fleet_registry::Home;
 
 /// Measures of the user's own.
@@ -37,7 +38,7 @@ impl Collecting {
     /// where processes are selected, as `choosy` says, only collectors of processes work.
     ///
     /// # Errors
-    /// The file is refused.
+    /// The file is refused, or there are no descriptors left.
     pub(crate) fn begin(
         args: &CollectArgs,
         home: &Home,
@@ -58,6 +59,7 @@ impl Collecting {
         if let Some(problem) = problem {
             talk(format!("{:#}", anyhow::Error::from(problem)));
         }
+        before_end(team.dissolver()).context("cannot watch for signals")?;
         if follows {
             team.follow();
         }

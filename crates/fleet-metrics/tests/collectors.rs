@@ -4,10 +4,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Child;
 
-use fleet_testkit::{Run, TestFleet, Value, json, until};
+use fleet_testkit::{Run, Signal, TestFleet, Value, json, until};
 
 /// Writes a file beside the home.
 fn write(fleet: &TestFleet, name: &str, text: &str) -> PathBuf {
@@ -124,6 +125,29 @@ fn a_follower_goes_on_while_a_collector_hangs() {
     let home = format!("FLEET_HOME={}", fleet.home().display());
     let left = || fleet_os::marked(&fleet_os::Proc::default(), &[hangs.clone(), home.clone()]);
     until("the command that hangs has ended with it", || left().is_empty());
+}
+
+#[test]
+fn a_signal_ends_what_a_collector_started_too() {
+    for options in [&["-f", "--interval", "100ms"][..], &[]] {
+        let fleet = TestFleet::new();
+        let text = "[collector.hangs]\ncommand = 'sh -c \"sleep 600 & sleep 600\"'\ninterval = '1h'\ntimeout = '1h'\n";
+        let mut tool = with_collectors(&fleet, text).args(options).starts();
+        let marks =
+            ["FLEET_COLLECTOR=hangs".to_owned(), format!("FLEET_HOME={}", fleet.home().display())];
+        let sleeps = || {
+            let marked = fleet_os::marked(&fleet_os::Proc::default(), &marks);
+            marked.into_iter().filter(|pid| fleet_testkit::status_field(*pid, "Name") == "sleep")
+        };
+        until("the command is at work", || sleeps().count() == 2);
+        let left: Vec<i32> = sleeps().collect();
+        fleet_testkit::kill(tool.id() as i32, Signal::TERM);
+        until("the tool has ended", || tool.try_wait().unwrap().is_some());
+        // A one-shot has its answer when the command is killed, and may end before the signal ends it.
+        let signal = tool.wait().unwrap().signal();
+        assert!(options.is_empty() || signal == Some(Signal::TERM.number()), "{signal:?}");
+        until("nothing is left", || !left.iter().any(|pid| fleet_testkit::is_living(*pid)));
+    }
 }
 
 #[test]

@@ -164,6 +164,11 @@ fn what_was_not_found_is_an_honest_no() {
         assert!(said.contains("holds no sample since"), "{said}");
     }
     assert!(Home::new().says("--since -1h", 1).contains("holds no sample since"));
+    let said = home.says(&format!("{SINCE} --window 1h --metric memory_byte"), 1);
+    assert!(said.contains("has a measure 'memory_byte'"), "{said}");
+    assert!(said.contains("did you mean 'memory_bytes'?"), "{said}");
+    let said = home.says("--since -1h --until -2h", 2);
+    assert!(said.contains("is not after --since"), "{said}");
 }
 
 #[test]

@@ -287,6 +287,9 @@ fn points_of_curves_are_samples_the_newest_once_and_all_while_following() {
     assert_eq!((custom[0].id.as_ref().unwrap().as_str(), custom[0].run), ("a", Some(1)));
     assert_eq!((&custom[0].more["step"], &custom[0].more["loss"]), (&json!(4), &json!(0.25)));
     assert_eq!(custom[0].labels["name"], "a");
+    let table = out(&fleet.run(&["--curves", "-o", "table", "a"]));
+    let shown: Vec<&str> = table.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(shown[..4], ["a", "loss", "0.25", "4"], "{table}");
     let mut tool = fleet
         .command(&["-f", "--interval", "100ms", "--no-host", "--curves"])
         .stdin(Stdio::null())

@@ -25,6 +25,7 @@ mod boot;
 mod cgroup;
 mod clock;
 mod disks;
+mod ending;
 mod fifo;
 mod files;
 mod filesystem;
@@ -56,6 +57,7 @@ pub use boot::{allow_many_files, boot_id, host_name, is_on_network, monotonic_na
 pub use cgroup::{Cgroup, CgroupError, CgroupUse, MemoryKills, make_cgroup};
 pub use clock::{boot_clock, page_bytes, ticks_per_second};
 pub use disks::{DiskUse, parse_disks};
+pub use ending::before_end;
 pub use fifo::{open_fifo, output_end, resize_pipe, waiting};
 pub use files::{ProcessFiles, Reader, has_gone};
 pub use filesystem::{Space, SpaceAnswer, SpaceQuestion};

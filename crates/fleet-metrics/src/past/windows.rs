@@ -3,8 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use fleet_cli::{Align, Cell, Exit, Failure, Format, Out, Records, Table};
-use fleet_core::{Measure, Sample, size_text};
+use fleet_cli::{Align, Cell, Exit, Failure, Format, Out, Records, Table, talk};
+use fleet_config::did_you_mean;
+use fleet_core::{Measure, Measures, Sample, size_text};
 use fleet_history::{Agg, Answer, Grouping, Query, Series, Shown, is_counter, query};
 use glob::Pattern;
 use serde_json::{Map, Number, Value};
@@ -31,6 +32,10 @@ pub(crate) fn show(past: &Past, window: Duration) -> anyhow::Result<(bool, Vec<S
     let mut answer = query(past.folder, &asked)?;
     let problems = std::mem::take(&mut answer.problems);
     let found = !answer.is_empty();
+    if found && answer.measures.is_empty() {
+        problems.iter().for_each(talk);
+        return Err(nothing_measured(&measures).into());
+    }
     let windows = Windows { fields: fields(&answer, &history.agg, &wanted), answer, window };
     let mut out = past.args.output.open(false)?;
     match format {
@@ -41,6 +46,18 @@ pub(crate) fn show(past: &Past, window: Duration) -> anyhow::Result<(bool, Vec<S
     }
     out.finish()?;
     Ok((found, problems))
+}
+
+/// Windows without any value would tell nothing, without a word.
+fn nothing_measured(wanted: &[String]) -> Failure {
+    let what =
+        format!("no stored sample that was asked for has a measure '{}'", wanted.join("', '"));
+    let names = Measures::ALL.iter().map(|measure| measure.name);
+    let hints = wanted.iter().filter_map(|name| did_you_mean(name, names.clone()));
+    match hints.reduce(|all, hint| format!("{all} {hint}")) {
+        Some(hint) => Failure::new(Exit::No, what).hint(hint),
+        None => Failure::new(Exit::No, what),
+    }
 }
 
 /// A rate of what goes up and down would be no number at all, without a word.

@@ -53,7 +53,7 @@ impl Tables {
             true => by_subject(&main, out)?,
             false => self.overview(&main).write(out)?,
         }
-        if !self.wide {
+        if !self.wide && !self.view {
             tell_why(&main, out)?;
         }
         if let Some(sockets) = lists::sockets(&main) {
@@ -120,10 +120,13 @@ pub(crate) fn is_main(subject: Subject) -> bool {
     !APART.contains(&subject)
 }
 
-/// Host, fleet and processes each with the columns that they have.
+/// Host, fleet and processes each with the columns that they have, if they have any.
 fn by_subject(samples: &[&Sample], out: &mut Out) -> io::Result<()> {
+    let has_any = |sample: &&Sample| {
+        sample.measures.values().next().is_some() || own_values(sample).next().is_some()
+    };
     let parts = samples.chunk_by(|a, b| rank(a.subject) == rank(b.subject));
-    for (at, rows) in parts.enumerate() {
+    for (at, rows) in parts.filter(|rows| rows.iter().any(has_any)).enumerate() {
         if at > 0 {
             out.write_all(b"\n")?;
         }
