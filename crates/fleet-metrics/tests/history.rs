@@ -84,6 +84,20 @@ fn what_is_recorded_is_what_would_be_printed() {
 }
 
 #[test]
+fn what_is_not_stored_is_no_success() {
+    let home = Home::new();
+    let folder = home.0.path().join("metrics");
+    fs::create_dir(&folder).unwrap();
+    let lock = fs::File::create(folder.join("recorder.lock")).unwrap();
+    lock.lock().unwrap();
+    let said = home.says("--record --count 1", 2);
+    assert!(said.contains("records this fleet already"), "{said}");
+    assert!(said.contains("samples were not stored"), "{said}");
+    drop(lock);
+    home.says("--record --count 1", 0);
+}
+
+#[test]
 fn a_window_is_one_flat_record() {
     let home = Home::with_history();
     let records = home.records(&format!("{SINCE} --window 1h --agg avg,max,p95,rate,last a"));
