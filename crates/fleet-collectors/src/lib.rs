@@ -9,8 +9,9 @@
 //! words why it failed.
 //!
 //! **Isolation.** Each collector is asked in a thread of its own, so that one that hangs costs its
-//! own values only. A command runs in its own process group and is killed with all it started
-//! when its time is over or when it floods; nothing of it is left behind. What is read is bounded
+//! own values only. A command runs in its own process group and is killed with its group
+//! and all below it when its time is over or when it floods; only a daemon that left both behind
+//! escapes. What is read is bounded
 //! in bytes ([`MOST_BYTES`]) and in series ([`MOST_SERIES`]). After a failure the last good values go
 //! on, with their age, for as long as the collector's `keep` says.
 //!
