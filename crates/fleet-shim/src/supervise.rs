@@ -146,8 +146,9 @@ impl Shim<'_> {
         if ready.bell {
             let _ = self.post.bell.read();
         }
+        let mut called = false;
         if ready.news || self.outcome_until.is_some() {
-            self.signals();
+            called = self.signals();
             if self.leaving {
                 return;
             }
@@ -155,7 +156,11 @@ impl Shim<'_> {
             self.look_at_command();
             self.look_at_main();
         }
-        if ready.turn {
+        // Once, and after all that was asked for: a look may wait for a driver, and no stop is to wait
+        // for two.
+        if called {
+            self.look_again();
+        } else if ready.turn {
             self.look_at_line();
         }
         if !self.leaving {
@@ -203,19 +208,21 @@ impl Shim<'_> {
         self.publish();
     }
 
-    fn signals(&mut self) {
+    fn signals(&mut self) -> bool {
+        let mut called = false;
         while let Some(signal) = self.signals.next() {
             match signal.number {
                 libc_signal::TERM => self.asked(Why::Asked, signal),
                 libc_signal::HUP => self.asked(Why::Restart, signal),
                 libc_signal::USR1 => self.report_status(),
-                libc_signal::USR2 => self.look_again(),
+                libc_signal::USR2 => called = true,
                 _ => {}
             }
             if self.leaving {
-                return;
+                break;
             }
         }
+        called
     }
 
     /// Something that is waited for, or that lies beside the run, may have changed.

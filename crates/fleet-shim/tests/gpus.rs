@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fleet_testkit::{
-    ProcessRecord, Run, Signal, StandIn, State, TestFleet, Value, is_living, kill, until,
+    ProcessRecord, Run, Signal, StandIn, State, TestFleet, Value, is_living, kill, status_field,
+    until,
 };
 
 /// Stays until it is stopped.
@@ -234,6 +235,24 @@ fn a_driver_that_hangs_delays_and_does_not_stop_a_stop() {
     fleet.until_event("holder", "gpus_unchecked");
     stop(&fleet, "train");
     assert_eq!(fleet.record("train").state, State::Stopped);
+}
+
+#[test]
+fn a_stop_waits_for_one_look_at_a_driver_that_hangs_and_for_no_second() {
+    let (fleet, gpus) = (TestFleet::new(), StandIn::new(&machine(1)));
+    spawn(&fleet, &gpus, "holder", &["--gpus", "1"], STAYS);
+    spawn(&fleet, &gpus, "train", &["--gpus", "1", "--queue"], STAYS);
+    let shim = until_waits(&fleet, "train", "is held by 'holder'").shim.unwrap().who.pid;
+    gpus.says(&(machine(1) + "block nvmlDeviceGetCount_v2 -1\n"));
+    // Both are there when it looks at its signals; of those that are, the lower number comes first.
+    kill(shim, Signal::STOP);
+    until("its shim is stopped", || status_field(shim, "State").starts_with('T'));
+    kill(shim, Signal::USR2);
+    kill(shim, Signal::TERM);
+    let begin = Instant::now();
+    kill(shim, Signal::CONT);
+    assert_eq!(fleet.until_ended("train").state, State::Stopped);
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
 }
 
 #[test]
