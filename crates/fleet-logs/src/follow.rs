@@ -14,8 +14,8 @@ use fleet_registry::Home;
 
 use crate::Plan;
 use crate::choose::Choice;
-use crate::print::{Printer, Text};
 use crate::run::Run;
+use crate::sink::Sink;
 
 /// All is looked at so often even where no change was announced: announcements can be lost.
 const SWEEP: Duration = Duration::from_secs(2);
@@ -53,7 +53,7 @@ pub(crate) struct Follower {
     home: Home,
     choice: Choice,
     plan: Plan,
-    printer: Printer,
+    sink: Box<dyn Sink>,
     watch: Watch,
     until_ended: bool,
     exit: Exit,
@@ -90,7 +90,7 @@ impl Follower {
         home: Home,
         choice: Choice,
         plan: Plan,
-        printer: Printer,
+        sink: Box<dyn Sink>,
         watch: Watch,
         until_ended: bool,
         exit: Exit,
@@ -101,7 +101,7 @@ impl Follower {
             choice,
             // What comes later is shown from its beginning.
             plan: Plan { lines: None, ..plan },
-            printer,
+            sink,
             watch,
             until_ended,
             exit,
@@ -149,12 +149,12 @@ impl Follower {
             followed.run.close();
         }
         self.print_up_to(usize::MAX, None)?;
-        self.printer.finish()?;
+        self.sink.finish()?;
         Ok(self.exit)
     }
 
     fn add(&mut self, run: Run, ended: bool) {
-        self.printer.line_up(&run.face);
+        self.sink.line_up(&run.face);
         let number = self.next_number;
         self.next_number += 1;
         let mut followed = Followed::new(run, ended);
@@ -170,7 +170,7 @@ impl Follower {
             false => self.patience() + Duration::from_millis(1),
         };
         let stdout = io::stdout();
-        let output = self.printer.is_stdout().then(|| stdout.as_fd());
+        let output = self.sink.is_stdout().then(|| stdout.as_fd());
         self.watch.wait(most, output, &[])
     }
 
@@ -195,11 +195,7 @@ impl Follower {
 
     /// How long the beginning of a line is held: programs get whole lines.
     fn hold(&self) -> Option<Duration> {
-        match &self.printer {
-            Printer::Raw(_) => Some(HOLD),
-            Printer::Text(Text { out, .. }) if out.is_terminal() => Some(HOLD),
-            _ => None,
-        }
+        self.sink.shows_beginnings().then_some(HOLD)
     }
 
     /// Shows what is new.
@@ -254,7 +250,7 @@ impl Follower {
             only.is_none_or(|only| only.contains(number)) || f.run.has_more()
         };
         let runs = self.runs.iter_mut().filter(wanted).map(|(_, f)| &mut f.run);
-        let shown = crate::print(runs, most, &mut self.printer)?;
+        let shown = crate::print(runs, most, self.sink.as_mut())?;
         self.exit = self.exit.max(shown);
         for followed in self.runs.values_mut() {
             followed.holds = match (followed.run.holds(), followed.holds) {
@@ -262,7 +258,7 @@ impl Follower {
                 (false, _) => None,
             };
         }
-        Ok(self.printer.flush()?)
+        Ok(self.sink.flush()?)
     }
 
     /// Reads the registry: what ended, and what is new.
@@ -307,9 +303,9 @@ impl Follower {
             let Some(mut followed) = self.runs.remove(&number) else { continue };
             self.watch.remove(number);
             followed.run.close();
-            crate::print(std::iter::once(&mut followed.run), usize::MAX, &mut self.printer)?;
+            crate::print(std::iter::once(&mut followed.run), usize::MAX, self.sink.as_mut())?;
         }
-        Ok(self.printer.flush()?)
+        Ok(self.sink.flush()?)
     }
 }
 

@@ -13,26 +13,29 @@
 
 mod args;
 mod choose;
-mod clean;
+mod entry;
 mod follow;
 mod print;
 mod run;
-mod wire;
+mod sink;
 
 use std::collections::HashMap;
 
 use fleet_census::Seen;
-use fleet_cli::{Exit, Failure, Format, Records, talk};
+use fleet_cli::{Exit, talk};
 use fleet_core::Id;
 use fleet_logfile::{Merge, Stream};
 use fleet_registry::Home;
 
-pub use args::{Args, Lines, StreamName, Timestamps};
+pub use args::{
+    Args, CountArgs, ErrorArgs, KeepArgs, Lines, SearchArgs, SourceArgs, StreamName, Timestamps,
+};
 
 use choose::{Choice, runs_of_each};
 use follow::Follower;
-use print::{Printer, Text};
+use print::Printer;
 use run::{Filter, Run};
+use sink::Sink;
 
 /// Lines of each process when following begins.
 const LINES_BEFORE: usize = 10;
@@ -48,7 +51,9 @@ const MANY: usize = 500;
 /// # Errors
 /// A selector is none or matches nothing, the registry cannot be read, or the output not written.
 pub fn show(args: Args) -> anyhow::Result<Exit> {
-    let mut printer = printer(&args)?;
+    let printer = Printer::open(&args)?;
+    let terminal = printer.is_terminal();
+    let mut sink: Box<dyn Sink> = Box::new(printer);
     let choice = Choice::read(&args.select)?;
     let home = args.home.locate()?;
     let follow = args.follow || args.until_ended;
@@ -58,16 +63,16 @@ pub fn show(args: Args) -> anyhow::Result<Exit> {
     if let Some(attempt) = args.attempt.filter(|_| !follow) {
         exit = exit.max(not_begun(attempt, &seen));
     }
-    let plan = Plan::new(&args, &printer);
+    let plan = Plan::new(&args, terminal);
     let runs = plan.open(&home, &seen, &mut exit);
     for run in &runs {
-        printer.line_up(&run.face);
+        sink.line_up(&run.face);
     }
     let Some(watch) = watched else {
-        return once(runs, printer, exit);
+        return once(runs, sink, exit);
     };
     let ended = args.until_ended;
-    Follower::new(home, choice, plan, printer, watch, ended, exit).run(runs, &seen)
+    Follower::new(home, choice, plan, sink, watch, ended, exit).run(runs, &seen)
 }
 
 /// Says which runs have not come so far.
@@ -82,13 +87,13 @@ fn not_begun(attempt: u32, seen: &[Seen]) -> Exit {
 }
 
 /// Shows what is there now.
-fn once(mut runs: Vec<Run>, mut printer: Printer, exit: Exit) -> anyhow::Result<Exit> {
+fn once(mut runs: Vec<Run>, mut sink: Box<dyn Sink>, exit: Exit) -> anyhow::Result<Exit> {
     if runs.is_empty() && exit == Exit::Yes {
         talk("nothing to show: no process lives or ended within a day");
     }
     runs.iter_mut().for_each(Run::close);
-    let shown = print(runs.iter_mut(), usize::MAX, &mut printer)?;
-    printer.finish()?;
+    let shown = print(runs.iter_mut(), usize::MAX, sink.as_mut())?;
+    sink.finish()?;
     Ok(exit.max(shown))
 }
 
@@ -97,13 +102,13 @@ fn once(mut runs: Vec<Run>, mut printer: Printer, exit: Exit) -> anyhow::Result<
 fn print<'a>(
     runs: impl Iterator<Item = &'a mut Run>,
     most: usize,
-    printer: &mut Printer,
+    sink: &mut dyn Sink,
 ) -> anyhow::Result<Exit> {
     let mut exit = Exit::Yes;
     let mut runs: Vec<&mut Run> = runs.collect();
     for (_, entry) in Merge::new(runs.iter_mut().map(|run| run.entries(most))) {
         match entry {
-            Ok(entry) => printer.write(&entry)?,
+            Ok(entry) => sink.take(&entry)?,
             Err(error) => {
                 talk(format_args!("cannot read a log: {error}"));
                 exit = Exit::CouldNot;
@@ -122,8 +127,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    fn new(args: &Args, printer: &Printer) -> Plan {
-        let raw = matches!(printer, Printer::Raw(_));
+    fn new(args: &Args, terminal: bool) -> Plan {
         let filter = Filter {
             stream: args.stream.map(|stream| match stream {
                 StreamName::Stdout => Stream::Stdout,
@@ -132,9 +136,9 @@ impl Plan {
             since: args.since.map(|t| t.nanos()),
             until: args.until.map(|t| t.nanos()),
             attempt: args.attempt,
-            notices: !raw,
+            notices: !args.raw,
         };
-        Plan { filter, lines: lines(args, printer) }
+        Plan { filter, lines: lines(args, terminal) }
     }
 
     /// Opens the logs of these runs; one that cannot be read is said and left out.
@@ -161,9 +165,8 @@ impl Plan {
 
 /// How many lines of each run, `None` for all. A pipe gets all: `| grep` must not miss a line for
 /// a bound that nobody sees.
-fn lines(args: &Args, printer: &Printer) -> Option<usize> {
+fn lines(args: &Args, terminal: bool) -> Option<usize> {
     let bounded = args.since.is_some() || args.until.is_some() || args.attempt.is_some();
-    let terminal = matches!(printer, Printer::Text(text) if text.out.is_terminal());
     match args.lines {
         Some(Lines::All) => None,
         Some(Lines::Last(count)) => Some(count),
@@ -172,28 +175,4 @@ fn lines(args: &Args, printer: &Printer) -> Option<usize> {
         None if terminal => Some(LINES_SEEN),
         None => None,
     }
-}
-
-fn printer(args: &Args) -> anyhow::Result<Printer> {
-    // Following flushes at the end of each batch instead: nothing waits, and catching up is quick.
-    let open = || args.output.open(false);
-    if args.raw {
-        return Ok(Printer::Raw(args.output.open(false)?));
-    }
-    let format = args.output.format(&[Format::Table, Format::Jsonl, Format::Json])?;
-    let endless = args.follow && !args.until_ended;
-    Ok(match format {
-        Format::Json if endless => {
-            let message = "'-o json' is an array, which has no end while following";
-            return Err(Failure::new(Exit::CouldNot, message).hint("use -o jsonl").into());
-        }
-        Format::Json => Printer::Array(Records::array(open()?)),
-        Format::Jsonl => Printer::Lines(open()?),
-        _ => Printer::Text(Text {
-            out: open()?,
-            ids: !args.no_id,
-            timestamps: args.timestamps,
-            pad: 0,
-        }),
-    })
 }

@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use fleet_core::{Labels, ProcessRecord, RunKey, Timestamp};
+use fleet_core::{ProcessRecord, Timestamp};
 use fleet_logfile::{Attempts, Joiner, Line, Message, Position, Reader, Skip, Start, Stream};
 use fleet_logfile::{seek, tail};
 use fleet_registry::{Home, RunDir};
+
+use crate::entry::{Entry, Face};
 
 /// Which lines are wanted.
 #[derive(Clone, Copy, Debug)]
@@ -36,27 +38,9 @@ impl Filter {
     }
 }
 
-/// What is said of a run with each of its lines.
-#[derive(Debug)]
-pub(crate) struct Face {
-    pub(crate) key: RunKey,
-    pub(crate) labels: Labels,
-    pub(crate) spawned_at: Timestamp,
-    /// The run's number is shown, because another run of the process is, too.
-    pub(crate) numbered: bool,
-}
-
-/// One line, and whose it is.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) face: Rc<Face>,
-    pub(crate) attempt: u32,
-    pub(crate) message: Message,
-}
-
 /// The log of one run, read as far as it was shown.
 pub(crate) struct Run {
-    pub(crate) face: Rc<Face>,
+    pub(crate) face: Arc<Face>,
     pub(crate) log: PathBuf,
     reader: Reader,
     lines: Lines,
@@ -98,7 +82,7 @@ impl Run {
             numbered,
         };
         Ok(Run {
-            face: Rc::new(face),
+            face: Arc::new(face),
             log: dir.log(),
             reader,
             lines: Lines {
@@ -183,7 +167,12 @@ impl Run {
     fn next(&mut self) -> io::Result<Option<Entry>> {
         loop {
             if let Some((attempt, message)) = self.lines.ready.pop_front() {
-                return Ok(Some(Entry { face: Rc::clone(&self.face), attempt, message }));
+                return Ok(Some(Entry {
+                    face: Arc::clone(&self.face),
+                    attempt,
+                    message,
+                    traceback: None,
+                }));
             }
             if self.failed {
                 return Ok(None);

@@ -5,14 +5,14 @@ use base64::prelude::BASE64_STANDARD;
 use fleet_core::{Labels, Timestamp};
 use serde::Serialize;
 
-use crate::run::Entry;
+use crate::entry::Entry;
 
 /// One line of output as programs get it.
 ///
 /// Unlike other records its `ts` has nine digits: a busy process prints several lines within a
 /// microsecond, and the stamp is part of what is stored.
 #[derive(Serialize)]
-pub(crate) struct LogRecord<'a> {
+pub(super) struct LogRecord<'a> {
     kind: &'static str,
     ts: String,
     id: &'a str,
@@ -33,7 +33,7 @@ pub(crate) struct LogRecord<'a> {
 }
 
 impl<'a> LogRecord<'a> {
-    pub(crate) fn new(entry: &'a Entry) -> LogRecord<'a> {
+    pub(super) fn new(entry: &'a Entry) -> LogRecord<'a> {
         let (face, said) = (&entry.face, &entry.message);
         let message = std::str::from_utf8(&said.text).ok();
         LogRecord {

@@ -1,10 +1,22 @@
 //! What may be typed.
 
+mod count;
+mod errors;
+mod keep;
+mod search;
+mod source;
+
 use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
 use fleet_cli::{HomeArgs, OutputArgs, SelectArgs};
 use fleet_core::{BadTime, Timestamp};
+
+pub use count::CountArgs;
+pub use errors::ErrorArgs;
+pub use keep::KeepArgs;
+pub use search::SearchArgs;
+pub use source::SourceArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,6 +95,26 @@ pub struct Args {
     /// The bytes as the processes wrote them and nothing else
     #[arg(long, conflicts_with_all = ["output", "no_id", "timestamps"])]
     pub raw: bool,
+
+    /// Which lines.
+    #[command(flatten)]
+    pub search: SearchArgs,
+
+    /// Errors and progress instead of lines.
+    #[command(flatten)]
+    pub errors: ErrorArgs,
+
+    /// Numbers instead of lines.
+    #[command(flatten)]
+    pub count: CountArgs,
+
+    /// From where.
+    #[command(flatten)]
+    pub source: SourceArgs,
+
+    /// What is kept.
+    #[command(flatten)]
+    pub keep: KeepArgs,
 
     /// Where the fleet lives.
     #[command(flatten)]

@@ -1,17 +1,16 @@
-//! Writing lines: as text for people, as records for programs, or as the bytes they were.
+//! Lines for people.
 
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use chrono::{DateTime, Local, Utc};
-use fleet_cli::{Out, Records};
+use fleet_cli::Out;
 use fleet_core::{RunKey, Timestamp};
 use fleet_logfile::{MAX_MESSAGE, Stream, last_frame};
 
+use super::clean::clean;
 use crate::args::Timestamps;
-use crate::clean::clean;
-use crate::run::{Entry, Face};
-use crate::wire::LogRecord;
+use crate::entry::{Entry, Face};
 
 /// Names longer than this are not lined up with.
 const MAX_PAD: usize = 24;
@@ -30,88 +29,22 @@ const COLOURS: [AnsiColor; 10] = [
     AnsiColor::BrightMagenta,
 ];
 
-/// Where lines go.
-pub(crate) enum Printer {
-    /// For people.
-    Text(Text),
-    /// A record a line.
-    Lines(Out),
-    /// One array of records.
-    Array(Records<Out>),
-    /// The bytes as they were written.
-    Raw(Out),
-}
-
 /// Lines for people.
 pub(crate) struct Text {
-    pub(crate) out: Out,
-    pub(crate) ids: bool,
-    pub(crate) timestamps: Timestamps,
+    pub(super) out: Out,
+    pub(super) ids: bool,
+    pub(super) timestamps: Timestamps,
     /// Columns that the names take.
-    pub(crate) pad: usize,
-}
-
-impl Printer {
-    pub(crate) fn write(&mut self, entry: &Entry) -> io::Result<()> {
-        match self {
-            Printer::Text(text) => text.write(entry),
-            Printer::Lines(out) => {
-                let mut json = serde_json::to_vec(&LogRecord::new(entry))?;
-                json.push(b'\n');
-                out.write_all(&json)
-            }
-            Printer::Array(records) => records.write(&LogRecord::new(entry)),
-            Printer::Raw(out) => {
-                out.write_all(&entry.message.text)?;
-                if entry.message.partial { Ok(()) } else { out.write_all(b"\n") }
-            }
-        }
-    }
-
-    /// Passes on all that was written; an array alone has readers that wait for its end.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
-                out.flush()
-            }
-            Printer::Array(_) => Ok(()),
-        }
-    }
-
-    /// Whether it writes to standard output, whose reader may leave.
-    pub(crate) fn is_stdout(&self) -> bool {
-        match self {
-            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
-                out.is_stdout()
-            }
-            // Its reader gets all of it at the end or nothing.
-            Printer::Array(_) => false,
-        }
-    }
-
-    pub(crate) fn finish(self) -> io::Result<()> {
-        match self {
-            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
-                out.finish()
-            }
-            Printer::Array(records) => records.finish()?.finish(),
-        }
-    }
-
-    /// Makes room for a name.
-    pub(crate) fn line_up(&mut self, face: &Face) {
-        if let Printer::Text(text) = self {
-            text.pad = text.pad.max(name(face).len()).min(MAX_PAD);
-        }
-    }
-}
-
-fn name(face: &Face) -> String {
-    if face.numbered { face.key.to_string() } else { face.key.id.to_string() }
+    pub(super) pad: usize,
 }
 
 impl Text {
-    fn write(&mut self, entry: &Entry) -> io::Result<()> {
+    /// Makes room for a name.
+    pub(super) fn line_up(&mut self, face: &Face) {
+        self.pad = self.pad.max(face.name().len()).min(MAX_PAD);
+    }
+
+    pub(super) fn write(&mut self, entry: &Entry) -> io::Result<()> {
         let said = &entry.message;
         // The line was shown without its end, and the end is nothing but the newline.
         if said.continues && said.text.is_empty() && !said.partial {
@@ -142,7 +75,7 @@ impl Text {
             return String::new();
         }
         let paint = self.out.paint();
-        let name = format!("{:<width$}", name(&entry.face), width = self.pad);
+        let name = format!("{:<width$}", entry.face.name(), width = self.pad);
         let bar = match entry.message.stream {
             Stream::Stderr if !entry.message.notice => {
                 paint.apply(AnsiColor::Red.on_default(), "|")

@@ -1,0 +1,16 @@
+//! What one line of a log says: its level, its fields, its own time, and who prefixed it.
+//!
+//! # Theory of operation
+//!
+//! All are pure functions of the bytes of one line, without its newline and without what a
+//! container runtime put before it. A log is looked through by the gigabyte, so that each decides
+//! from the first bytes whether there is anything for it to find. What is not known stays unknown:
+//! a line without a level is no `info`.
+
+mod fields;
+mod level;
+mod plain;
+
+pub use fields::{Fields, fields};
+pub use level::{BadLevel, Level, LevelRange, level};
+pub use plain::{Plain, plain};

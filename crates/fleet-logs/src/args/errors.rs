@@ -1,0 +1,19 @@
+//! Errors and progress instead of lines.
+
+use clap::Args;
+
+/// Errors and progress instead of lines.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ErrorArgs {
+    /// Errors, those that are the same as one: how many, since when, of whom, with one traceback
+    #[arg(long)]
+    pub errors: bool,
+
+    /// With --errors, every traceback
+    #[arg(long, requires = "errors")]
+    pub traceback: bool,
+
+    /// Progress bars alone, the latest state of each
+    #[arg(long, conflicts_with = "errors")]
+    pub progress: bool,
+}

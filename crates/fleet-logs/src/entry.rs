@@ -1,0 +1,48 @@
+//! A line or a traceback, and whose it is.
+
+use std::sync::Arc;
+
+use fleet_core::{Labels, RunKey, Timestamp};
+use fleet_logfile::Message;
+use fleet_logline::{Fields, Level};
+use fleet_traceback::Traceback;
+
+/// What is said of a run with each of its lines.
+#[derive(Debug)]
+pub(crate) struct Face {
+    pub(crate) key: RunKey,
+    pub(crate) labels: Labels,
+    pub(crate) spawned_at: Timestamp,
+    /// The run's number is shown, because another run of the process is, too.
+    pub(crate) numbered: bool,
+}
+
+impl Face {
+    /// What stands before its lines.
+    pub(crate) fn name(&self) -> String {
+        if self.numbered { self.key.to_string() } else { self.key.id.to_string() }
+    }
+}
+
+/// One line, or the lines of one traceback, and whose it is.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) face: Arc<Face>,
+    pub(crate) attempt: u32,
+    /// A traceback's lines are joined by newlines.
+    pub(crate) message: Message,
+    pub(crate) traceback: Option<Box<Traceback>>,
+}
+
+impl Entry {
+    /// How grave it is; a traceback is an error unless its own lines say more.
+    pub(crate) fn level(&self) -> Option<Level> {
+        let said = fleet_logline::level(&self.message.text);
+        said.or(self.traceback.is_some().then_some(Level::Error))
+    }
+
+    /// What it says by name, where it is JSON or logfmt.
+    pub(crate) fn fields(&self) -> Option<Fields> {
+        fleet_logline::fields(&self.message.text)
+    }
+}

@@ -1,0 +1,119 @@
+//! Writing lines: as text for people, as records for programs, or as the bytes they were.
+
+mod clean;
+mod text;
+mod wire;
+
+use std::io::{self, Write};
+
+use fleet_cli::{Exit, Failure, Format, Out, Records};
+
+use crate::args::Args;
+use crate::entry::{Entry, Face};
+use crate::sink::Sink;
+use text::Text;
+use wire::LogRecord;
+
+/// Where lines go.
+pub(crate) enum Printer {
+    /// For people.
+    Text(Text),
+    /// A record a line.
+    Lines(Out),
+    /// One array of records.
+    Array(Records<Out>),
+    /// The bytes as they were written.
+    Raw(Out),
+}
+
+impl Printer {
+    /// As the arguments want it.
+    ///
+    /// # Errors
+    /// The format is none of ours or has no end, or the output cannot be opened.
+    pub(crate) fn open(args: &Args) -> anyhow::Result<Printer> {
+        // Following flushes at the end of each batch instead: nothing waits, and catching up is
+        // quick.
+        let open = || args.output.open(false);
+        if args.raw {
+            return Ok(Printer::Raw(open()?));
+        }
+        let format = args.output.format(&[Format::Table, Format::Jsonl, Format::Json])?;
+        let endless = args.follow && !args.until_ended;
+        Ok(match format {
+            Format::Json if endless => {
+                let message = "'-o json' is an array, which has no end while following";
+                return Err(Failure::new(Exit::CouldNot, message).hint("use -o jsonl").into());
+            }
+            Format::Json => Printer::Array(Records::array(open()?)),
+            Format::Jsonl => Printer::Lines(open()?),
+            _ => Printer::Text(Text {
+                out: open()?,
+                ids: !args.no_id,
+                timestamps: args.timestamps,
+                pad: 0,
+            }),
+        })
+    }
+
+    /// Whether a person reads it at a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(self, Printer::Text(text) if text.out.is_terminal())
+    }
+}
+
+impl Sink for Printer {
+    fn take(&mut self, entry: &Entry) -> io::Result<()> {
+        match self {
+            Printer::Text(text) => text.write(entry),
+            Printer::Lines(out) => {
+                let mut json = serde_json::to_vec(&LogRecord::new(entry))?;
+                json.push(b'\n');
+                out.write_all(&json)
+            }
+            Printer::Array(records) => records.write(&LogRecord::new(entry)),
+            Printer::Raw(out) => {
+                out.write_all(&entry.message.text)?;
+                if entry.message.partial { Ok(()) } else { out.write_all(b"\n") }
+            }
+        }
+    }
+
+    fn line_up(&mut self, face: &Face) {
+        if let Printer::Text(text) = self {
+            text.line_up(face);
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
+                out.flush()
+            }
+            Printer::Array(_) => Ok(()),
+        }
+    }
+
+    fn is_stdout(&self) -> bool {
+        match self {
+            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
+                out.is_stdout()
+            }
+            // Its reader gets all of it at the end or nothing.
+            Printer::Array(_) => false,
+        }
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        match *self {
+            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
+                out.finish()
+            }
+            Printer::Array(records) => records.finish()?.finish(),
+        }
+    }
+
+    fn shows_beginnings(&self) -> bool {
+        matches!(self, Printer::Raw(_)) || self.is_terminal()
+    }
+}
