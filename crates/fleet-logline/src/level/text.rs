@@ -71,6 +71,8 @@ struct Walk {
     parts: u8,
     /// Words that could be prose.
     words: u8,
+    /// Parts since the first of these.
+    since_word: u8,
     /// Names that could not.
     names: u8,
     /// Whole numbers: Android has two before the letter.
@@ -112,6 +114,8 @@ impl Walk {
             let step = match *rest.first()? {
                 open @ (b'[' | b'(' | b'{' | b'<') => self.bracket(rest, open),
                 b'|' | b'-' | b'*' | b':' | b'>' | b'~' if !is_name(rest.get(1)) => self.mark(),
+                // What is quoted is said.
+                b'"' | b'\'' | b'`' => return None,
                 _ => self.part(rest),
             };
             match step {
@@ -184,6 +188,8 @@ impl Walk {
 
     /// Remembers a part that is no level, and ends the walk where it is prose.
     fn count(&mut self, bytes: &[u8], part: Part) -> Step {
+        // A word, and then no bar, bracket or time.
+        let lost = !self.logged && self.before == Before::Word && !part.clock;
         self.before = match part {
             Part { clock: true, .. } => {
                 self.logged = true;
@@ -219,8 +225,8 @@ impl Walk {
                 Before::Word
             }
         };
-        let unlogged = !self.logged && self.parts > 1 && self.before == Before::Word;
-        let prose = self.words > 1 || self.names > 5 || unlogged;
+        self.since_word += u8::from(self.words > 0);
+        let prose = self.words > 1 || self.since_word > 3 || self.names > 5 || lost;
         if prose { Step::End } else { Step::On(part.length) }
     }
 
@@ -273,7 +279,7 @@ impl Walk {
                 (&inside[..end], end + 2)
             }
             None => {
-                let end = value.iter().position(|&b| b <= b' ').unwrap_or(value.len());
+                let end = memchr::memchr2(b' ', b'\t', value).unwrap_or(value.len());
                 (&value[..end], end)
             }
         };
@@ -379,7 +385,7 @@ struct Part {
 
 impl Part {
     fn read(text: &[u8]) -> Part {
-        let (mut kinds, mut letters, mut equals, mut length) = (0_u8, 0, 0, text.len());
+        let (mut kinds, mut equals, mut length) = (0_u8, 0, text.len());
         for (at, byte) in text.iter().enumerate() {
             let kind = KINDS[usize::from(*byte)];
             if kind == BLANK || *byte == b'[' && at > 0 {
@@ -390,18 +396,18 @@ impl Part {
                 equals = at;
                 break;
             }
-            letters += u8::from(kind & (SMALL | CAPITAL) != 0 && letters < 9);
             kinds |= kind;
         }
-        let digit_first = text.first().is_some_and(u8::is_ascii_digit);
-        let last = text[..length].last();
+        let part = &text[..length];
+        let digit_first = part.first().is_some_and(u8::is_ascii_digit);
+        // `T` and `Z` are letters, as are am and pm and the month of common logs.
+        let few_letters = || part.iter().filter(|b| b.is_ascii_alphabetic()).count() <= 3;
         Part {
             length,
             equals,
-            // `T` and `Z` are letters, as are am and pm and the month of common logs.
-            clock: digit_first && kinds & BETWEEN != 0 && letters <= 3,
+            clock: digit_first && kinds & BETWEEN != 0 && few_letters(),
             number: digit_first && kinds & !(DIGIT | DOT) == 0,
-            colon: last == Some(&b':'),
+            colon: part.last() == Some(&b':'),
             name: kinds & (DIGIT | BETWEEN | DOT | SIGN) != 0 || text.get(length) == Some(&b'['),
             small: kinds & SMALL != 0,
         }
