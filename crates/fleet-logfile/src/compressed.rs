@@ -222,3 +222,126 @@ impl Read for At {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::backward::tail;
+    use crate::files::{Packing, list};
+    use crate::index::Index;
+    use crate::reader::Reader;
+    use crate::testing::{Log, texts};
+
+    /// A file of so many lines, set aside, and its texts.
+    fn aside(log: &Log, from: i64, lines: i64) -> Vec<String> {
+        for second in from..from + lines {
+            log.write(second, "stdout F", &format!("n{second} {}", "x".repeat(500)));
+        }
+        log.rotate(from);
+        (from..from + lines).map(|n| format!("n{n} {}", "x".repeat(500))).collect()
+    }
+
+    #[test]
+    fn a_file_that_is_compressed_while_it_is_read_is_read_once() {
+        for (packing, named) in [(Packing::Zstd, true), (Packing::Gzip, false)] {
+            let log = Log::new();
+            let mut expected = if named { aside(&log, 0, 200) } else { Vec::new() };
+            let mut reader = Reader::new(log.dir());
+            if named {
+                reader.next_line().unwrap().unwrap();
+                expected.remove(0);
+            } else {
+                log.write(0, "stdout F", "first");
+                assert_eq!(texts(&mut reader), ["first"]);
+                expected.extend(aside(&log, 0, 1)[..].to_vec());
+            }
+            let place = reader.position().unwrap();
+            log.pack(0, packing, 4096);
+            expected.extend(aside(&log, 300, 2));
+            log.pack(300, packing, 100);
+            log.write(400, "stdout F", "last");
+            expected.push("last".to_owned());
+            let mut again = Reader::at(log.dir(), place).unwrap();
+            assert_eq!(texts(&mut reader), expected);
+            assert_eq!(texts(&mut again), expected);
+            assert!(!reader.lost_files() && !again.lost_files());
+            assert_eq!(reader.position(), again.position());
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_named_otherwise_than_its_first_line_is_known_again() {
+        let log = Log::new();
+        aside(&log, 100, 2);
+        // The clock was set back: the writer names it a moment after the one before.
+        log.write(50, "stdout F", "set back");
+        let mut reader = Reader::new(log.dir());
+        assert_eq!(texts(&mut reader).len(), 3);
+        let name = log.dir().join("1970-01-01T00:01:40.000000001Z.log");
+        fs::rename(log.dir().join("current"), &name).unwrap();
+        let packed = crate::testing::pack(&fs::read(&name).unwrap(), Packing::Zstd, 100);
+        fs::write(name.with_extension("log.zst"), packed).unwrap();
+        fs::remove_file(&name).unwrap();
+        log.write(60, "stdout F", "next");
+        let mut again = Reader::at(log.dir(), reader.position().unwrap()).unwrap();
+        assert_eq!(texts(&mut reader), ["next"]);
+        assert_eq!(texts(&mut again), ["next"]);
+        assert!(!reader.lost_files() && !again.lost_files());
+    }
+
+    #[test]
+    fn of_a_file_that_was_cut_short_all_that_can_be_is_read_and_it_is_said() {
+        for packing in [Packing::Zstd, Packing::Gzip] {
+            let log = Log::new();
+            let lines = aside(&log, 0, 100);
+            log.pack(0, packing, 10_000);
+            let path = list(log.dir()).unwrap().remove(0).path;
+            let whole = fs::read(&path).unwrap();
+            for cut in [whole.len() - 1, whole.len() / 2, 3] {
+                fs::write(&path, &whole[..cut]).unwrap();
+                log.write(200, "stdout F", "behind");
+                let mut reader = Reader::new(log.dir());
+                let mut got = texts(&mut reader);
+                assert_eq!(reader.damaged().len(), 1, "{packing:?} {cut}");
+                assert_eq!(got.pop().as_deref(), Some("behind"));
+                // The last may be torn.
+                let torn = got.pop().unwrap_or_default();
+                assert!(lines.iter().any(|line| line.starts_with(&torn)));
+                assert_eq!(got, lines[..got.len()]);
+                assert!(got.len() + 20 >= lines.len() * cut / whole.len());
+                let start = tail(log.dir(), 1000, None, None, |_| true).unwrap();
+                let mut back = Reader::at(log.dir(), start.place.unwrap()).unwrap();
+                assert_eq!(texts(&mut back), texts(&mut Reader::new(log.dir())));
+                fs::remove_file(log.dir().join("current")).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_that_does_not_fit_is_made_anew() {
+        let log = Log::new();
+        aside(&log, 0, 5000);
+        let plain = Index::ensure(&list(log.dir()).unwrap()[0]).unwrap().unwrap();
+        assert_eq!(plain.blocks.len(), 3);
+        log.pack(0, Packing::Zstd, 1 << 20);
+        let listed = list(log.dir()).unwrap().remove(0);
+        let index = Index::ensure(&listed).unwrap().unwrap();
+        let lines = |index: &Index| -> Vec<(u64, u64)> {
+            index.blocks.iter().map(|b| (b.plain, b.lines)).collect()
+        };
+        assert_eq!(index.plain_bytes, plain.plain_bytes);
+        assert_eq!(lines(&index).iter().map(|b| b.1).sum::<u64>(), 5000);
+        assert!(index.blocks.iter().all(|b| !b.torn && b.levels != u8::MAX));
+        let good = fs::read(log.index(0)).unwrap();
+        for at in (0..good.len()).step_by(5) {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            for bad in [&bad[..], &good[..at]] {
+                fs::write(log.index(0), bad).unwrap();
+                assert_eq!(Index::ensure(&listed).unwrap().unwrap(), index, "byte {at}");
+                assert_eq!(fs::read(log.index(0)).unwrap(), good);
+            }
+        }
+    }
+}

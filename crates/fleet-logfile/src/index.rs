@@ -2,7 +2,7 @@
 //!
 //! One entry for about each MiB of plain text: where it begins in the plain text and in the packed
 //! file, the stamps and levels of its lines, and how many they are. It lies beside its file as
-//! `<first-stamp>.idx`, JSON lines: a [`Header`] and then the blocks. What it says can be had from
+//! `<first-stamp>.idx`, JSON lines: a [`Header`], the blocks, a [`Check`]. What it says can be had from
 //! the file itself, so that one that is missing, was made by another version, is damaged, or
 //! belongs to a file of another length is made anew. Where it cannot be stored it is made each
 //! time.
@@ -79,7 +79,12 @@ struct Header {
     packed_bytes: u64,
     plain_bytes: u64,
     blocks: usize,
-    /// FNV-1a of all that follows.
+}
+
+/// The last line of an index.
+#[derive(Serialize, Deserialize)]
+struct Check {
+    /// FNV-1a of all that is before.
     check: u64,
 }
 
@@ -116,13 +121,17 @@ impl Index {
 
     fn load(path: &Path, packed_bytes: u64) -> Option<Index> {
         let bytes = fs::read(path).ok()?;
-        let end = memchr::memchr(b'\n', &bytes)?;
-        let (head, rest) = (&bytes[..end], &bytes[end + 1..]);
+        let bytes = bytes.strip_suffix(b"\n")?;
+        let (text, check) = bytes.split_at(memchr::memrchr(b'\n', bytes)? + 1);
+        let check: Check = serde_json::from_slice(check).ok()?;
+        if check.check != files::hash(text) {
+            return None;
+        }
+        let (head, rest) = text.split_at(memchr::memchr(b'\n', text)? + 1);
         let header: Header = serde_json::from_slice(head).ok()?;
         let fits = header.v == VERSION
             && header.made_by == env!("CARGO_PKG_VERSION")
-            && header.packed_bytes == packed_bytes
-            && header.check == files::hash(rest);
+            && header.packed_bytes == packed_bytes;
         if !fits {
             return None;
         }
@@ -142,22 +151,22 @@ impl Index {
     }
 
     fn store(&self, path: &Path, packed_bytes: u64) -> io::Result<()> {
-        let mut blocks = Vec::new();
-        for block in &self.blocks {
-            serde_json::to_writer(&mut blocks, block)?;
-            blocks.push(b'\n');
-        }
         let header = Header {
             v: VERSION,
             made_by: env!("CARGO_PKG_VERSION").to_owned(),
             packed_bytes,
             plain_bytes: self.plain_bytes,
             blocks: self.blocks.len(),
-            check: files::hash(&blocks),
         };
         let mut bytes = serde_json::to_vec(&header)?;
         bytes.push(b'\n');
-        bytes.extend(blocks);
+        for block in &self.blocks {
+            serde_json::to_writer(&mut bytes, block)?;
+            bytes.push(b'\n');
+        }
+        let check = Check { check: files::hash(&bytes) };
+        serde_json::to_writer(&mut bytes, &check)?;
+        bytes.push(b'\n');
         files::replace(path, &bytes)
     }
 

@@ -34,14 +34,16 @@ mod index;
 mod join;
 mod last_words;
 mod merge;
+mod open;
 mod reader;
+mod seek;
 mod writer;
 
 #[cfg(test)]
 mod testing;
 
 pub use attempts::Attempts;
-pub use backward::{Backward, Skip, Start, seek, tail};
+pub use backward::{Backward, Skip, Start, tail};
 pub use content::Content;
 pub use cri::{Line, Stream};
 pub use files::{CURRENT, Listed, Packing, Position, list};
@@ -52,4 +54,5 @@ pub use join::{Joiner, MAX_MESSAGE, Message};
 pub use last_words::stderr_tail;
 pub use merge::Merge;
 pub use reader::Reader;
+pub use seek::seek;
 pub use writer::{LogFile, LogOutput};

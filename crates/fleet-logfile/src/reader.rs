@@ -5,9 +5,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::content::{Bytes, Content, beginning, find};
+use crate::content::{Bytes, Content, find};
 use crate::cri::{self, Line, Stream};
 use crate::files::{self, CURRENT, Listed, Position};
+use crate::open::{After, Open, open_after};
 
 /// Bytes read at a time: a merge holds so much of each source.
 const BLOCK: usize = 32 << 10;
@@ -41,19 +42,6 @@ pub struct Reader {
     truncations: u64,
     lost: bool,
     damaged: Vec<String>,
-}
-
-#[derive(Debug)]
-struct Open {
-    content: Content,
-    /// Where it begins: what it is known by.
-    file: Position,
-    /// As it was listed when it was opened: with the name that it keeps, or as the one being
-    /// written.
-    listed: Listed,
-    /// Where the next read begins.
-    offset: u64,
-    head: Vec<u8>,
 }
 
 impl Reader {
@@ -268,7 +256,7 @@ impl Reader {
             let file = open.listed.path.display();
             self.damaged.push(format!("'{file}' cannot be read to its end: {why}"));
         }
-        Ok(self.successor()?.map_or(Filled::End, |next| Filled::Next(Box::new(next))))
+        Ok(self.successor()?.map_or(Filled::End, Filled::Next))
     }
 
     /// Opens the first file.
@@ -337,10 +325,10 @@ impl Reader {
     }
 
     /// Opens the file that was begun after ours.
-    fn successor(&mut self) -> io::Result<Option<Open>> {
+    fn successor(&mut self) -> io::Result<Option<Box<Open>>> {
         while let Some(next) = self.ahead.pop_front() {
             match Content::open(&next)? {
-                Some(content) => return Open::new(content, &next, 0).map(Some),
+                Some(content) => return Ok(Some(Box::new(Open::new(content, &next, 0)?))),
                 None => self.ahead.clear(),
             }
         }
@@ -382,72 +370,10 @@ fn is_torn_head(line: &[u8]) -> bool {
     line.len() < 64 && blanks < 3 && line.first().is_some_and(u8::is_ascii_digit)
 }
 
-/// What stands behind a file.
-enum After {
-    Nothing,
-    /// It was renamed or removed meanwhile.
-    Gone,
-    /// It is opened, and its number in the list; the file itself was found, too.
-    Next {
-        found: Option<usize>,
-        at: usize,
-        open: Open,
-    },
-}
-
-/// Opens the file behind the one that begins at this place. That may have been removed already;
-/// names tell what is younger, and the file being written always is.
-fn open_after(files: &[Listed], ours: &Position) -> io::Result<After> {
-    let mut found = files.iter().position(|f| f.first.is_some() && f.first == ours.first);
-    let younger = |f: &Listed| f.first.is_none() || f.first > ours.first;
-    let behind = |at: usize| at + 1;
-    let from = found.map(behind).or_else(|| files.iter().position(younger));
-    let from = from.unwrap_or(files.len());
-    for (at, listed) in files.iter().enumerate().skip(from) {
-        let Some(content) = Content::open(listed)? else { return Ok(After::Gone) };
-        let open = Open::new(content, listed, 0)?;
-        if !open.file.same_file(ours) {
-            return Ok(After::Next { found, at, open });
-        }
-        found = Some(at);
-    }
-    Ok(After::Nothing)
-}
-
 enum Filled {
     More,
     End,
     Next(Box<Open>),
-}
-
-impl Open {
-    fn new(mut content: Content, listed: &Listed, offset: u64) -> io::Result<Open> {
-        let file = content.beginning(listed)?;
-        let head = content.head()?;
-        Ok(Open { content, file, listed: listed.clone(), offset, head })
-    }
-
-    /// Whether it has the name that it keeps.
-    fn is_named(&self) -> bool {
-        self.listed.first.is_some()
-    }
-
-    /// Whether the file was cut short, or cut and filled anew, before `count` bytes were read of
-    /// it. Its first line has a stamp of its own, so that its first bytes tell even where it is
-    /// longer than before. A file that was set aside is left alone by all.
-    fn was_replaced(&mut self, count: usize) -> io::Result<bool> {
-        if self.is_named() {
-            return Ok(false);
-        }
-        let short = count == 0 && self.content.len()? < self.offset;
-        let head = self.content.head()?;
-        let other = !head.starts_with(&self.head);
-        if short || other || head.len() > self.head.len() {
-            self.file = beginning(&head, self.file.inode, &self.listed);
-        }
-        self.head = head;
-        Ok(short || other)
-    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,11 @@ impl Log {
         self.dir().join(format!("{}.log", stamp(seconds)))
     }
 
+    /// Where the side index of a file that was set aside lies.
+    pub(crate) fn index(&self, first: i64) -> PathBuf {
+        self.dir().join(format!("{}.idx", stamp(first)))
+    }
+
     pub(crate) fn rotate(&self, first: i64) {
         fs::rename(self.dir().join(CURRENT), self.aside(first)).unwrap();
     }
