@@ -22,6 +22,7 @@
 //! All are bounded in memory, whatever is in the files; nothing in them makes a reader fail. A
 //! line that is none is handed out as it is, and counted.
 
+mod aside;
 mod attempts;
 mod backward;
 pub mod cri;
@@ -29,8 +30,10 @@ mod files;
 mod format;
 mod frame;
 mod join;
+pub mod keep;
 mod last_words;
 mod merge;
+mod pack;
 mod reader;
 mod writer;
 
