@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::cri;
 
@@ -40,6 +41,17 @@ pub(crate) fn stamps(folder: &Path) -> io::Result<Vec<String>> {
     stamps.sort_unstable();
     stamps.dedup();
     Ok(stamps)
+}
+
+/// When the last line of the oldest file was written.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn oldest(folder: &Path) -> io::Result<Option<SystemTime>> {
+    let stamps = stamps(folder)?;
+    let Some(stamp) = stamps.first() else { return Ok(None) };
+    let files = [PLAIN, ZSTD, GZIP].map(|ending| folder.join(format!("{stamp}{ending}")));
+    Ok(files.iter().find_map(|file| fs::metadata(file).ok()?.modified().ok()))
 }
 
 /// Removes everything under a stamp.

@@ -32,8 +32,8 @@ pub struct Shelf {
 /// A file on the shelf, with all that lies under its stamp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Its stamp; the file that is or was being written has none.
-    stamp: Option<String>,
+    /// Its stamp; the file that is being written, or was when the run ended, has none.
+    pub stamp: Option<String>,
     /// Its name; the plain one where it lies there packed, too.
     pub name: String,
     /// Bytes of all of it.
@@ -135,30 +135,7 @@ impl Shelf {
     /// # Errors
     /// The folder cannot be read.
     pub fn kept(&self) -> io::Result<Vec<Kept>> {
-        let mut kept: Vec<Kept> = Vec::new();
-        let mut beside: Vec<(String, u64)> = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let Ok(name) = entry?.file_name().into_string() else { continue };
-            let meta = match fs::symlink_metadata(self.folder.join(&name)) {
-                Err(e) if e.kind() == ErrorKind::NotFound => continue,
-                meta => meta?,
-            };
-            let stamp = stamp_of(&name).map(str::to_owned);
-            if stamp.is_some() || name == CURRENT {
-                kept.push(Kept::new(name, stamp, &meta)?);
-            } else {
-                beside.push((name, meta.len()));
-            }
-        }
-        kept.sort_by(|a, b| (a.stamp.is_none(), &a.stamp).cmp(&(b.stamp.is_none(), &b.stamp)));
-        kept.dedup_by(|again, first| first.takes_in(again));
-        for (name, bytes) in beside {
-            let under = |kept: &&mut Kept| kept.stamp.as_ref().is_some_and(|s| name.starts_with(s));
-            if let Some(kept) = kept.iter_mut().find(under) {
-                kept.bytes += bytes;
-            }
-        }
-        Ok(kept)
+        kept(&self.folder)
     }
 
     /// Whether it may be removed: all but what is being written.
@@ -245,6 +222,37 @@ impl Shelf {
             seen = Some(stamp.clone());
         }
     }
+}
+
+/// The files of a log folder, oldest first.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
+    let mut kept: Vec<Kept> = Vec::new();
+    let mut beside: Vec<(String, u64)> = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        let meta = match fs::symlink_metadata(folder.join(&name)) {
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            meta => meta?,
+        };
+        let stamp = stamp_of(&name).map(str::to_owned);
+        if stamp.is_some() || name == CURRENT {
+            kept.push(Kept::new(name, stamp, &meta)?);
+        } else {
+            beside.push((name, meta.len()));
+        }
+    }
+    kept.sort_by(|a, b| (a.stamp.is_none(), &a.stamp).cmp(&(b.stamp.is_none(), &b.stamp)));
+    kept.dedup_by(|again, first| first.takes_in(again));
+    for (name, bytes) in beside {
+        let under = |kept: &&mut Kept| kept.stamp.as_ref().is_some_and(|s| name.starts_with(s));
+        if let Some(kept) = kept.iter_mut().find(under) {
+            kept.bytes += bytes;
+        }
+    }
+    Ok(kept)
 }
 
 impl Kept {

@@ -40,6 +40,7 @@ mod writer;
 #[cfg(test)]
 mod testing;
 
+pub use aside::oldest;
 pub use attempts::Attempts;
 pub use backward::{Backward, Skip, Start, seek, tail};
 pub use cri::{Line, Stream};

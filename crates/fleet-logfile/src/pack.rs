@@ -71,8 +71,13 @@ fn write(source: &File, part: &Path, form: Compression) -> io::Result<u64> {
     let mut lines = BufReader::new(source);
     let mut packer = Packer::new(form)?;
     let mut chunk = Vec::new();
-    while next_frame(&mut lines, &mut chunk)? {
+    loop {
+        next_frame(&mut lines, &mut chunk)?;
+        // Of nothing, too, one frame is made: no frame at all is no packed file.
         out.write_all(&packer.frame(&chunk)?)?;
+        if lines.fill_buf()?.is_empty() {
+            break;
+        }
     }
     out.set_modified(before.modified()?)?;
     out.sync_all()?;
@@ -83,14 +88,14 @@ fn write(source: &File, part: &Path, form: Compression) -> io::Result<u64> {
     Ok(out.metadata()?.len())
 }
 
-/// Takes the lines of the next frame; whether there were any.
-fn next_frame(lines: &mut impl BufRead, chunk: &mut Vec<u8>) -> io::Result<bool> {
+/// Takes the lines of the next frame.
+fn next_frame(lines: &mut impl BufRead, chunk: &mut Vec<u8>) -> io::Result<()> {
     chunk.clear();
     lines.by_ref().take(FRAME).read_to_end(chunk)?;
     if chunk.last().is_some_and(|&last| last != b'\n') {
         lines.by_ref().take(LONGEST).read_until(b'\n', chunk)?;
     }
-    Ok(!chunk.is_empty())
+    Ok(())
 }
 
 enum Packer {

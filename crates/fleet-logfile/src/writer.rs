@@ -77,14 +77,6 @@ impl LogFile {
         let _ = self.file.set_len(size);
     }
 
-    /// Sets the current file aside if it has reached its size, as [`LogFile::set_aside`] does.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn rotate_if_full(&mut self, size: u64) -> io::Result<bool> {
-        if size < self.limits.max_bytes { Ok(false) } else { self.set_aside() }
-    }
-
     /// Sets the current file aside, under the time of its first line, says whether there was
     /// anything in it, and removes the oldest beyond the number that is kept. Whole lines only:
     /// call it between batches. A crash at any step leaves every line in one file or another.
@@ -261,13 +253,12 @@ mod tests {
     #[test]
     fn rotation_keeps_order_even_when_the_clock_is_set_back() {
         let dir = tempfile::tempdir().unwrap();
-        let limits = LogLimits { max_bytes: 10, keep: 2, ..LogLimits::default() };
+        let limits = LogLimits { keep: 2, ..LogLimits::default() };
         let mut log = LogFile::open(dir.path(), limits).unwrap();
         let lines = ["12", "13", "09", "14"].map(line);
         for line in &lines {
             write(&log, 0, line);
-            let (_, size) = log.position().unwrap();
-            log.rotate_if_full(size).unwrap();
+            assert!(log.set_aside().unwrap());
         }
         assert_eq!(aside::stamps(dir.path()).unwrap().len(), 2);
         assert_eq!(all(dir.path()), lines[2..].concat());

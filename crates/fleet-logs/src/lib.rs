@@ -15,6 +15,7 @@ mod args;
 mod choose;
 mod entry;
 mod follow;
+mod keep;
 mod print;
 mod run;
 mod sink;
@@ -51,6 +52,9 @@ const MANY: usize = 500;
 /// # Errors
 /// A selector is none or matches nothing, the registry cannot be read, or the output not written.
 pub fn show(args: Args) -> anyhow::Result<Exit> {
+    if args.keep.is_wanted() {
+        return keep::care(&args);
+    }
     let printer = Printer::open(&args)?;
     let terminal = printer.is_terminal();
     let mut sink: Box<dyn Sink> = Box::new(printer);
