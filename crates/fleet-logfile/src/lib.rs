@@ -36,6 +36,7 @@ mod last_words;
 mod merge;
 mod open;
 mod reader;
+mod sealed;
 mod seek;
 mod writer;
 
@@ -54,5 +55,6 @@ pub use join::{Joiner, MAX_MESSAGE, Message};
 pub use last_words::stderr_tail;
 pub use merge::Merge;
 pub use reader::Reader;
+pub use sealed::{unseal, write_sealed};
 pub use seek::seek;
 pub use writer::{LogFile, LogOutput};
