@@ -35,6 +35,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// A line that is looked at.
+    pub(crate) fn line(face: Arc<Face>, attempt: u32, message: Message) -> Entry {
+        Entry { face, attempt, message, traceback: None }
+    }
+
     /// How grave it is; a traceback is an error unless its own lines say more.
     pub(crate) fn level(&self) -> Option<Level> {
         let said = fleet_logline::level(&self.message.text);

@@ -304,6 +304,7 @@ impl Follower {
             self.watch.remove(number);
             followed.run.close();
             crate::print(std::iter::once(&mut followed.run), usize::MAX, self.sink.as_mut())?;
+            self.sink.ended(&followed.run.face)?;
         }
         Ok(self.sink.flush()?)
     }

@@ -14,8 +14,10 @@
 mod args;
 mod choose;
 mod entry;
+mod folded;
 mod follow;
 mod print;
+mod progress;
 mod run;
 mod sink;
 
@@ -32,8 +34,10 @@ pub use args::{
 };
 
 use choose::{Choice, runs_of_each};
+use folded::Folded;
 use follow::Follower;
 use print::Printer;
+use progress::Progress;
 use run::{Filter, Run};
 use sink::Sink;
 
@@ -51,9 +55,8 @@ const MANY: usize = 500;
 /// # Errors
 /// A selector is none or matches nothing, the registry cannot be read, or the output not written.
 pub fn show(args: Args) -> anyhow::Result<Exit> {
-    let printer = Printer::open(&args)?;
-    let terminal = printer.is_terminal();
-    let mut sink: Box<dyn Sink> = Box::new(printer);
+    let mut sink = open_sink(&args)?;
+    let terminal = sink.is_terminal();
     let choice = Choice::read(&args.select)?;
     let home = args.home.locate()?;
     let follow = args.follow || args.until_ended;
@@ -73,6 +76,19 @@ pub fn show(args: Args) -> anyhow::Result<Exit> {
     };
     let ended = args.until_ended;
     Follower::new(home, choice, plan, sink, watch, ended, exit).run(runs, &seen)
+}
+
+/// What becomes of the lines.
+fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
+    if args.errors.progress {
+        return Ok(Box::new(Progress::open(args)?));
+    }
+    let printer = Printer::open(args)?;
+    if args.raw {
+        return Ok(Box::new(printer));
+    }
+    let live = (args.follow || args.until_ended) && printer.is_terminal();
+    Ok(Box::new(Folded::new(Box::new(printer), live)))
 }
 
 /// Says which runs have not come so far.
@@ -170,7 +186,7 @@ fn lines(args: &Args, terminal: bool) -> Option<usize> {
     match args.lines {
         Some(Lines::All) => None,
         Some(Lines::Last(count)) => Some(count),
-        None if bounded => None,
+        None if bounded || args.errors.progress => None,
         None if args.follow || args.until_ended => Some(LINES_BEFORE),
         None if terminal => Some(LINES_SEEN),
         None => None,

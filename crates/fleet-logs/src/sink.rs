@@ -1,6 +1,7 @@
 //! What becomes of the lines that are wanted.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::entry::{Entry, Face};
 
@@ -12,6 +13,17 @@ pub(crate) trait Sink {
     /// A process is going to be shown.
     fn line_up(&mut self, _face: &Face) {}
 
+    /// What a process draws now, a progress bar on its way: shown while it moves, not kept. `None`
+    /// where nothing is drawn any more.
+    fn live(&mut self, _drawn: Option<&Entry>) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Nothing more comes of this process.
+    fn ended(&mut self, _face: &Arc<Face>) -> io::Result<()> {
+        Ok(())
+    }
+
     /// All that there is now was taken, and more may come: passes on what readers wait for.
     fn flush(&mut self) -> io::Result<()>;
 
@@ -20,6 +32,11 @@ pub(crate) trait Sink {
 
     /// Whether it writes to standard output, whose reader may leave.
     fn is_stdout(&self) -> bool;
+
+    /// Whether a person reads it at a terminal.
+    fn is_terminal(&self) -> bool {
+        false
+    }
 
     /// Whether a line without an end, a prompt perhaps, is of use to its reader.
     fn shows_beginnings(&self) -> bool {

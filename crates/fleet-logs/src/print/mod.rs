@@ -1,6 +1,7 @@
 //! Writing lines: as text for people, as records for programs, or as the bytes they were.
 
 mod clean;
+mod live;
 mod text;
 mod wire;
 
@@ -11,6 +12,7 @@ use fleet_cli::{Exit, Failure, Format, Out, Records};
 use crate::args::Args;
 use crate::entry::{Entry, Face};
 use crate::sink::Sink;
+use live::Live;
 use text::Text;
 use wire::LogRecord;
 
@@ -52,13 +54,9 @@ impl Printer {
                 ids: !args.no_id,
                 timestamps: args.timestamps,
                 pad: 0,
+                live: Live::default(),
             }),
         })
-    }
-
-    /// Whether a person reads it at a terminal.
-    pub(crate) fn is_terminal(&self) -> bool {
-        matches!(self, Printer::Text(text) if text.out.is_terminal())
     }
 }
 
@@ -85,11 +83,17 @@ impl Sink for Printer {
         }
     }
 
+    fn live(&mut self, drawn: Option<&Entry>) -> io::Result<()> {
+        match self {
+            Printer::Text(text) => text.live(drawn),
+            _ => Ok(()),
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
-                out.flush()
-            }
+            Printer::Text(text) => text.flush(),
+            Printer::Lines(out) | Printer::Raw(out) => out.flush(),
             Printer::Array(_) => Ok(()),
         }
     }
@@ -111,6 +115,10 @@ impl Sink for Printer {
             }
             Printer::Array(records) => records.finish()?.finish(),
         }
+    }
+
+    fn is_terminal(&self) -> bool {
+        matches!(self, Printer::Text(text) if text.out.is_terminal())
     }
 
     fn shows_beginnings(&self) -> bool {
