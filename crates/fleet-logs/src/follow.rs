@@ -375,7 +375,9 @@ impl Follower {
             self.runs.get_mut(number).into_iter().for_each(|f| f.run.close());
         }
         self.show(&over, usize::MAX)?;
-        self.runs.retain(|number, _| !over.contains(number));
+        for followed in over.iter().filter_map(|number| self.runs.remove(number)) {
+            self.sink.ended(&followed.run.face)?;
+        }
         Ok(())
     }
 }

@@ -18,10 +18,12 @@ mod count;
 mod cursor;
 mod entry;
 mod filter;
+mod folded;
 mod follow;
 mod keep;
 mod pattern;
 mod print;
+mod progress;
 mod run;
 mod sieve;
 mod sink;
@@ -44,8 +46,10 @@ use context::Around;
 use count::Count;
 use cursor::Cursor;
 use filter::{Filter, Window};
+use folded::Folded;
 use follow::Follower;
 use print::Printer;
+use progress::Progress;
 use run::Run;
 use sink::{Sink, Tracebacks};
 
@@ -102,10 +106,18 @@ fn open_cursor(args: &Args, home: &Home, census: &Census) -> anyhow::Result<Opti
 
 /// What becomes of the lines.
 fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
-    Ok(match args.count.count {
-        true => Box::new(Count::open(args)?),
-        false => Box::new(Printer::open(args)?),
-    })
+    if args.count.count {
+        return Ok(Box::new(Count::open(args)?));
+    }
+    if args.errors.progress {
+        return Ok(Box::new(Progress::open(args)?));
+    }
+    let printer = Printer::open(args)?;
+    if args.raw {
+        return Ok(Box::new(printer));
+    }
+    let live = (args.follow || args.until_ended) && printer.is_terminal();
+    Ok(Box::new(Folded::new(Box::new(printer), live)))
 }
 
 /// Says which runs have not come so far.
@@ -259,7 +271,7 @@ fn lines(args: &Args, searching: bool, terminal: bool) -> Option<usize> {
     match args.lines {
         Some(Lines::All) => None,
         Some(Lines::Last(count)) => Some(count),
-        None if bounded => None,
+        None if bounded || args.errors.progress => None,
         None if args.follow || args.until_ended => Some(LINES_BEFORE),
         None if searching => None,
         None if terminal => Some(LINES_SEEN),
