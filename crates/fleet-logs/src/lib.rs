@@ -13,6 +13,8 @@
 
 mod args;
 mod choose;
+mod classify;
+mod count_by;
 mod entry;
 mod follow;
 mod print;
@@ -32,6 +34,8 @@ pub use args::{
 };
 
 use choose::{Choice, runs_of_each};
+use classify::Classify;
+use count_by::CountBy;
 use follow::Follower;
 use print::Printer;
 use run::{Filter, Run};
@@ -39,6 +43,9 @@ use sink::Sink;
 
 /// Lines of each process when following begins.
 const LINES_BEFORE: usize = 10;
+
+/// Lines of each process that are compared when following for what is unlike before begins.
+const LINES_COMPARED: usize = 1000;
 
 /// Lines of each process on a terminal.
 const LINES_SEEN: usize = 100;
@@ -51,9 +58,7 @@ const MANY: usize = 500;
 /// # Errors
 /// A selector is none or matches nothing, the registry cannot be read, or the output not written.
 pub fn show(args: Args) -> anyhow::Result<Exit> {
-    let printer = Printer::open(&args)?;
-    let terminal = printer.is_terminal();
-    let mut sink: Box<dyn Sink> = Box::new(printer);
+    let mut sink = open_sink(&args)?;
     let choice = Choice::read(&args.select)?;
     let home = args.home.locate()?;
     let follow = args.follow || args.until_ended;
@@ -63,7 +68,7 @@ pub fn show(args: Args) -> anyhow::Result<Exit> {
     if let Some(attempt) = args.attempt.filter(|_| !follow) {
         exit = exit.max(not_begun(attempt, &seen));
     }
-    let plan = Plan::new(&args, terminal);
+    let plan = Plan::new(&args, sink.is_terminal());
     let runs = plan.open(&home, &seen, &mut exit);
     for run in &runs {
         sink.line_up(&run.face);
@@ -73,6 +78,18 @@ pub fn show(args: Args) -> anyhow::Result<Exit> {
     };
     let ended = args.until_ended;
     Follower::new(home, choice, plan, sink, watch, ended, exit).run(runs, &seen)
+}
+
+/// What becomes of the lines.
+fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
+    let counts = !args.count.count_by.is_empty() || args.count.rate.is_some();
+    let sink: Box<dyn Sink> = match counts {
+        true => Box::new(CountBy::open(args)?),
+        false => Box::new(Printer::open(args)?),
+    };
+    // Text says nothing of classes, and need not wait for them.
+    let asks = counts || !args.count.category.is_empty() || args.count.anomalies;
+    Ok(if asks || sink.is_records() { Box::new(Classify::before(sink, args)?) } else { sink })
 }
 
 /// Says which runs have not come so far.
@@ -166,12 +183,17 @@ impl Plan {
 /// How many lines of each run, `None` for all. A pipe gets all: `| grep` must not miss a line for
 /// a bound that nobody sees.
 fn lines(args: &Args, terminal: bool) -> Option<usize> {
+    let following = args.follow || args.until_ended;
+    let counts = !args.count.count_by.is_empty() || args.count.rate.is_some();
     let bounded = args.since.is_some() || args.until.is_some() || args.attempt.is_some();
     match args.lines {
         Some(Lines::All) => None,
         Some(Lines::Last(count)) => Some(count),
         None if bounded => None,
-        None if args.follow || args.until_ended => Some(LINES_BEFORE),
+        // A count begins with what comes, a search for what is unlike before with what was before.
+        None if following && counts => Some(0),
+        None if following && args.count.anomalies => Some(LINES_COMPARED),
+        None if following => Some(LINES_BEFORE),
         None if terminal => Some(LINES_SEEN),
         None => None,
     }

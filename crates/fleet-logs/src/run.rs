@@ -167,12 +167,7 @@ impl Run {
     fn next(&mut self) -> io::Result<Option<Entry>> {
         loop {
             if let Some((attempt, message)) = self.lines.ready.pop_front() {
-                return Ok(Some(Entry {
-                    face: Arc::clone(&self.face),
-                    attempt,
-                    message,
-                    traceback: None,
-                }));
+                return Ok(Some(Entry::line(Arc::clone(&self.face), attempt, message)));
             }
             if self.failed {
                 return Ok(None);

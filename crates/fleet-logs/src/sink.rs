@@ -1,6 +1,7 @@
 //! What becomes of the lines that are wanted.
 
 use std::io;
+use std::time::Duration;
 
 use crate::entry::{Entry, Face};
 
@@ -20,6 +21,21 @@ pub(crate) trait Sink {
 
     /// Whether it writes to standard output, whose reader may leave.
     fn is_stdout(&self) -> bool;
+
+    /// Whether it says all that is known of a line.
+    fn is_records(&self) -> bool {
+        false
+    }
+
+    /// Whether a person reads it at a terminal.
+    fn is_terminal(&self) -> bool {
+        false
+    }
+
+    /// How long until it has something to do by the clock alone; a flush is when it does it.
+    fn due(&self) -> Option<Duration> {
+        None
+    }
 
     /// Whether a line without an end, a prompt perhaps, is of use to its reader.
     fn shows_beginnings(&self) -> bool {

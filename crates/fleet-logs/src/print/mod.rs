@@ -55,11 +55,6 @@ impl Printer {
             }),
         })
     }
-
-    /// Whether a person reads it at a terminal.
-    pub(crate) fn is_terminal(&self) -> bool {
-        matches!(self, Printer::Text(text) if text.out.is_terminal())
-    }
 }
 
 impl Sink for Printer {
@@ -111,6 +106,14 @@ impl Sink for Printer {
             }
             Printer::Array(records) => records.finish()?.finish(),
         }
+    }
+
+    fn is_records(&self) -> bool {
+        matches!(self, Printer::Lines(_) | Printer::Array(_))
+    }
+
+    fn is_terminal(&self) -> bool {
+        matches!(self, Printer::Text(text) if text.out.is_terminal())
     }
 
     fn shows_beginnings(&self) -> bool {
