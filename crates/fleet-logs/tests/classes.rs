@@ -1,5 +1,7 @@
 //! What `fleet-logs` makes of lines by the class of their process: categories, fields, anomalies.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Numbers instead of lines: `--count-by` and `--rate`.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use serde_json::{Value, json};
