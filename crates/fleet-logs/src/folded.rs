@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fleet_logfile::{Message, Stream};
 use fleet_progress::{Folder, Shown};
@@ -129,6 +130,10 @@ impl Sink for Folded {
 
     fn is_terminal(&self) -> bool {
         self.sink.is_terminal()
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.sink.due()
     }
 
     fn shows_beginnings(&self) -> bool {

@@ -213,6 +213,7 @@ impl Follower {
     /// How long there is nothing to do unless something happens.
     fn patience(&self) -> Duration {
         let mut most = self.sweep_every().saturating_sub(self.swept_at.elapsed());
+        most = self.sink.due().map_or(most, |due| most.min(due));
         if self.recount {
             most = most.min(RECOUNT.saturating_sub(self.counted_at.elapsed()));
         }

@@ -13,8 +13,10 @@
 
 mod args;
 mod choose;
+mod classify;
 mod context;
 mod count;
+mod count_by;
 mod cursor;
 mod entry;
 mod filter;
@@ -42,8 +44,10 @@ pub use args::{
 };
 
 use choose::{Choice, runs_of_each};
+use classify::Classify;
 use context::Around;
 use count::Count;
+use count_by::CountBy;
 use cursor::Cursor;
 use filter::{Filter, Window};
 use folded::Folded;
@@ -55,6 +59,9 @@ use sink::{Sink, Tracebacks};
 
 /// Lines of each process when following begins.
 const LINES_BEFORE: usize = 10;
+
+/// Lines of each process that are compared when following for what is unlike before begins.
+const LINES_COMPARED: usize = 1000;
 
 /// Lines of each process on a terminal.
 const LINES_SEEN: usize = 100;
@@ -106,18 +113,26 @@ fn open_cursor(args: &Args, home: &Home, census: &Census) -> anyhow::Result<Opti
 
 /// What becomes of the lines.
 fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
-    if args.count.count {
-        return Ok(Box::new(Count::open(args)?));
-    }
     if args.errors.progress {
         return Ok(Box::new(Progress::open(args)?));
     }
-    let printer = Printer::open(args)?;
     if args.raw {
-        return Ok(Box::new(printer));
+        return Ok(Box::new(Printer::open(args)?));
     }
-    let live = (args.follow || args.until_ended) && printer.is_terminal();
-    Ok(Box::new(Folded::new(Box::new(printer), live)))
+    let counts = &args.count;
+    let sink: Box<dyn Sink> = if counts.count {
+        Box::new(Count::open(args)?)
+    } else if counts.makes_table() {
+        Box::new(CountBy::open(args)?)
+    } else {
+        Box::new(Printer::open(args)?)
+    };
+    let live = (args.follow || args.until_ended) && sink.is_terminal();
+    // Text says nothing of classes, and need not wait for them.
+    let asks = !counts.category.is_empty() || counts.anomalies;
+    let records = sink.tracebacks() == Tracebacks::Records;
+    let sink = if asks || records { Box::new(Classify::before(sink, args)?) } else { sink };
+    Ok(Box::new(Folded::new(sink, live)))
 }
 
 /// Says which runs have not come so far.
@@ -264,6 +279,7 @@ impl Plan {
 /// How many lines of each run, `None` for all. A pipe gets all: `| grep` must not miss a line for
 /// a bound that nobody sees.
 fn lines(args: &Args, searching: bool, terminal: bool) -> Option<usize> {
+    let following = args.follow || args.until_ended;
     let bounded = args.since.is_some()
         || args.until.is_some()
         || args.attempt.is_some()
@@ -272,7 +288,10 @@ fn lines(args: &Args, searching: bool, terminal: bool) -> Option<usize> {
         Some(Lines::All) => None,
         Some(Lines::Last(count)) => Some(count),
         None if bounded || args.errors.progress => None,
-        None if args.follow || args.until_ended => Some(LINES_BEFORE),
+        // A count begins with what comes, a search for what is unlike before with what was before.
+        None if following && args.count.makes_table() => Some(0),
+        None if following && args.count.anomalies => Some(LINES_COMPARED),
+        None if following => Some(LINES_BEFORE),
         None if searching => None,
         None if terminal => Some(LINES_SEEN),
         None => None,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::entry::{Entry, Face};
 
@@ -52,6 +53,11 @@ pub(crate) trait Sink {
     /// Whether a person reads it at a terminal.
     fn is_terminal(&self) -> bool {
         false
+    }
+
+    /// How long until it has something to do by the clock alone; a flush is when it does it.
+    fn due(&self) -> Option<Duration> {
+        None
     }
 
     /// Whether a line without an end, a prompt perhaps, is of use to its reader.
