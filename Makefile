@@ -64,7 +64,7 @@ test: ## All tests but the slow ones, and every command of the README
 test-full: ## All tests
 	@scripts/test.sh --full
 
-bench: build ## Figures and ratios against what one would use instead (at most 10 minutes)
+bench: build ## Figures and ratios against what one would use instead (at most 12 minutes)
 	scripts/bench.py
 
 lint: ## Formatting, clippy, documentation and shell scripts, warnings denied
