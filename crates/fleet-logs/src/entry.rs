@@ -15,6 +15,11 @@ pub(crate) struct Face {
     pub(crate) spawned_at: Timestamp,
     /// The run's number is shown, because another run of the process is, too.
     pub(crate) numbered: bool,
+    /// The lines come from this file and not from a run: the key's id is made of its name, and
+    /// its number means nothing.
+    pub(crate) file: Option<String>,
+    /// It is known what each line was written to.
+    pub(crate) streams: bool,
 }
 
 impl Face {
@@ -50,8 +55,49 @@ impl Entry {
         said.or(self.traceback.is_some().then_some(Level::Error))
     }
 
+    /// `stdout`, `stderr`, or `fleet` for what fleet itself notes in the log.
+    pub(crate) fn stream(&self) -> &'static str {
+        if self.message.notice { "fleet" } else { self.message.stream.word() }
+    }
+
+    /// Torch's rank that printed it.
+    pub(crate) fn rank(&self) -> Option<&str> {
+        fleet_logline::rank(&self.message.text).and_then(|rank| std::str::from_utf8(rank).ok())
+    }
+
     /// What it says by name, where it is JSON or logfmt.
     pub(crate) fn fields(&self) -> Option<Fields> {
         fleet_logline::fields(&self.message.text)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Lines for tests.
+
+    use fleet_core::Id;
+    use fleet_logfile::Stream;
+
+    use super::*;
+
+    /// A line of the first run of `a`.
+    pub(crate) fn entry(text: &[u8]) -> Entry {
+        let face = Face {
+            key: RunKey { id: Id::near("a"), run: 1 },
+            labels: Labels::new(),
+            spawned_at: Timestamp::from_nanos(0),
+            numbered: false,
+            file: None,
+            streams: true,
+        };
+        let message = Message {
+            stamp_nanos: 0,
+            stream: Stream::Stdout,
+            notice: false,
+            partial: false,
+            continues: false,
+            text: text.to_vec(),
+        };
+        Entry::line(Arc::new(face), 1, message)
     }
 }
