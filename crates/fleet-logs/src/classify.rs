@@ -12,7 +12,7 @@ use fleet_logline::{Level, fields, plain};
 
 use crate::args::Args;
 use crate::entry::{Entry, Face, Noted};
-use crate::sink::Sink;
+use crate::sink::{Sink, Tracebacks};
 
 /// So many runs are remembered; a fleet that has more begins anew with what it knows of them.
 const MAX_RUNS: usize = 4096;
@@ -61,6 +61,11 @@ impl Classify {
             runs: HashMap::new(),
             said: HashSet::new(),
         })
+    }
+
+    /// Whether only some lines are passed on.
+    fn is_choosy(&self) -> bool {
+        !self.categories.is_empty() || self.anomalies
     }
 
     fn known(&mut self, face: &Face) -> &mut Known {
@@ -144,7 +149,7 @@ impl Sink for Classify {
         if wanted { self.inner.take(entry) } else { Ok(()) }
     }
 
-    fn line_up(&mut self, face: &Face) {
+    fn line_up(&mut self, face: &Arc<Face>) {
         self.known(face);
         self.inner.line_up(face);
     }
@@ -161,6 +166,11 @@ impl Sink for Classify {
         self.inner.is_stdout()
     }
 
+    fn tracebacks(&self) -> Tracebacks {
+        // What a traceback is, it is as a whole.
+        if self.is_choosy() { Tracebacks::Records } else { self.inner.tracebacks() }
+    }
+
     fn is_terminal(&self) -> bool {
         self.inner.is_terminal()
     }
@@ -170,6 +180,6 @@ impl Sink for Classify {
     }
 
     fn shows_beginnings(&self) -> bool {
-        self.inner.shows_beginnings() && self.categories.is_empty() && !self.anomalies
+        self.inner.shows_beginnings() && !self.is_choosy()
     }
 }

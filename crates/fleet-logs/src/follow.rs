@@ -12,10 +12,10 @@ use fleet_core::RunKey;
 use fleet_os::{Changes, Watch, Woken};
 use fleet_registry::Home;
 
-use crate::Plan;
 use crate::choose::Choice;
 use crate::run::Run;
 use crate::sink::Sink;
+use crate::{Plan, Shown};
 
 /// All is looked at so often even where no change was announced: announcements can be lost.
 const SWEEP: Duration = Duration::from_secs(2);
@@ -57,6 +57,8 @@ pub(crate) struct Follower {
     watch: Watch,
     until_ended: bool,
     exit: Exit,
+    /// Anything was shown.
+    any: bool,
     runs: BTreeMap<u64, Followed>,
     next_number: u64,
     /// The numbers of runs that were met, also of those that are no longer followed.
@@ -105,6 +107,7 @@ impl Follower {
             watch,
             until_ended,
             exit,
+            any: false,
             runs: BTreeMap::new(),
             next_number: HOME + 1,
             known: HashMap::new(),
@@ -150,7 +153,12 @@ impl Follower {
         }
         self.print_up_to(usize::MAX, None)?;
         self.sink.finish()?;
-        Ok(self.exit)
+        Ok(self.exit.max(self.plan.verdict(self.any)))
+    }
+
+    fn note(&mut self, shown: &Shown) {
+        self.exit = self.exit.max(shown.exit);
+        self.any |= shown.any;
     }
 
     fn add(&mut self, run: Run, ended: bool) {
@@ -196,7 +204,8 @@ impl Follower {
 
     /// How long the beginning of a line is held: programs get whole lines.
     fn hold(&self) -> Option<Duration> {
-        self.sink.shows_beginnings().then_some(HOLD)
+        // A search looks at whole lines.
+        (self.sink.shows_beginnings() && !self.plan.filter.asks()).then_some(HOLD)
     }
 
     /// Shows what is new.
@@ -252,7 +261,7 @@ impl Follower {
         };
         let runs = self.runs.iter_mut().filter(wanted).map(|(_, f)| &mut f.run);
         let shown = crate::print(runs, most, self.sink.as_mut())?;
-        self.exit = self.exit.max(shown);
+        self.note(&shown);
         for followed in self.runs.values_mut() {
             followed.holds = match (followed.run.holds(), followed.holds) {
                 (true, since) => since.or_else(|| Some(Instant::now())),
@@ -283,7 +292,7 @@ impl Follower {
     fn join(&mut self, seen: &Seen, ended: bool) -> bool {
         let record = &seen.record;
         let numbered = self.runs.values().any(|f| f.run.face.key.id == record.id);
-        match Run::open(&self.home, record, self.plan.filter, None, numbered) {
+        match Run::open(&self.home, record, &self.plan, numbered) {
             Ok(run) => self.add(run, ended),
             Err(error) => {
                 talk(format_args!("cannot read the log of '{}': {error}", record.key()));
@@ -304,7 +313,9 @@ impl Follower {
             let Some(mut followed) = self.runs.remove(&number) else { continue };
             self.watch.remove(number);
             followed.run.close();
-            crate::print(std::iter::once(&mut followed.run), usize::MAX, self.sink.as_mut())?;
+            let run = std::iter::once(&mut followed.run);
+            let shown = crate::print(run, usize::MAX, self.sink.as_mut())?;
+            self.note(&shown);
         }
         Ok(self.sink.flush()?)
     }

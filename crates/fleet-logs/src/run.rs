@@ -8,35 +8,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fleet_core::{ProcessRecord, Timestamp};
-use fleet_logfile::{Attempts, Joiner, Line, Message, Position, Reader, Skip, Start, Stream};
+use fleet_logfile::{Attempts, Joiner, Line, Message, Position, Reader, Skip, Start};
 use fleet_logfile::{seek, tail};
 use fleet_registry::{Home, RunDir};
 
+use crate::Plan;
 use crate::entry::{Entry, Face};
-
-/// Which lines are wanted.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Filter {
-    pub(crate) stream: Option<Stream>,
-    pub(crate) since: Option<i64>,
-    pub(crate) until: Option<i64>,
-    pub(crate) attempt: Option<u32>,
-    /// Also what fleet itself noted.
-    pub(crate) notices: bool,
-}
-
-impl Filter {
-    fn takes(&self, line: &Line<'_>, attempt: u32) -> bool {
-        let stream = match self.stream {
-            Some(wanted) => line.stream == wanted && !line.notice,
-            None => !line.notice || self.notices,
-        };
-        stream
-            && self.since.is_none_or(|since| line.stamp_nanos >= since)
-            && self.until.is_none_or(|until| line.stamp_nanos <= until)
-            && self.attempt.is_none_or(|wanted| attempt == wanted)
-    }
-}
+use crate::filter::Window;
+use crate::sieve::Sieve;
 
 /// The log of one run, read as far as it was shown.
 pub(crate) struct Run {
@@ -44,6 +23,7 @@ pub(crate) struct Run {
     pub(crate) log: PathBuf,
     reader: Reader,
     lines: Lines,
+    sieve: Sieve,
     /// Nothing more will come: what has no end yet is handed out, too.
     closing: bool,
     /// It could not be read on.
@@ -54,7 +34,7 @@ pub(crate) struct Run {
 
 /// From pieces to lines.
 struct Lines {
-    filter: Filter,
+    window: Window,
     attempts: AttemptsFile,
     /// The attempt of the newest line.
     attempt: u32,
@@ -64,17 +44,16 @@ struct Lines {
 }
 
 impl Run {
-    /// From the last `lines` on, or from the first; without `lines`, all.
+    /// From where the plan wants it on.
     pub(crate) fn open(
         home: &Home,
         record: &ProcessRecord,
-        filter: Filter,
-        lines: Option<usize>,
+        plan: &Plan,
         numbered: bool,
     ) -> io::Result<Run> {
         let dir = home.run_of(&record.key());
         let attempts = AttemptsFile::open(&dir)?;
-        let (reader, skip) = begin(dir.log(), &filter, &attempts.attempts, lines)?;
+        let (reader, skip) = begin(dir.log(), &plan.window, &attempts.attempts, plan.lines)?;
         let face = Face {
             key: record.key(),
             labels: record.labels.clone(),
@@ -86,13 +65,14 @@ impl Run {
             log: dir.log(),
             reader,
             lines: Lines {
-                filter,
+                window: plan.window,
                 attempts,
                 attempt: 1,
                 joiner: Joiner::default(),
                 skip,
                 ready: VecDeque::new(),
             },
+            sieve: Sieve::new(plan),
             closing: false,
             failed: false,
             behind: false,
@@ -112,7 +92,7 @@ impl Run {
 
     /// Whether there is more to show, whatever is written from now on.
     pub(crate) fn has_more(&self) -> bool {
-        self.behind || !self.lines.ready.is_empty()
+        self.behind || !self.lines.ready.is_empty() || self.sieve.has_ready()
     }
 
     /// Hands out the beginning of a line that it holds.
@@ -153,15 +133,32 @@ impl Run {
         // The clock may have been set back: one look for each batch, whatever the stamps say.
         self.lines.attempts.known_to = i64::MIN;
         std::iter::from_fn(move || {
-            if left == 0 {
-                self.behind = true;
-                return None;
-            }
-            left -= 1;
-            let entry = self.next().transpose()?;
+            let entry = self.sifted(&mut left).transpose()?;
             self.failed |= entry.is_err();
             Some((entry.as_ref().map_or(i64::MIN, |e| e.message.stamp_nanos), entry))
         })
+    }
+
+    /// The next that is to be shown, `None` after so many lines, or where there is no more now.
+    fn sifted(&mut self, left: &mut usize) -> io::Result<Option<Entry>> {
+        loop {
+            if let Some(entry) = self.sieve.pop() {
+                return Ok(Some(entry));
+            }
+            if self.sieve.is_over() {
+                return Ok(None);
+            }
+            if *left == 0 {
+                self.behind = true;
+                return Ok(None);
+            }
+            *left -= 1;
+            match self.next()? {
+                Some(entry) => self.sieve.push(entry),
+                None if self.closing && self.sieve.holds() => self.sieve.flush(),
+                None => return Ok(None),
+            }
+        }
     }
 
     fn next(&mut self) -> io::Result<Option<Entry>> {
@@ -196,7 +193,7 @@ impl Lines {
             let ended = std::mem::replace(&mut self.attempt, attempt);
             self.give(ended, Joiner::cut);
         }
-        if self.filter.takes(line, attempt) {
+        if self.window.takes(line, attempt) {
             let message = self.joiner.push(line);
             self.give(attempt, |_| message);
         }
@@ -219,16 +216,16 @@ impl Lines {
 /// Finds where to begin, without reading what is not wanted.
 fn begin(
     log: PathBuf,
-    filter: &Filter,
+    window: &Window,
     attempts: &Attempts,
     lines: Option<usize>,
 ) -> io::Result<(Reader, Skip)> {
-    let (first, last) = filter.attempt.map_or((i64::MIN, i64::MAX), |a| attempts.span(a));
-    let since = filter.since.map_or(first, |since| since.max(first));
-    let until = filter.until.map_or(last, |until| until.min(last));
+    let (first, last) = window.attempt.map_or((i64::MIN, i64::MAX), |a| attempts.span(a));
+    let since = window.since.map_or(first, |since| since.max(first));
+    let until = window.until.map_or(last, |until| until.min(last));
     let from = if since > i64::MIN { seek(&log, since)? } else { None };
     let to = if until < i64::MAX { seek(&log, until + 1)? } else { None };
-    let takes = |line: &Line<'_>| filter.takes(line, attempts.of(line.stamp_nanos));
+    let takes = |line: &Line<'_>| window.takes(line, attempts.of(line.stamp_nanos));
     // Where all is too old, only what comes from now on can be wanted.
     let lines = if since > i64::MIN && from.is_none() { Some(0) } else { lines };
     let start = match lines {

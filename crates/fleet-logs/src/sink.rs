@@ -1,9 +1,21 @@
 //! What becomes of the lines that are wanted.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::{Entry, Face};
+
+/// What a traceback is to a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tracebacks {
+    /// One record.
+    Records,
+    /// Lines, which must not be torn apart where other processes' lines come between.
+    Whole,
+    /// Lines like others.
+    Lines,
+}
 
 /// Takes lines in order of time: prints them, or makes something else of them.
 pub(crate) trait Sink {
@@ -11,7 +23,7 @@ pub(crate) trait Sink {
     fn take(&mut self, entry: &Entry) -> io::Result<()>;
 
     /// A process is going to be shown.
-    fn line_up(&mut self, _face: &Face) {}
+    fn line_up(&mut self, _face: &Arc<Face>) {}
 
     /// All that there is now was taken, and more may come: passes on what readers wait for.
     fn flush(&mut self) -> io::Result<()>;
@@ -22,9 +34,9 @@ pub(crate) trait Sink {
     /// Whether it writes to standard output, whose reader may leave.
     fn is_stdout(&self) -> bool;
 
-    /// Whether it says all that is known of a line.
-    fn is_records(&self) -> bool {
-        false
+    /// What a traceback is to it.
+    fn tracebacks(&self) -> Tracebacks {
+        Tracebacks::Lines
     }
 
     /// Whether a person reads it at a terminal.

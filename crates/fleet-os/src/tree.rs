@@ -20,12 +20,22 @@ pub fn descendants(proc: &Proc, root: i32) -> Vec<i32> {
     }
 }
 
+/// The end of the command line of what a shim starts to care for the log files of its run.
+const HELPER: &[u8] = b"\0--helper\0";
+
 /// Those of `found` that no other supervisor looks after: a process of the fleet may itself spawn
-/// processes of the fleet, whose keepers then descend from it, but they are runs of their own.
+/// processes of the fleet, whose keepers then descend from it, but they are runs of their own. What
+/// cares for log files belongs to the supervisor that started it.
 pub fn unsupervised(proc: &Proc, mut found: Vec<i32>) -> Vec<i32> {
-    let is_keeper =
-        |pid: i32| fs::read(proc.path(pid, "comm")).is_ok_and(|comm| comm == b"fleet-keeper\n");
-    let keepers: Vec<i32> = found.iter().copied().filter(|&pid| is_keeper(pid)).collect();
+    let mut keepers: Vec<i32> = Vec::new();
+    found.retain(|&pid| {
+        let name = fs::read(proc.path(pid, "comm")).unwrap_or_default();
+        if name == b"fleet-keeper\n" {
+            keepers.push(pid);
+        }
+        name != b"fleet-logs\n"
+            || !fs::read(proc.path(pid, "cmdline")).is_ok_and(|line| line.ends_with(HELPER))
+    });
     let theirs: HashSet<i32> = keepers
         .iter()
         .flat_map(|&keeper| descendants(proc, keeper))

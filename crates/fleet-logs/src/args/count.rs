@@ -43,6 +43,18 @@ pub struct CountArgs {
     pub logs_config: Option<PathBuf>,
 }
 
+impl CountArgs {
+    /// Whether lines are counted by what they are.
+    pub(crate) fn is_by_sort(&self) -> bool {
+        !self.count_by.is_empty() || self.rate.is_some()
+    }
+
+    /// Whether it hangs on its class whether a line is wanted.
+    pub(crate) fn is_of_classes(&self) -> bool {
+        !self.category.is_empty() || self.anomalies
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, BadUnit> {
     let bad = || BadUnit::Duration(text.to_owned());
     parse_duration(text).and_then(|every| if every.is_zero() { Err(bad()) } else { Ok(every) })

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::args::Args;
 use crate::entry::Entry;
-use crate::sink::Sink;
+use crate::sink::{Sink, Tracebacks};
 pub(crate) use key::Key;
 use write::Writer;
 
@@ -214,6 +214,11 @@ impl Sink for CountBy {
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.close(i64::MAX)?;
         self.writer.finish(&self.keys)
+    }
+
+    fn tracebacks(&self) -> Tracebacks {
+        let whole = |key: &Key| matches!(key, Key::Level | Key::Category | Key::Fingerprint);
+        if self.keys.iter().any(whole) { Tracebacks::Records } else { Tracebacks::Lines }
     }
 
     fn is_stdout(&self) -> bool {

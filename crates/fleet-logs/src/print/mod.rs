@@ -5,12 +5,13 @@ mod text;
 mod wire;
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use fleet_cli::{Exit, Failure, Format, Out, Records};
 
 use crate::args::Args;
 use crate::entry::{Entry, Face};
-use crate::sink::Sink;
+use crate::sink::{Sink, Tracebacks};
 use text::Text;
 use wire::LogRecord;
 
@@ -52,6 +53,7 @@ impl Printer {
                 ids: !args.no_id,
                 timestamps: args.timestamps,
                 pad: 0,
+                begun: false,
             }),
         })
     }
@@ -74,7 +76,7 @@ impl Sink for Printer {
         }
     }
 
-    fn line_up(&mut self, face: &Face) {
+    fn line_up(&mut self, face: &Arc<Face>) {
         if let Printer::Text(text) = self {
             text.line_up(face);
         }
@@ -108,8 +110,11 @@ impl Sink for Printer {
         }
     }
 
-    fn is_records(&self) -> bool {
-        matches!(self, Printer::Lines(_) | Printer::Array(_))
+    fn tracebacks(&self) -> Tracebacks {
+        match self {
+            Printer::Lines(_) | Printer::Array(_) => Tracebacks::Records,
+            Printer::Text(_) | Printer::Raw(_) => Tracebacks::Whole,
+        }
     }
 
     fn is_terminal(&self) -> bool {
