@@ -154,6 +154,14 @@ impl Sink for Classify {
         self.inner.line_up(face);
     }
 
+    fn live(&mut self, drawn: Option<&Entry>) -> io::Result<()> {
+        self.inner.live(drawn)
+    }
+
+    fn ended(&mut self, face: &Arc<Face>) -> io::Result<()> {
+        self.inner.ended(face)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }

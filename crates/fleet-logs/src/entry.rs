@@ -44,19 +44,26 @@ pub(crate) struct Entry {
     /// A traceback's lines are joined by newlines.
     pub(crate) message: Message,
     pub(crate) traceback: Option<Box<Traceback>>,
-    /// Filled in where classes are asked (`classify`).
-    pub(crate) noted: OnceLock<Box<Noted>>,
     /// It is shown because it stands near one that was found.
     pub(crate) around: bool,
     /// Where lines around are shown: others of its process were passed over before it.
     pub(crate) gap: bool,
+    /// Filled in where classes are asked (`classify`).
+    pub(crate) noted: OnceLock<Box<Noted>>,
 }
 
 impl Entry {
     /// A line that is looked at.
     pub(crate) fn line(face: Arc<Face>, attempt: u32, message: Message) -> Entry {
-        let noted = OnceLock::new();
-        Entry { face, attempt, message, traceback: None, noted, around: false, gap: false }
+        Entry {
+            face,
+            attempt,
+            message,
+            traceback: None,
+            around: false,
+            gap: false,
+            noted: OnceLock::new(),
+        }
     }
 
     /// How grave it is; a traceback is an error unless its own lines say more.

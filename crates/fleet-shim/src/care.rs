@@ -141,8 +141,10 @@ impl Shim<'_> {
         let Some(seconds) = self.post.spec.log.keep_seconds else { return };
         let Ok(Some(last)) = oldest(&self.post.dir.log()) else { return };
         let age = SystemTime::now().duration_since(last).unwrap_or_default().as_secs_f64();
-        let left = ((seconds - age).max(0.0) * SECOND as f64) as u64;
-        let at = monotonic_nanos().saturating_add(left.max(AGAIN));
+        let left = ((seconds - age) * SECOND as f64) as u64;
+        // One that is too old and still there could not be removed.
+        let wait = if left > 0 { left + PAUSE / 10 } else { AGAIN };
+        let at = monotonic_nanos().saturating_add(wait);
         self.care.at = Some(self.care.at.map_or(at, |sooner| sooner.min(at)));
     }
 

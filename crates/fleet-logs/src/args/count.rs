@@ -44,8 +44,8 @@ pub struct CountArgs {
 }
 
 impl CountArgs {
-    /// Whether lines are counted by what they are.
-    pub(crate) fn is_by_sort(&self) -> bool {
+    /// Whether numbers by key or window are wanted.
+    pub(crate) fn makes_table(&self) -> bool {
         !self.count_by.is_empty() || self.rate.is_some()
     }
 
