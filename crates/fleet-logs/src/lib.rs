@@ -22,6 +22,7 @@ mod entry;
 mod filter;
 mod folded;
 mod follow;
+mod import;
 mod keep;
 mod pattern;
 mod print;
@@ -29,6 +30,7 @@ mod progress;
 mod run;
 mod sieve;
 mod sink;
+mod source;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -56,6 +58,7 @@ use print::Printer;
 use progress::Progress;
 use run::Run;
 use sink::{Sink, Tracebacks};
+use source::Source;
 
 /// Lines of each process when following begins.
 const LINES_BEFORE: usize = 10;
@@ -79,6 +82,9 @@ pub fn show(args: Args) -> anyhow::Result<Exit> {
     }
     let mut sink = open_sink(&args)?;
     let filter = Arc::new(Filter::read(&args.search)?);
+    if !args.source.files.is_empty() {
+        return import::show(&args, filter, sink);
+    }
     let choice = Choice::read(&args.select)?;
     let home = args.home.locate()?;
     let follow = args.follow || args.until_ended;
@@ -189,14 +195,14 @@ pub(crate) struct Shown {
 
 /// Prints what the sources have, up to `most` lines of each, in order of time, and says what is
 /// wrong with them.
-fn print<'a>(
-    runs: impl Iterator<Item = &'a mut Run>,
+fn print<'a, S: Source + 'a>(
+    sources: impl Iterator<Item = &'a mut S>,
     most: usize,
     sink: &mut dyn Sink,
 ) -> anyhow::Result<Shown> {
     let mut shown = Shown { exit: Exit::Yes, any: false };
-    let mut runs: Vec<&mut Run> = runs.collect();
-    for (_, entry) in Merge::new(runs.iter_mut().map(|run| run.entries(most))) {
+    let mut sources: Vec<&mut S> = sources.collect();
+    for (_, entry) in Merge::new(sources.iter_mut().map(|source| source.entries(most))) {
         match entry {
             Ok(entry) => {
                 sink.take(&entry)?;
@@ -208,7 +214,7 @@ fn print<'a>(
             }
         }
     }
-    runs.iter_mut().flat_map(|run| run.complaints()).for_each(talk);
+    sources.iter_mut().flat_map(|source| source.complaints()).for_each(talk);
     Ok(shown)
 }
 
@@ -246,6 +252,11 @@ impl Plan {
             lines,
             cursor: None,
         }
+    }
+
+    /// Whether each line is decided upon by itself, whatever stands around it.
+    fn by_line(&self) -> bool {
+        self.filter.asks() && !self.grouped && !self.around.is_some() && self.lines.is_none()
     }
 
     /// Whether a search found nothing.
