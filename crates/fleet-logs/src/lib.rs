@@ -122,9 +122,6 @@ fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
     if args.errors.progress {
         return Ok(Box::new(Progress::open(args)?));
     }
-    if args.raw {
-        return Ok(Box::new(Printer::open(args)?));
-    }
     let counts = &args.count;
     let sink: Box<dyn Sink> = if counts.count {
         Box::new(Count::open(args)?)
@@ -135,10 +132,11 @@ fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
     };
     let live = (args.follow || args.until_ended) && sink.is_terminal();
     // Text says nothing of classes, and need not wait for them.
-    let asks = !counts.category.is_empty() || counts.anomalies;
-    let records = sink.tracebacks() == Tracebacks::Records;
-    let sink = if asks || records { Box::new(Classify::before(sink, args)?) } else { sink };
-    Ok(Box::new(Folded::new(sink, live)))
+    let asks = counts.is_of_classes()
+        || counts.makes_table()
+        || sink.tracebacks() == Tracebacks::Records;
+    let sink = if asks { Box::new(Classify::before(sink, args)?) } else { sink };
+    Ok(if args.raw { sink } else { Box::new(Folded::new(sink, live)) })
 }
 
 /// Says which runs have not come so far.
@@ -243,7 +241,8 @@ impl Plan {
                 Tracebacks::Whole => sources > 1 && !filter.asks(),
                 Tracebacks::Lines => false,
             };
-        let lines = lines(args, filter.asks(), sink.is_terminal());
+        let searching = filter.asks() || args.count.is_of_classes();
+        let lines = lines(args, searching, sink.is_terminal());
         Plan {
             window: Window::read(args),
             filter,
