@@ -32,9 +32,18 @@ pub(crate) struct Entry {
     /// A traceback's lines are joined by newlines.
     pub(crate) message: Message,
     pub(crate) traceback: Option<Box<Traceback>>,
+    /// It is shown because it stands near one that was found.
+    pub(crate) around: bool,
+    /// Where lines around are shown: others of its process were passed over before it.
+    pub(crate) gap: bool,
 }
 
 impl Entry {
+    /// A line that is looked at.
+    pub(crate) fn line(face: Arc<Face>, attempt: u32, message: Message) -> Entry {
+        Entry { face, attempt, message, traceback: None, around: false, gap: false }
+    }
+
     /// How grave it is; a traceback is an error unless its own lines say more.
     pub(crate) fn level(&self) -> Option<Level> {
         let said = fleet_logline::level(&self.message.text);

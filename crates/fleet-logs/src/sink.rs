@@ -1,8 +1,20 @@
 //! What becomes of the lines that are wanted.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::entry::{Entry, Face};
+
+/// What a traceback is to a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tracebacks {
+    /// One record.
+    Records,
+    /// Lines, which must not be torn apart where other processes' lines come between.
+    Whole,
+    /// Lines like others.
+    Lines,
+}
 
 /// Takes lines in order of time: prints them, or makes something else of them.
 pub(crate) trait Sink {
@@ -10,7 +22,7 @@ pub(crate) trait Sink {
     fn take(&mut self, entry: &Entry) -> io::Result<()>;
 
     /// A process is going to be shown.
-    fn line_up(&mut self, _face: &Face) {}
+    fn line_up(&mut self, _face: &Arc<Face>) {}
 
     /// All that there is now was taken, and more may come: passes on what readers wait for.
     fn flush(&mut self) -> io::Result<()>;
@@ -20,6 +32,16 @@ pub(crate) trait Sink {
 
     /// Whether it writes to standard output, whose reader may leave.
     fn is_stdout(&self) -> bool;
+
+    /// What a traceback is to it.
+    fn tracebacks(&self) -> Tracebacks {
+        Tracebacks::Lines
+    }
+
+    /// Whether a person reads it at a terminal.
+    fn is_terminal(&self) -> bool {
+        false
+    }
 
     /// Whether a line without an end, a prompt perhaps, is of use to its reader.
     fn shows_beginnings(&self) -> bool {

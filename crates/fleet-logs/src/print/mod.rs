@@ -5,12 +5,13 @@ mod text;
 mod wire;
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use fleet_cli::{Exit, Failure, Format, Out, Records};
 
 use crate::args::Args;
 use crate::entry::{Entry, Face};
-use crate::sink::Sink;
+use crate::sink::{Sink, Tracebacks};
 use text::Text;
 use wire::LogRecord;
 
@@ -52,13 +53,9 @@ impl Printer {
                 ids: !args.no_id,
                 timestamps: args.timestamps,
                 pad: 0,
+                begun: false,
             }),
         })
-    }
-
-    /// Whether a person reads it at a terminal.
-    pub(crate) fn is_terminal(&self) -> bool {
-        matches!(self, Printer::Text(text) if text.out.is_terminal())
     }
 }
 
@@ -79,7 +76,7 @@ impl Sink for Printer {
         }
     }
 
-    fn line_up(&mut self, face: &Face) {
+    fn line_up(&mut self, face: &Arc<Face>) {
         if let Printer::Text(text) = self {
             text.line_up(face);
         }
@@ -111,6 +108,17 @@ impl Sink for Printer {
             }
             Printer::Array(records) => records.finish()?.finish(),
         }
+    }
+
+    fn tracebacks(&self) -> Tracebacks {
+        match self {
+            Printer::Lines(_) | Printer::Array(_) => Tracebacks::Records,
+            Printer::Text(_) | Printer::Raw(_) => Tracebacks::Whole,
+        }
+    }
+
+    fn is_terminal(&self) -> bool {
+        matches!(self, Printer::Text(text) if text.out.is_terminal())
     }
 
     fn shows_beginnings(&self) -> bool {

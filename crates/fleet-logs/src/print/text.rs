@@ -36,6 +36,8 @@ pub(crate) struct Text {
     pub(super) timestamps: Timestamps,
     /// Columns that the names take.
     pub(super) pad: usize,
+    /// A group of lines around one that was found was shown.
+    pub(super) begun: bool,
 }
 
 impl Text {
@@ -49,6 +51,9 @@ impl Text {
         // The line was shown without its end, and the end is nothing but the newline.
         if said.continues && said.text.is_empty() && !said.partial {
             return Ok(());
+        }
+        if entry.gap && std::mem::replace(&mut self.begun, true) {
+            self.out.write_all(b"--\n")?;
         }
         let line = format!("{}{}{}\n", self.time(entry), self.prefix(entry), self.body(entry));
         self.out.write_all(line.as_bytes())

@@ -27,6 +27,9 @@ pub(super) struct LogRecord<'a> {
     /// Instead of `message` where the bytes are not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_base64: Option<String>,
+    /// It was not found itself, but stands near a line that was.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    context: bool,
     /// The line goes on in the next record of this stream, or was never ended by a newline.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,
@@ -46,6 +49,7 @@ impl<'a> LogRecord<'a> {
             stream: if said.notice { "fleet" } else { said.stream.word() },
             message,
             message_base64: message.is_none().then(|| BASE64_STANDARD.encode(&said.text)),
+            context: entry.around,
             partial: said.partial,
         }
     }
