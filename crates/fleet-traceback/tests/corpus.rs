@@ -1,6 +1,8 @@
 //! What real runtimes print when programs fail, in whole groups; `tests/corpus` tells how it was
 //! recorded.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

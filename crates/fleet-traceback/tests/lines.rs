@@ -1,5 +1,7 @@
 //! Whatever lines come: none is lost, changed or reordered within its lane, and little is held.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 use std::collections::HashMap;
 
 use fleet_traceback::{Grouped, Grouper, Said, Traceback};
