@@ -17,6 +17,7 @@ mod context;
 mod count;
 mod cursor;
 mod entry;
+mod errors;
 mod filter;
 mod follow;
 mod keep;
@@ -43,6 +44,7 @@ use choose::{Choice, runs_of_each};
 use context::Around;
 use count::Count;
 use cursor::Cursor;
+use errors::Errors;
 use filter::{Filter, Window};
 use follow::Follower;
 use print::Printer;
@@ -102,6 +104,9 @@ fn open_cursor(args: &Args, home: &Home, census: &Census) -> anyhow::Result<Opti
 
 /// What becomes of the lines.
 fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
+    if args.errors.errors {
+        return Ok(Box::new(Errors::open(args)?));
+    }
     Ok(match args.count.count {
         true => Box::new(Count::open(args)?),
         false => Box::new(Printer::open(args)?),
@@ -255,6 +260,7 @@ fn lines(args: &Args, searching: bool, terminal: bool) -> Option<usize> {
     let bounded = args.since.is_some()
         || args.until.is_some()
         || args.attempt.is_some()
+        || args.errors.errors
         || args.source.cursor.is_some();
     match args.lines {
         Some(Lines::All) => None,

@@ -9,7 +9,7 @@ const RESET: &str = "\x1b[0m";
 /// The text without anything that would move a terminal's cursor, change its state or make it
 /// answer: of escape sequences only colours (SGR) are kept, and those only with `colours`; other
 /// control characters are written out (`^G`).
-pub(super) fn clean(text: &str, colours: bool) -> String {
+pub(crate) fn clean(text: &str, colours: bool) -> String {
     if !text.chars().any(|c| c.is_control() && c != '\t') {
         return text.to_owned();
     }
