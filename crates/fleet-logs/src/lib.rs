@@ -19,6 +19,7 @@ mod count;
 mod count_by;
 mod cursor;
 mod entry;
+mod errors;
 mod filter;
 mod folded;
 mod follow;
@@ -51,6 +52,7 @@ use context::Around;
 use count::Count;
 use count_by::CountBy;
 use cursor::Cursor;
+use errors::Errors;
 use filter::{Filter, Window};
 use folded::Folded;
 use follow::Follower;
@@ -123,7 +125,9 @@ fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
         return Ok(Box::new(Progress::open(args)?));
     }
     let counts = &args.count;
-    let sink: Box<dyn Sink> = if counts.count {
+    let sink: Box<dyn Sink> = if args.errors.errors {
+        Box::new(Errors::open(args)?)
+    } else if counts.count {
         Box::new(Count::open(args)?)
     } else if counts.makes_table() {
         Box::new(CountBy::open(args)?)
@@ -131,10 +135,9 @@ fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
         Box::new(Printer::open(args)?)
     };
     let live = (args.follow || args.until_ended) && sink.is_terminal();
-    // Text says nothing of classes, and need not wait for them.
-    let asks = counts.is_of_classes()
-        || counts.makes_table()
-        || sink.tracebacks() == Tracebacks::Records;
+    // Text and errors say nothing of classes, and need not wait for them.
+    let records = sink.tracebacks() == Tracebacks::Records && !args.errors.errors;
+    let asks = counts.is_of_classes() || counts.makes_table() || records;
     let sink = if asks { Box::new(Classify::before(sink, args)?) } else { sink };
     Ok(if args.raw { sink } else { Box::new(Folded::new(sink, live)) })
 }
@@ -297,7 +300,7 @@ fn lines(args: &Args, searching: bool, terminal: bool) -> Option<usize> {
     match args.lines {
         Some(Lines::All) => None,
         Some(Lines::Last(count)) => Some(count),
-        None if bounded || args.errors.progress => None,
+        None if bounded || args.errors.progress || args.errors.errors => None,
         // A count begins with what comes, a search for what is unlike before with what was before.
         None if following && args.count.makes_table() => Some(0),
         None if following && args.count.anomalies => Some(LINES_COMPARED),
