@@ -24,6 +24,7 @@
 
 mod attempts;
 mod backward;
+mod blocks;
 pub mod cri;
 mod files;
 mod format;
@@ -39,6 +40,7 @@ mod testing;
 
 pub use attempts::Attempts;
 pub use backward::{Backward, Skip, Start, seek, tail};
+pub use blocks::{Block, Heads, Part, Tail, parts, unfinished, whole};
 pub use cri::{Line, Stream};
 pub use files::{CURRENT, Position};
 pub use format::{Bar, Batch, Counts, MAX_PIECE, Open, Output, format, notice};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fleet_core::{Labels, RunKey, Timestamp};
+use fleet_core::{Labels, ProcessRecord, RunKey, Timestamp};
 use fleet_logfile::Message;
 use fleet_logline::{Fields, Level};
 use fleet_traceback::Traceback;
@@ -18,6 +18,11 @@ pub(crate) struct Face {
 }
 
 impl Face {
+    pub(crate) fn of(record: &ProcessRecord, numbered: bool) -> Face {
+        let (key, labels) = (record.key(), record.labels.clone());
+        Face { key, labels, spawned_at: record.spawned_at, numbered }
+    }
+
     /// What stands before its lines.
     pub(crate) fn name(&self) -> String {
         if self.numbered { self.key.to_string() } else { self.key.id.to_string() }

@@ -35,10 +35,19 @@ impl Window {
     }
 
     pub(crate) fn takes(&self, line: &Line<'_>, attempt: u32) -> bool {
+        self.takes_head(line) && self.attempt.is_none_or(|wanted| attempt == wanted)
+    }
+
+    /// The same, whatever attempt it is of.
+    pub(crate) fn takes_head(&self, line: &Line<'_>) -> bool {
         self.takes_stream(line)
             && self.since.is_none_or(|since| line.stamp_nanos >= since)
             && self.until.is_none_or(|until| line.stamp_nanos <= until)
-            && self.attempt.is_none_or(|wanted| attempt == wanted)
+    }
+
+    /// Whether it depends on the time of a line.
+    pub(crate) fn has_span(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
     }
 
     fn takes_stream(&self, line: &Line<'_>) -> bool {

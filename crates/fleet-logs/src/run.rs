@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -54,14 +54,8 @@ impl Run {
         let dir = home.run_of(&record.key());
         let attempts = AttemptsFile::open(&dir)?;
         let (reader, skip) = begin(dir.log(), &plan.window, &attempts.attempts, plan.lines)?;
-        let face = Face {
-            key: record.key(),
-            labels: record.labels.clone(),
-            spawned_at: record.spawned_at,
-            numbered,
-        };
         Ok(Run {
-            face: Arc::new(face),
+            face: Arc::new(Face::of(record, numbered)),
             log: dir.log(),
             reader,
             lines: Lines {
@@ -105,21 +99,8 @@ impl Run {
     pub(crate) fn complaints(&mut self) -> Vec<String> {
         let now = (self.reader.garbage(), self.reader.truncations(), self.reader.lost_files());
         let before = std::mem::replace(&mut self.told, now);
-        let log = self.log.display();
-        let mut said = Vec::new();
-        if now.0 > before.0 {
-            let count = now.0 - before.0;
-            said.push(format!("'{log}': lines that are no log lines, shown as they are: {count}"));
-        }
-        if now.1 > before.1 {
-            said.push(format!("'{log}': the file was truncated; reading it from its start"));
-        }
-        if now.2 && !before.2 {
-            said.push(format!(
-                "'{log}': files were removed before they were read; lines may be missing"
-            ));
-        }
-        said
+        let garbage = now.0.saturating_sub(before.0);
+        complaints(&self.log, garbage, now.1 > before.1, now.2 && !before.2)
     }
 
     /// What can be shown now, each with its stamp; no more than `most`, so that one who prints
@@ -140,7 +121,7 @@ impl Run {
     }
 
     /// The next that is to be shown, `None` after so many lines, or where there is no more now.
-    fn sifted(&mut self, left: &mut usize) -> io::Result<Option<Entry>> {
+    pub(crate) fn sifted(&mut self, left: &mut usize) -> io::Result<Option<Entry>> {
         loop {
             if let Some(entry) = self.sieve.pop() {
                 return Ok(Some(entry));
@@ -183,6 +164,25 @@ impl Run {
             }
         }
     }
+}
+
+/// What is to be said of the files of a log: lines that are none, a file cut short, files that
+/// were missed.
+pub(crate) fn complaints(log: &Path, garbage: u64, truncated: bool, lost: bool) -> Vec<String> {
+    let log = log.display();
+    let mut said = Vec::new();
+    if garbage > 0 {
+        said.push(format!("'{log}': lines that are no log lines, shown as they are: {garbage}"));
+    }
+    if truncated {
+        said.push(format!("'{log}': the file was truncated; reading it from its start"));
+    }
+    if lost {
+        said.push(format!(
+            "'{log}': files were removed before they were read; lines may be missing"
+        ));
+    }
+    said
 }
 
 impl Lines {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use fleet_logfile::Message;
+use fleet_logfile::{Message, Stream};
 use fleet_traceback::{Grouped, Grouper, Said};
 
 use crate::Plan;
@@ -24,7 +24,7 @@ pub(crate) struct Sieve {
 
 /// A line on its way through the grouper.
 #[derive(Debug)]
-struct Spoken(Entry);
+pub(crate) struct Spoken(Entry);
 
 impl Said for Spoken {
     fn text(&self) -> &[u8] {
@@ -32,13 +32,17 @@ impl Said for Spoken {
     }
 
     fn lane(&self) -> usize {
-        lane(&self.0.message)
+        lane_of(&self.0.message)
     }
 }
 
+fn lane_of(message: &Message) -> usize {
+    lane(message.stream, message.notice)
+}
+
 /// Notices of fleet's own stand between the lines of both streams.
-fn lane(message: &Message) -> usize {
-    if message.notice { 2 } else { message.stream as usize }
+pub(crate) fn lane(stream: Stream, notice: bool) -> usize {
+    if notice { 2 } else { stream as usize }
 }
 
 impl Sieve {
@@ -63,11 +67,22 @@ impl Sieve {
         }
         let Sieve { filter, grouper, context, ready, .. } = self;
         match grouper {
-            Some(grouper) if !apart && !grouper.passes(lane(message), &message.text) => {
+            Some(grouper) if !apart && !grouper.passes(lane_of(message), &message.text) => {
                 grouper.push(Spoken(entry), &mut |grouped| pass(filter, context, grouped, ready));
             }
             _ => pass(filter, context, Grouped::Line(Spoken(entry)), ready),
         }
+    }
+
+    /// What decides which lines around are shown.
+    pub(crate) fn context(&mut self) -> &mut Context {
+        &mut self.context
+    }
+
+    /// Passes on a line that is no part of a traceback, of which it is known whether it is wanted.
+    pub(crate) fn pass(&mut self, entry: Entry, found: bool) {
+        let Sieve { context, ready, .. } = self;
+        context.take(entry, found, &mut |entry| ready.push_back(entry));
     }
 
     /// Nothing more has come for a while: what is held of a traceback counts as all of it.
