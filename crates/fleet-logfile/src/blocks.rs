@@ -68,7 +68,8 @@ pub fn parts(
         let offset = |place: Option<Position>, else_: u64| {
             place.filter(|p| p.inode == listed.inode).map_or(else_, |p| p.offset)
         };
-        let range = offset(from, 0)..offset(to, listed.len);
+        let start = offset(from, 0);
+        let range = start..offset(to, listed.len).max(start);
         let (dir, listed) = (dir.to_owned(), listed.clone());
         Part { dir, listed, range, last: false, file: Mutex::default() }
     };
