@@ -4,14 +4,14 @@
 //! that it begins in, so that any number of threads can read any chunks in any order, and
 //! together they see each line once.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
+use crate::content::{self, Content};
 use crate::cri::{self, Line};
-use crate::files::{self, LogFile, Position};
+use crate::files::{self, Listed, Packing, Position};
 use crate::reader::is_torn_head;
 
 /// How far behind its chunk the end of the last line is looked for.
@@ -23,17 +23,17 @@ const STEP: usize = 8 << 10;
 /// One file of a log, as far as it was written when it was listed.
 #[derive(Debug)]
 pub struct Part {
-    dir: PathBuf,
-    listed: LogFile,
+    listed: Listed,
     range: Range<u64>,
     /// Nothing is written behind it.
     last: bool,
-    file: Mutex<Option<Arc<File>>>,
+    /// Opened at the first use, for all of its chunks.
+    content: Mutex<Option<Content>>,
 }
 
 /// The lines that begin in one chunk, in a buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct Chunk {
     /// Where in the buffer they lie.
     pub lines: Range<usize>,
     /// How the last of them ends.
@@ -51,34 +51,51 @@ pub enum Tail {
     Long(u64),
 }
 
-/// The files between two places, oldest first, and whether some were removed meanwhile.
+/// The files between two places, oldest first, and whether some were removed meanwhile. `None`
+/// where some are compressed.
 ///
 /// # Errors
-/// The folder cannot be read.
+/// The folder or a file cannot be read.
 pub fn parts(
     dir: &Path,
     from: Option<Position>,
     to: Option<Position>,
-) -> io::Result<(Vec<Part>, bool)> {
+) -> io::Result<Option<(Vec<Part>, bool)>> {
     let files = files::list(dir)?;
-    let at = |place: Position| files.iter().position(|f| f.inode == place.inode);
-    let first = from.and_then(at);
-    let last = to.and_then(at).map_or(files.len(), |at| at + 1);
-    let of = |listed: &LogFile| {
-        let offset = |place: Option<Position>, else_: u64| {
-            place.filter(|p| p.inode == listed.inode).map_or(else_, |p| p.offset)
-        };
-        let start = offset(from, 0);
-        let range = start..offset(to, listed.len).max(start);
-        let (dir, listed) = (dir.to_owned(), listed.clone());
-        Part { dir, listed, range, last: false, file: Mutex::default() }
+    if files.iter().any(|file| file.packing != Packing::Plain) {
+        return Ok(None);
+    }
+    let place = |place: Option<Position>| match place {
+        Some(place) => {
+            let found = content::find::<Content>(&files, &place)?;
+            Ok::<_, io::Error>(found.map(|(at, _)| (at, place.offset)))
+        }
+        None => Ok(None),
     };
-    let wanted = files.get(first.unwrap_or(0)..last).unwrap_or_default();
-    let mut parts: Vec<Part> = wanted.iter().map(of).collect();
+    let (first, last) = (place(from)?, place(to)?);
+    let mut lost = from.is_some() && first.is_none();
+    let mut parts = Vec::new();
+    for (at, listed) in files.iter().enumerate() {
+        let before = first.is_some_and(|(first, _)| at < first);
+        if before || last.is_some_and(|(last, _)| at > last) {
+            continue;
+        }
+        let Some(mut content) = Content::open(listed)? else {
+            lost = true;
+            continue;
+        };
+        let offset = |place: Option<(usize, u64)>| place.filter(|p| p.0 == at).map(|p| p.1);
+        let start = offset(first).unwrap_or(0);
+        let end = offset(last).map_or_else(|| content.plain_len(), Ok)?;
+        // The file being written may have another name when it is read.
+        let kept = listed.first.is_none().then_some(content);
+        let (listed, range, content) = (listed.clone(), start..end.max(start), Mutex::new(kept));
+        parts.push(Part { listed, range, last: false, content });
+    }
     if let Some(part) = parts.last_mut() {
         part.last = true;
     }
-    Ok((parts, from.is_some() && first.is_none()))
+    Ok(Some((parts, lost)))
 }
 
 impl Part {
@@ -91,33 +108,33 @@ impl Part {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn read(&self, chunk: Range<u64>, buffer: &mut Vec<u8>) -> io::Result<Option<Block>> {
-        let Some(file) = self.open()? else { return Ok(None) };
+    pub fn read(&self, chunk: Range<u64>, buffer: &mut Vec<u8>) -> io::Result<Option<Chunk>> {
         // A line begins behind a newline: look at the byte before, too.
         let base = if chunk.start > self.range.start { chunk.start - 1 } else { chunk.start };
         let wanted = (chunk.end - base) as usize;
-        let mut filled = fill(&file, buffer, base, 0..wanted)?;
+        let Some(mut filled) = self.fill(buffer, base, 0..wanted)? else { return Ok(None) };
         let start = match chunk.start > self.range.start {
             true => memchr::memchr(b'\n', &buffer[..filled]).map_or(filled, |at| at + 1),
             false => 0,
         };
         if start >= filled {
-            return Ok(Some(Block { lines: 0..0, tail: Tail::Whole }));
+            return Ok(Some(Chunk { lines: 0..0, tail: Tail::Whole }));
         }
         let mut searched = filled - 1;
         loop {
             if let Some(at) = memchr::memchr(b'\n', &buffer[searched..filled]) {
-                return Ok(Some(Block { lines: start..searched + at + 1, tail: Tail::Whole }));
+                return Ok(Some(Chunk { lines: start..searched + at + 1, tail: Tail::Whole }));
             }
             searched = filled;
             if filled >= wanted + OVERHANG {
                 let tail = Tail::Long(base + filled as u64);
-                return Ok(Some(Block { lines: start..filled, tail }));
+                return Ok(Some(Chunk { lines: start..filled, tail }));
             }
-            filled = fill(&file, buffer, base, filled..filled + STEP)?;
+            let more = self.fill(buffer, base, filled..filled + STEP)?;
+            filled = more.unwrap_or(filled);
             if filled == searched {
                 let tail = if self.last { Tail::Unfinished } else { Tail::Whole };
-                return Ok(Some(Block { lines: start..filled, tail }));
+                return Ok(Some(Chunk { lines: start..filled, tail }));
             }
         }
     }
@@ -128,35 +145,40 @@ impl Part {
     /// # Errors
     /// The file cannot be read.
     pub fn read_on(&self, from: u64, buffer: &mut Vec<u8>) -> io::Result<(usize, bool)> {
-        let Some(file) = self.open()? else { return Ok((0, true)) };
-        let filled = fill(&file, buffer, from, 0..OVERHANG)?;
+        let filled = self.fill(buffer, from, 0..OVERHANG)?.unwrap_or(0);
         Ok(match memchr::memchr(b'\n', &buffer[..filled]) {
             Some(at) => (at, true),
             None => (filled, filled < OVERHANG),
         })
     }
 
-    /// Opened once for all of its chunks.
-    fn open(&self) -> io::Result<Option<Arc<File>>> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.is_none() {
-            let opened = match files::open_listed(&self.listed)? {
-                Some(opened) => Some(opened),
-                None => files::open(&self.dir, self.listed.inode)?,
-            };
-            *file = opened.map(Arc::new);
+    /// Reads a part of the file into this part of a buffer, and says how far it is filled then.
+    fn fill(
+        &self,
+        buffer: &mut Vec<u8>,
+        base: u64,
+        part: Range<usize>,
+    ) -> io::Result<Option<usize>> {
+        if buffer.len() < part.end {
+            buffer.resize(part.end, 0);
         }
-        Ok(file.clone())
+        let (from, offset) = (part.start, base + part.start as u64);
+        Ok(self.read_at(&mut buffer[part], offset)?.map(|count| from + count))
     }
-}
 
-/// Reads a part of a file into this part of a buffer, and says how far it is filled then.
-fn fill(file: &File, buffer: &mut Vec<u8>, base: u64, part: Range<usize>) -> io::Result<usize> {
-    if buffer.len() < part.end {
-        buffer.resize(part.end, 0);
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
+        let mut locked = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        if locked.is_none() {
+            *locked = Content::open(&self.listed)?;
+        }
+        let Some(content) = locked.as_mut() else { return Ok(None) };
+        let Some(file) = content.plain_file() else {
+            // It was compressed a moment ago.
+            return content.read_plain_at(buffer, offset).map(Some);
+        };
+        drop(locked);
+        files::read_at(&file, buffer, offset).map(Some)
     }
-    let (from, offset) = (part.start, base + part.start as u64);
-    Ok(from + files::read_at(file, &mut buffer[part], offset)?)
 }
 
 /// What is written of a line that has no end yet: a partial line, or nothing where its head is
@@ -223,9 +245,9 @@ mod tests {
     use crate::testing::Log;
     use proptest::prelude::*;
 
-    /// All lines by blocks of this size.
+    /// All lines by chunks of this size.
     fn lines(log: &Log, size: u64) -> Vec<Vec<u8>> {
-        let (parts, lost) = parts(log.dir(), None, None).unwrap();
+        let (parts, lost) = parts(log.dir(), None, None).unwrap().unwrap();
         assert!(!lost);
         let (mut buffer, mut all) = (Vec::new(), Vec::new());
         for part in parts {
@@ -245,7 +267,7 @@ mod tests {
         let log = Log::new();
         log.append(&[b'x'; 4 * OVERHANG]);
         log.append(b"\nnext\n");
-        let part = parts(log.dir(), None, None).unwrap().0.remove(0);
+        let part = parts(log.dir(), None, None).unwrap().unwrap().0.remove(0);
         let mut buffer = Vec::new();
         let block = part.read(0..10, &mut buffer).unwrap().unwrap();
         let Tail::Long(at) = block.tail else { panic!("{block:?}") };

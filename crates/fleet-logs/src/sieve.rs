@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use fleet_logfile::{Message, Stream};
+use fleet_logfile::Message;
 use fleet_traceback::{Grouped, Grouper, Said};
 
 use crate::Plan;
 use crate::context::Context;
+use crate::cursor::Held;
 use crate::entry::Entry;
 use crate::filter::Filter;
 
@@ -24,7 +25,7 @@ pub(crate) struct Sieve {
 
 /// A line on its way through the grouper.
 #[derive(Debug)]
-pub(crate) struct Spoken(Entry);
+struct Spoken(Entry);
 
 impl Said for Spoken {
     fn text(&self) -> &[u8] {
@@ -32,17 +33,13 @@ impl Said for Spoken {
     }
 
     fn lane(&self) -> usize {
-        lane_of(&self.0.message)
+        lane(&self.0.message)
     }
 }
 
-fn lane_of(message: &Message) -> usize {
-    lane(message.stream, message.notice)
-}
-
 /// Notices of fleet's own stand between the lines of both streams.
-pub(crate) fn lane(stream: Stream, notice: bool) -> usize {
-    if notice { 2 } else { stream as usize }
+fn lane(message: &Message) -> usize {
+    if message.notice { 2 } else { message.stream as usize }
 }
 
 impl Sieve {
@@ -67,7 +64,7 @@ impl Sieve {
         }
         let Sieve { filter, grouper, context, ready, .. } = self;
         match grouper {
-            Some(grouper) if !apart && !grouper.passes(lane_of(message), &message.text) => {
+            Some(grouper) if !apart && !grouper.passes(lane(message), &message.text) => {
                 grouper.push(Spoken(entry), &mut |grouped| pass(filter, context, grouped, ready));
             }
             _ => pass(filter, context, Grouped::Line(Spoken(entry)), ready),
@@ -106,6 +103,21 @@ impl Sieve {
     /// Whether lines are held that may become a traceback.
     pub(crate) fn holds(&self) -> bool {
         self.grouper.as_ref().is_some_and(Grouper::holds)
+    }
+
+    /// The lines that are held.
+    pub(crate) fn held(&mut self) -> Vec<Held> {
+        let Some(grouper) = &mut self.grouper else { return Vec::new() };
+        let mut lines = Vec::new();
+        grouper.flush(&mut |grouped| match grouped {
+            Grouped::Line(line) => lines.push(line),
+            Grouped::Traceback(_, of) => lines.extend(of),
+        });
+        let held = lines.iter().map(|Spoken(entry)| Held::new(entry.attempt, &entry.message));
+        let held = held.collect();
+        // It held them all before, so that it gives out none.
+        lines.into_iter().for_each(|Spoken(entry)| self.push(entry));
+        held
     }
 
     /// Whether nothing that follows will be shown.

@@ -22,6 +22,7 @@ mod tests;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fleet_cli::{Exit, talk};
@@ -31,6 +32,7 @@ use fleet_registry::Home;
 
 use crate::Plan;
 use crate::Shown;
+use crate::cursor::Cursor;
 use crate::entry::{Entry, Face};
 use crate::run::Run;
 use crate::sieve::Sieve;
@@ -66,14 +68,14 @@ pub(crate) enum Opened {
 /// A log that is read in blocks.
 pub(crate) struct Log {
     face: Arc<Face>,
-    dir: std::path::PathBuf,
+    dir: PathBuf,
     attempts: Attempts,
     parts: Vec<Part>,
     lost: bool,
 }
 
 impl Opened {
-    /// Opens the log of a run.
+    /// Opens the log of a run; `whole` says that what has no end yet is shown, too.
     ///
     /// # Errors
     /// Its files cannot be read.
@@ -82,15 +84,20 @@ impl Opened {
         record: &ProcessRecord,
         plan: &Plan,
         numbered: bool,
+        whole: bool,
     ) -> io::Result<Opened> {
-        if plan.lines.is_some() || plan.window.attempt.is_some() {
-            let mut run = Run::open(home, record, plan, numbered)?;
-            run.close();
-            return Ok(Opened::Lines(Box::new(run)));
-        }
         let run = home.run_of(&record.key());
         let dir = run.log();
-        let (parts, lost) = wanted(&dir, plan)?;
+        let by_lines =
+            plan.lines.is_some() || plan.window.attempt.is_some() || plan.cursor.is_some();
+        let blocks = if by_lines { None } else { wanted(&dir, plan)? };
+        let Some((parts, lost)) = blocks else {
+            let mut run = Run::open(home, record, plan, numbered)?;
+            if whole {
+                run.close();
+            }
+            return Ok(Opened::Lines(Box::new(run)));
+        };
         // Behind the listing: an attempt that begins meanwhile has written nothing of it.
         let attempts = Attempts::read(&run.attempts())?;
         let face = Arc::new(Face::of(record, numbered));
@@ -112,12 +119,13 @@ impl Opened {
     }
 }
 
-/// The files that hold what is wanted, as far as their times tell.
-fn wanted(dir: &std::path::Path, plan: &Plan) -> io::Result<(Vec<Part>, bool)> {
+/// The files that hold what is wanted, as far as their times tell; `None` where they are read by
+/// lines, because some are compressed.
+fn wanted(dir: &Path, plan: &Plan) -> io::Result<Option<(Vec<Part>, bool)>> {
     let from = match plan.window.since {
         Some(since) => match seek(dir, since)? {
             Some(place) => Some(place),
-            None => return Ok((Vec::new(), false)),
+            None => return Ok(Some((Vec::new(), false))),
         },
         None => None,
     };
@@ -171,7 +179,7 @@ impl Bulk {
     ///
     /// # Errors
     /// The output does not take them.
-    pub(crate) fn show(mut self, sink: &mut dyn Sink) -> io::Result<Shown> {
+    pub(crate) fn show(&mut self, sink: &mut dyn Sink) -> io::Result<Shown> {
         let mut shown = Shown { exit: Exit::Yes, any: false };
         let mut heap = BinaryHeap::new();
         for at in 0..self.feeds.len() {
@@ -198,7 +206,7 @@ impl Bulk {
     }
 
     /// Counts the entries of each.
-    pub(crate) fn count(mut self, mut add: impl FnMut(&Arc<Face>, u64)) -> Shown {
+    pub(crate) fn count(&mut self, mut add: impl FnMut(&Arc<Face>, u64)) -> Shown {
         let mut shown = Shown { exit: Exit::Yes, any: false };
         for feed in &mut self.feeds {
             let counted = match feed {
@@ -211,6 +219,16 @@ impl Bulk {
         }
         self.complain();
         shown
+    }
+
+    /// Notes how far each run was shown.
+    pub(crate) fn note(&mut self, cursor: &Cursor) {
+        for feed in &mut self.feeds {
+            if let Feed::Lines(run, _) = feed {
+                let place = run.place();
+                cursor.note(&run.face.key, place);
+            }
+        }
     }
 
     /// The stamp of a run's next entry; one whose log cannot be read has none.

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use fleet_logfile::{Block, Part};
+use fleet_logfile::{Chunk, Part};
 
 use super::scan::{Found, Scanner};
 
@@ -34,7 +34,7 @@ pub(super) struct Scanned {
     pub(super) part: Arc<Part>,
     pub(super) buffer: Vec<u8>,
     /// `None`: the file was removed.
-    pub(super) block: Option<Block>,
+    pub(super) block: Option<Chunk>,
     pub(super) found: Found,
 }
 

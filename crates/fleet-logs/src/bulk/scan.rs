@@ -4,22 +4,21 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use fleet_logfile::{Heads, Line, Stream, Tail, whole};
-use fleet_traceback::Grouper;
+use fleet_traceback::may_begin;
 use grep_matcher::{LineMatchKind, Matcher};
 use grep_regex::RegexMatcher;
 use memchr::memmem::Finder;
 
 use crate::Plan;
 use crate::filter::{Filter, Window};
-use crate::sieve::{Spoken, lane};
 
 /// What is looked for in a block.
 #[derive(Debug)]
 pub(super) struct Scanner {
     window: Window,
     filter: Arc<Filter>,
-    /// It holds nothing, and says which lines may begin a traceback, where that is to be known.
-    fresh: Option<Grouper<Spoken>>,
+    /// Lines that may begin a traceback are looked for, too.
+    grouped: bool,
     /// Only how many lines were found is wanted.
     counted: bool,
     pieces: [Finder<'static>; 2],
@@ -59,7 +58,7 @@ impl Scanner {
         Scanner {
             window: plan.window,
             filter: Arc::clone(&plan.filter),
-            fresh: plan.grouped.then(Grouper::default),
+            grouped: plan.grouped,
             counted: counted && !plan.grouped,
             pieces: [Finder::new(" stdout P"), Finder::new(" stderr P")],
         }
@@ -91,8 +90,7 @@ impl Scanner {
 
     /// What finds candidates without a look at each line.
     fn candidates(&self) -> Option<&RegexMatcher> {
-        let pattern =
-            self.filter.pattern.as_ref().filter(|p| !p.is_inverted() && self.fresh.is_none());
+        let pattern = self.filter.pattern.as_ref().filter(|p| !p.is_inverted() && !self.grouped);
         pattern?.relaxed()
     }
 
@@ -157,7 +155,7 @@ impl Scanner {
         // Most lines are not wanted: their text is looked at before their stamp.
         if let Some((stream, text)) = whole(bytes)
             && (self.window.stream.is_some_and(|wanted| wanted != stream)
-                || !self.filter.takes_text(text) && !self.may_begin(stream, text))
+                || !self.filter.takes_text(text) && !self.may_begin(text))
         {
             return true;
         }
@@ -178,7 +176,7 @@ impl Scanner {
             return false;
         }
         if self.window.takes_head(&line) {
-            let begins = self.may_begin(line.stream, line.text);
+            let begins = self.may_begin(line.text);
             if begins || self.filter.takes_text(line.text) {
                 hits.note(at, &line, begins, garbage);
             }
@@ -186,8 +184,8 @@ impl Scanner {
         true
     }
 
-    fn may_begin(&self, stream: Stream, text: &[u8]) -> bool {
-        self.fresh.as_ref().is_some_and(|grouper| !grouper.passes(lane(stream, false), text))
+    fn may_begin(&self, text: &[u8]) -> bool {
+        self.grouped && may_begin(text)
     }
 }
 

@@ -134,7 +134,7 @@ fn record(id: &str) -> ProcessRecord {
 
 fn logs(home: &Home, ids: &[&str], plan: &Plan, by_lines: bool) -> Vec<Opened> {
     let open = |id: &&str| match by_lines {
-        false => Opened::open(home, &record(id), plan, false).unwrap(),
+        false => Opened::open(home, &record(id), plan, false, true).unwrap(),
         true => {
             let mut run = Run::open(home, &record(id), plan, false).unwrap();
             run.close();
@@ -198,7 +198,7 @@ proptest! {
         plan.grouped &= records;
 
         let mut by_lines = Kept::default();
-        let shown = Bulk::new(logs(&home, &ids, &plan, true), &plan, false);
+        let mut shown = Bulk::new(logs(&home, &ids, &plan, true), &plan, false);
         let found = shown.show(&mut by_lines).unwrap().any;
         let mut by_blocks = Kept::default();
         let opened = logs(&home, &ids, &plan, false);
