@@ -158,6 +158,11 @@ impl Content {
         Ok(Content { plain, packed, index: None, index_path, offset: 0 })
     }
 
+    /// The file itself, where it is plain.
+    pub(crate) fn plain_file(&self) -> Option<Arc<File>> {
+        self.packed.is_none().then(|| Arc::clone(&self.plain.file))
+    }
+
     /// Whether it is compressed.
     pub fn is_packed(&self) -> bool {
         self.packed.is_some()

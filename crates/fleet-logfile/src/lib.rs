@@ -25,6 +25,7 @@
 mod aside;
 mod attempts;
 mod backward;
+mod blocks;
 mod compressed;
 mod content;
 pub mod cri;
@@ -49,6 +50,7 @@ mod testing;
 pub use aside::oldest;
 pub use attempts::Attempts;
 pub use backward::{Backward, Skip, Start, tail};
+pub use blocks::{Chunk, Heads, Part, Tail, parts, unfinished, whole};
 pub use content::Content;
 pub use cri::{Line, Stream};
 pub use files::{CURRENT, Listed, Packing, Position, list};

@@ -365,7 +365,7 @@ impl Reader {
 }
 
 /// Whether this may be the beginning of a line that ends before its text does begin.
-fn is_torn_head(line: &[u8]) -> bool {
+pub(crate) fn is_torn_head(line: &[u8]) -> bool {
     let blanks = line.iter().filter(|&&b| b == b' ').count();
     line.len() < 64 && blanks < 3 && line.first().is_some_and(u8::is_ascii_digit)
 }

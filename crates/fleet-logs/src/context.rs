@@ -67,8 +67,7 @@ impl Context {
         give(Entry { around, gap, ..entry });
     }
 
-    /// Notes that a line was passed over, which may stand before one that is found.
-    pub(crate) fn hold(&mut self, entry: Entry) {
+    fn hold(&mut self, entry: Entry) {
         if self.left == 0 {
             return;
         }
@@ -77,6 +76,34 @@ impl Context {
             self.held.pop_front();
             self.gap = true;
         }
+    }
+
+    /// How many lines are held before one that is found.
+    pub(crate) fn before(&self) -> usize {
+        self.around.before
+    }
+
+    /// How many of the lines that follow will be shown whatever they say.
+    pub(crate) fn after(&self) -> usize {
+        self.after
+    }
+
+    /// Notes that lines were passed over, and all that are held with them.
+    pub(crate) fn pass_over(&mut self) {
+        self.held.clear();
+        self.gap = true;
+    }
+
+    /// Where no lines around are shown: how many of so many that were found are among those wanted.
+    pub(crate) fn counts(&mut self, found: u64) -> u64 {
+        let wanted = found.min(self.left);
+        self.left -= wanted;
+        wanted
+    }
+
+    /// Whether lines around are shown.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.around.is_some()
     }
 
     /// Whether nothing that follows will be shown: as many were found as were wanted.

@@ -82,6 +82,10 @@ impl Sink for Count {
         records.write_all(runs.map(|(face, lines)| record(face, *lines, ts)))?.finish()
     }
 
+    fn counts(&mut self) -> Option<&mut Count> {
+        Some(self)
+    }
+
     fn is_stdout(&self) -> bool {
         // Its reader gets all of it at the end or nothing.
         false

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use fleet_core::{Labels, RunKey, Timestamp};
+use fleet_core::{Labels, ProcessRecord, RunKey, Timestamp};
 use fleet_logclass::Anomaly;
 use fleet_logfile::Message;
 use fleet_logline::{Fields, Level};
@@ -25,6 +25,12 @@ pub(crate) struct Face {
 }
 
 impl Face {
+    pub(crate) fn of(record: &ProcessRecord, numbered: bool) -> Face {
+        let (key, labels) = (record.key(), record.labels.clone());
+        let spawned_at = record.spawned_at;
+        Face { key, labels, spawned_at, numbered, file: None, streams: true }
+    }
+
     /// What stands before its lines.
     pub(crate) fn name(&self) -> String {
         if self.numbered { self.key.to_string() } else { self.key.id.to_string() }

@@ -2,8 +2,7 @@
 
 use fleet_cli::{Exit, Failure};
 use fleet_logfile::{Line, Stream};
-use fleet_logline::LevelRange;
-use serde_json::Value;
+use fleet_logline::{FieldTest, LevelRange};
 
 use crate::args::{Args, SearchArgs, StreamName};
 use crate::entry::Entry;
@@ -35,10 +34,19 @@ impl Window {
     }
 
     pub(crate) fn takes(&self, line: &Line<'_>, attempt: u32) -> bool {
+        self.takes_head(line) && self.attempt.is_none_or(|wanted| attempt == wanted)
+    }
+
+    /// The same, whatever attempt it is of.
+    pub(crate) fn takes_head(&self, line: &Line<'_>) -> bool {
         self.takes_stream(line)
             && self.since.is_none_or(|since| line.stamp_nanos >= since)
             && self.until.is_none_or(|until| line.stamp_nanos <= until)
-            && self.attempt.is_none_or(|wanted| attempt == wanted)
+    }
+
+    /// Whether it depends on the time of a line.
+    pub(crate) fn has_span(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
     }
 
     fn takes_stream(&self, line: &Line<'_>) -> bool {
@@ -63,7 +71,10 @@ impl Filter {
     /// # Errors
     /// A pattern is no regular expression, or a field's test is none.
     pub(crate) fn read(args: &SearchArgs) -> Result<Filter, Failure> {
-        let fields = args.fields.iter().map(|typed| FieldTest::read(typed));
+        let read = |typed: &String| {
+            typed.parse::<FieldTest>().map_err(|e| Failure::new(Exit::CouldNot, e.to_string()))
+        };
+        let fields = args.fields.iter().map(read);
         Ok(Filter {
             pattern: Pattern::read(args)?,
             levels: args.level,
@@ -96,33 +107,6 @@ impl Filter {
     }
 
     fn takes_fields(&self, text: &[u8]) -> bool {
-        self.fields.iter().all(|test| test.takes(text))
-    }
-}
-
-/// What a field of a line must be.
-#[derive(Clone, Debug)]
-pub(crate) struct FieldTest {
-    key: String,
-    value: String,
-}
-
-impl FieldTest {
-    fn read(typed: &str) -> Result<FieldTest, Failure> {
-        let (key, value) =
-            typed.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
-                Failure::new(Exit::CouldNot, format!("'{typed}' is no test of a field"))
-                    .hint("write KEY=VALUE")
-            })?;
-        Ok(FieldTest { key: key.to_owned(), value: value.to_owned() })
-    }
-
-    fn takes(&self, text: &[u8]) -> bool {
-        let Some(fields) = fleet_logline::fields(text) else { return false };
-        let found = fields.get(&self.key);
-        found.is_some_and(|found| match found.as_str() {
-            Some(found) => found == self.value,
-            None => serde_json::from_str(&self.value).is_ok_and(|wanted: Value| *found == wanted),
-        })
+        self.fields.iter().all(|test| test.matches(text))
     }
 }

@@ -2,9 +2,14 @@
 //!
 //! # Theory of operation
 //!
-//! Each selected run is a source (`run`): a reader of its log folder, begun at the place where
-//! what is wanted begins, whose pieces are joined to lines, each with its attempt. A merge by time
-//! of all sources goes to one printer (`print`): text, records or raw bytes.
+//! Each selected run is a source of lines, whose pieces are joined, each with its attempt; all
+//! begin at the place where what is wanted begins. A sieve (`sieve`) puts tracebacks together
+//! (`fleet_traceback`), keeps what is wanted (`filter`, `pattern`) and what stands around it
+//! (`context`). A merge by time of all sources goes to one sink (`sink`): a printer (`print`) of
+//! text, records or raw bytes, or a counter (`count`).
+//!
+//! What is there now is read in large blocks by several threads (`bulk`), what grows by a reader
+//! of lines (`run`).
 //!
 //! Following (`follow`) asks the same sources again whenever inotify(7), or now and then a timer,
 //! says that there may be more. A source never forgets its place, so that what is shown first and
@@ -12,6 +17,7 @@
 //! runs and for ends.
 
 mod args;
+mod bulk;
 mod choose;
 mod classify;
 mod context;
@@ -34,11 +40,12 @@ mod sink;
 mod source;
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::sync::Arc;
 
 use fleet_census::{Census, Seen};
 use fleet_cli::{Exit, talk};
-use fleet_core::{Id, RunKey};
+use fleet_core::{Id, ProcessRecord, RunKey};
 use fleet_logfile::Merge;
 use fleet_registry::Home;
 
@@ -46,6 +53,7 @@ pub use args::{
     Args, CountArgs, ErrorArgs, KeepArgs, Lines, SearchArgs, SourceArgs, StreamName, Timestamps,
 };
 
+use bulk::{Bulk, Opened};
 use choose::{Choice, runs_of_each};
 use classify::Classify;
 use context::Around;
@@ -99,13 +107,18 @@ pub fn show(args: Args) -> anyhow::Result<Exit> {
         exit = exit.max(not_begun(attempt, &seen));
     }
     let plan = Plan { cursor, ..Plan::new(&args, filter, sink.as_ref(), seen.len()) };
-    let runs = plan.open(&home, &seen, &mut exit);
-    for run in &runs {
-        sink.line_up(&run.face);
-    }
     let Some(watch) = watched else {
-        return once(runs, &seen, &plan, sink, exit);
+        // What has no end yet is left for the next call, which goes on there.
+        let goes_on = plan.cursor.as_ref().map(|_| living(&seen)).unwrap_or_default();
+        let open = |record: &ProcessRecord, numbered| {
+            Opened::open(&home, record, &plan, numbered, !goes_on.contains(&record.key()))
+        };
+        let logs = open_all(&seen, &mut exit, open);
+        return once(logs, &plan, sink, exit);
     };
+    let open = |record: &_, numbered| Run::open(&home, record, &plan, numbered);
+    let runs = open_all(&seen, &mut exit, open);
+    runs.iter().for_each(|run| sink.line_up(&run.face));
     let ended = args.until_ended;
     Follower::new(home, choice, plan, sink, watch, ended, exit).run(runs, &seen)
 }
@@ -139,7 +152,8 @@ fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
     let records = sink.tracebacks() == Tracebacks::Records && !args.errors.errors;
     let asks = counts.is_of_classes() || counts.makes_table() || records;
     let sink = if asks { Box::new(Classify::before(sink, args)?) } else { sink };
-    Ok(if args.raw { sink } else { Box::new(Folded::new(sink, live)) })
+    let folds = !args.raw && !counts.count;
+    Ok(if folds { Box::new(Folded::new(sink, live)) } else { sink })
 }
 
 /// Says which runs have not come so far.
@@ -155,29 +169,23 @@ fn not_begun(attempt: u32, seen: &[Seen]) -> Exit {
 
 /// Shows what is there now.
 fn once(
-    mut runs: Vec<Run>,
-    seen: &[Seen],
+    logs: Vec<Opened>,
     plan: &Plan,
     mut sink: Box<dyn Sink>,
     exit: Exit,
 ) -> anyhow::Result<Exit> {
-    if runs.is_empty() && exit == Exit::Yes {
+    if logs.is_empty() && exit == Exit::Yes {
         talk("nothing to show: no process lives or ended within a day");
     }
-    // What has no end yet is left for the next call, which goes on here.
-    let living: HashSet<RunKey> = match plan.cursor {
-        Some(_) => living(seen),
-        None => HashSet::new(),
+    logs.iter().for_each(|log| sink.line_up(log.face()));
+    let mut bulk = Bulk::new(logs, plan, sink.counts().is_some());
+    let shown = match sink.counts() {
+        Some(counts) => bulk.count(|face, lines| counts.add(face, lines)),
+        None => bulk.show(sink.as_mut())?,
     };
-    let closed = runs.iter_mut().filter(|run| !living.contains(&run.face.key));
-    closed.for_each(Run::close);
-    let shown = print(runs.iter_mut(), usize::MAX, sink.as_mut())?;
     sink.finish()?;
     if let Some(cursor) = &plan.cursor {
-        for run in &mut runs {
-            let place = run.place();
-            cursor.note(&run.face.key, place);
-        }
+        bulk.note(cursor);
         cursor.write()?;
     }
     Ok(exit.max(shown.exit).max(plan.verdict(shown.any)))
@@ -266,27 +274,30 @@ impl Plan {
     fn verdict(&self, found: bool) -> Exit {
         if found || !self.filter.asks() { Exit::Yes } else { Exit::No }
     }
+}
 
-    /// Opens the logs of these runs; one that cannot be read is said and left out.
-    fn open(&self, home: &Home, seen: &[Seen], exit: &mut Exit) -> Vec<Run> {
-        if seen.len() > MANY {
-            fleet_os::allow_many_files();
-        }
-        let runs: HashMap<Id, usize> = runs_of_each(seen);
-        let numbered = |id: &Id| runs.get(id).is_some_and(|count| *count > 1);
-        let mut opened = Vec::with_capacity(seen.len());
-        for one in seen {
-            let numbered = numbered(&one.record.id);
-            match Run::open(home, &one.record, self, numbered) {
-                Ok(run) => opened.push(run),
-                Err(error) => {
-                    talk(format_args!("cannot read the log of '{}': {error}", one.record.key()));
-                    *exit = Exit::CouldNot;
-                }
+/// Opens the logs of these runs; one that cannot be read is said and left out.
+fn open_all<T>(
+    seen: &[Seen],
+    exit: &mut Exit,
+    open: impl Fn(&ProcessRecord, bool) -> io::Result<T>,
+) -> Vec<T> {
+    if seen.len() > MANY {
+        fleet_os::allow_many_files();
+    }
+    let runs: HashMap<Id, usize> = runs_of_each(seen);
+    let mut opened = Vec::with_capacity(seen.len());
+    for Seen { record, .. } in seen {
+        let numbered = runs.get(&record.id).is_some_and(|count| *count > 1);
+        match open(record, numbered) {
+            Ok(one) => opened.push(one),
+            Err(error) => {
+                talk(format_args!("cannot read the log of '{}': {error}", record.key()));
+                *exit = Exit::CouldNot;
             }
         }
-        opened
     }
+    opened
 }
 
 /// How many lines of each run, `None` for all. A pipe gets all: `| grep` must not miss a line for

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -69,16 +69,8 @@ impl Run {
             Some(place) => (reader_at(dir.log(), place.position, None)?, Skip::default()),
             None => begin(dir.log(), &plan.window, &attempts.attempts, plan.lines)?,
         };
-        let face = Face {
-            key: record.key(),
-            labels: record.labels.clone(),
-            spawned_at: record.spawned_at,
-            numbered,
-            file: None,
-            streams: true,
-        };
         let mut run = Run {
-            face: Arc::new(face),
+            face: Arc::new(Face::of(record, numbered)),
             log: dir.log(),
             reader,
             lines: Lines {
@@ -161,7 +153,7 @@ impl Run {
     }
 
     /// The next that is to be shown, `None` after so many lines, or where there is no more now.
-    fn sifted(&mut self, left: &mut usize) -> io::Result<Option<Entry>> {
+    pub(crate) fn sifted(&mut self, left: &mut usize) -> io::Result<Option<Entry>> {
         loop {
             if let Some(entry) = self.sieve.pop() {
                 return Ok(Some(entry));
@@ -228,23 +220,31 @@ impl Source for Run {
             lost: reader.lost_files(),
         };
         let before = std::mem::replace(&mut self.told, now);
-        let log = self.log.display();
-        let mut said = Vec::new();
-        if now.garbage > before.garbage {
-            let count = now.garbage - before.garbage;
-            said.push(format!("'{log}': lines that are no log lines, shown as they are: {count}"));
-        }
-        if now.truncations > before.truncations {
-            said.push(format!("'{log}': the file was truncated; reading it from its start"));
-        }
-        if now.lost && !before.lost {
-            said.push(format!(
-                "'{log}': files were removed before they were read; lines may be missing"
-            ));
-        }
+        let garbage = now.garbage - before.garbage;
+        let truncated = now.truncations > before.truncations;
+        let mut said = complaints(&self.log, garbage, truncated, now.lost && !before.lost);
         said.extend(reader.damaged()[before.damaged..].iter().cloned());
         said
     }
+}
+
+/// What is to be said of the files of a log: lines that are none, a file cut short, files that
+/// were missed.
+pub(crate) fn complaints(log: &Path, garbage: u64, truncated: bool, lost: bool) -> Vec<String> {
+    let log = log.display();
+    let mut said = Vec::new();
+    if garbage > 0 {
+        said.push(format!("'{log}': lines that are no log lines, shown as they are: {garbage}"));
+    }
+    if truncated {
+        said.push(format!("'{log}': the file was truncated; reading it from its start"));
+    }
+    if lost {
+        said.push(format!(
+            "'{log}': files were removed before they were read; lines may be missing"
+        ));
+    }
+    said
 }
 
 impl Lines {

@@ -75,6 +75,17 @@ impl Sieve {
         }
     }
 
+    /// What decides which lines around are shown.
+    pub(crate) fn context(&mut self) -> &mut Context {
+        &mut self.context
+    }
+
+    /// Passes on a line that is no part of a traceback, of which it is known whether it is wanted.
+    pub(crate) fn pass(&mut self, entry: Entry, found: bool) {
+        let Sieve { context, ready, .. } = self;
+        context.take(entry, found, &mut |entry| ready.push_back(entry));
+    }
+
     /// Nothing more has come for a while: what is held of a traceback counts as all of it.
     pub(crate) fn flush(&mut self) {
         let Sieve { filter, grouper, context, ready, .. } = self;

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::count::Count;
 use crate::entry::{Entry, Face};
 
 /// What a traceback is to a sink.
@@ -44,6 +45,11 @@ pub(crate) trait Sink {
 
     /// Whether it writes to standard output, whose reader may leave.
     fn is_stdout(&self) -> bool;
+
+    /// The numbers, where only these are wanted.
+    fn counts(&mut self) -> Option<&mut Count> {
+        None
+    }
 
     /// What a traceback is to it.
     fn tracebacks(&self) -> Tracebacks {

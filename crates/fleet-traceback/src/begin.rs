@@ -63,7 +63,7 @@ fn heads(first: u8) -> &'static [&'static str] {
 
 /// Whether a line may begin a traceback; asked of every line, so that it must be quick. May say
 /// yes too often.
-pub(crate) fn may_begin(text: &[u8]) -> bool {
+pub fn may_begin(text: &[u8]) -> bool {
     let is_bare = text.first() != Some(&b'[') && memchr::memchr(b'\x1b', text).is_none();
     if is_bare { may_begin_plain(text) } else { may_begin_plain(&plain(text).text) }
 }

@@ -1,0 +1,288 @@
+//! All that is written now, read at once: by as many threads as there are cores, in large blocks.
+//!
+//! # Theory of operation
+//!
+//! Each log is cut into chunks (`chunks`), which threads (`pool`) look through ahead of their use
+//! and without what came before them (`scan`): for a pattern, a whole block is searched for what
+//! must occur in each line that matches, and only lines around such places are looked at. A source
+//! (`source`) puts the log of one run together again: it makes entries of what was found alone,
+//! and goes through a block line by line only where a line or a traceback comes in several pieces.
+//! Of each run no more than a few chunks are held, whatever the size of its log.
+//!
+//! What reads by lines ([`Run`]) gives the same entries, and is used where only the end of a log
+//! is wanted, or one attempt.
+
+mod chunks;
+mod pool;
+mod scan;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fleet_cli::{Exit, talk};
+use fleet_core::ProcessRecord;
+use fleet_logfile::{Attempts, Part, parts, seek};
+use fleet_registry::Home;
+
+use crate::Plan;
+use crate::Shown;
+use crate::cursor::Cursor;
+use crate::entry::{Entry, Face};
+use crate::run::Run;
+use crate::sieve::Sieve;
+use crate::sink::Sink;
+use crate::source::Source as _;
+use chunks::Chunks;
+use pool::{Pool, threads};
+use scan::Scanner;
+use source::Source;
+
+/// Chunks are of this size, unless there are many sources.
+const CHUNK: u64 = 256 << 10;
+
+/// No chunk is smaller.
+const LEAST_CHUNK: u64 = 32 << 10;
+
+/// All chunks that are held together take about so much.
+const ROOM: u64 = 64 << 20;
+
+/// One run's entries, by either way of reading.
+enum Feed {
+    Lines(Box<Run>, Option<Entry>),
+    Blocks(Box<Source>),
+}
+
+/// A run whose log is going to be read.
+pub(crate) enum Opened {
+    /// Line by line.
+    Lines(Box<Run>),
+    /// In blocks.
+    Blocks(Box<Log>),
+}
+
+/// A log that is read in blocks.
+pub(crate) struct Log {
+    face: Arc<Face>,
+    dir: PathBuf,
+    attempts: Attempts,
+    parts: Vec<Part>,
+    lost: bool,
+}
+
+impl Opened {
+    /// Opens the log of a run; `whole` says that what has no end yet is shown, too.
+    ///
+    /// # Errors
+    /// Its files cannot be read.
+    pub(crate) fn open(
+        home: &Home,
+        record: &ProcessRecord,
+        plan: &Plan,
+        numbered: bool,
+        whole: bool,
+    ) -> io::Result<Opened> {
+        let run = home.run_of(&record.key());
+        let dir = run.log();
+        let by_lines =
+            plan.lines.is_some() || plan.window.attempt.is_some() || plan.cursor.is_some();
+        let blocks = if by_lines { None } else { wanted(&dir, plan)? };
+        let Some((parts, lost)) = blocks else {
+            let mut run = Run::open(home, record, plan, numbered)?;
+            if whole {
+                run.close();
+            }
+            return Ok(Opened::Lines(Box::new(run)));
+        };
+        // Behind the listing: an attempt that begins meanwhile has written nothing of it.
+        let attempts = Attempts::read(&run.attempts())?;
+        let face = Arc::new(Face::of(record, numbered));
+        Ok(Opened::Blocks(Box::new(Log { face, dir, attempts, parts, lost })))
+    }
+
+    pub(crate) fn face(&self) -> &Arc<Face> {
+        match self {
+            Opened::Lines(run) => &run.face,
+            Opened::Blocks(log) => &log.face,
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Opened::Lines(_) => 0,
+            Opened::Blocks(log) => log.parts.iter().map(|p| p.range().end - p.range().start).sum(),
+        }
+    }
+}
+
+/// The files that hold what is wanted, as far as their times tell; `None` where they are read by
+/// lines, because some are compressed.
+fn wanted(dir: &Path, plan: &Plan) -> io::Result<Option<(Vec<Part>, bool)>> {
+    let from = match plan.window.since {
+        Some(since) => match seek(dir, since)? {
+            Some(place) => Some(place),
+            None => return Ok(Some((Vec::new(), false))),
+        },
+        None => None,
+    };
+    let to = match plan.window.until {
+        Some(until) => seek(dir, until.saturating_add(1))?,
+        None => None,
+    };
+    parts(dir, from, to)
+}
+
+/// Reads all of these logs.
+pub(crate) struct Bulk {
+    pool: Pool,
+    feeds: Vec<Feed>,
+    ahead: usize,
+}
+
+impl Bulk {
+    /// Begins to read; with `counted` only numbers are wanted.
+    pub(crate) fn new(opened: Vec<Opened>, plan: &Plan, counted: bool) -> Bulk {
+        let sources = opened.len().max(1);
+        let ahead = (2 * threads()).div_ceil(sources).max(2);
+        let size = (ROOM / (sources * ahead) as u64).clamp(LEAST_CHUNK, CHUNK);
+        Bulk::of_size(opened, plan, counted, ahead, size)
+    }
+
+    /// With so many chunks ahead of each log, each of so many bytes.
+    fn of_size(opened: Vec<Opened>, plan: &Plan, counted: bool, ahead: usize, size: u64) -> Bulk {
+        let pool = Pool::new(opened.iter().map(Opened::bytes).sum());
+        let scanner = Arc::new(Scanner::new(plan, counted));
+        let feeds = opened.into_iter().map(|opened| match opened {
+            Opened::Lines(run) => Feed::Lines(run, None),
+            Opened::Blocks(log) => {
+                let Log { face, dir, attempts, parts, lost } = *log;
+                let chunks = Chunks::new(Arc::clone(&scanner), parts, size);
+                let sieve = Sieve::new(plan);
+                let source = Source::new(face, dir, plan.window, attempts, chunks, sieve, lost);
+                Feed::Blocks(Box::new(source))
+            }
+        });
+        let mut bulk = Bulk { feeds: feeds.collect(), pool, ahead };
+        for feed in &mut bulk.feeds {
+            if let Feed::Blocks(source) = feed {
+                source.look_ahead(&bulk.pool, bulk.ahead);
+            }
+        }
+        bulk
+    }
+
+    /// Shows all entries, in order of time.
+    ///
+    /// # Errors
+    /// The output does not take them.
+    pub(crate) fn show(&mut self, sink: &mut dyn Sink) -> io::Result<Shown> {
+        let mut shown = Shown { exit: Exit::Yes, any: false };
+        let mut heap = BinaryHeap::new();
+        for at in 0..self.feeds.len() {
+            heap.extend(self.advance(at, &mut shown).map(|stamp| Reverse((stamp, at))));
+        }
+        while let Some(Reverse((mut stamp, at))) = heap.pop() {
+            let next = heap.peek().map(|Reverse(next)| *next);
+            loop {
+                if let Some(entry) = self.feeds[at].head() {
+                    sink.take(entry)?;
+                    shown.any = true;
+                }
+                let Some(following) = self.advance(at, &mut shown) else { break };
+                // Where a clock was set back, the order within a run is kept.
+                stamp = stamp.max(following);
+                if next.is_some_and(|next| next < (stamp, at)) {
+                    heap.push(Reverse((stamp, at)));
+                    break;
+                }
+            }
+        }
+        self.complain();
+        Ok(shown)
+    }
+
+    /// Counts the entries of each.
+    pub(crate) fn count(&mut self, mut add: impl FnMut(&Arc<Face>, u64)) -> Shown {
+        let mut shown = Shown { exit: Exit::Yes, any: false };
+        for feed in &mut self.feeds {
+            let counted = match feed {
+                Feed::Blocks(source) => source.count(&self.pool, self.ahead),
+                Feed::Lines(run, _) => count_lines(run),
+            };
+            let lines = counted.unwrap_or_else(|error| cannot_read(&error, &mut shown));
+            add(feed.face(), lines);
+            shown.any |= lines > 0;
+        }
+        self.complain();
+        shown
+    }
+
+    /// Notes how far each run was shown.
+    pub(crate) fn note(&mut self, cursor: &Cursor) {
+        for feed in &mut self.feeds {
+            if let Feed::Lines(run, _) = feed {
+                let place = run.place();
+                cursor.note(&run.face.key, place);
+            }
+        }
+    }
+
+    /// The stamp of a run's next entry; one whose log cannot be read has none.
+    fn advance(&mut self, at: usize, shown: &mut Shown) -> Option<i64> {
+        let advanced = match &mut self.feeds[at] {
+            Feed::Blocks(source) => source.advance(&self.pool, self.ahead),
+            Feed::Lines(run, head) => run.sifted(&mut usize::MAX.clone()).map(|entry| {
+                *head = entry;
+                head.is_some()
+            }),
+        };
+        let more = advanced.unwrap_or_else(|error| cannot_read(&error, shown));
+        self.feeds[at].head().filter(|_| more).map(|entry| entry.message.stamp_nanos)
+    }
+
+    fn complain(&mut self) {
+        self.feeds.iter_mut().flat_map(Feed::complaints).for_each(talk);
+    }
+}
+
+fn cannot_read<T: Default>(error: &io::Error, shown: &mut Shown) -> T {
+    talk(format_args!("cannot read a log: {error}"));
+    shown.exit = Exit::CouldNot;
+    T::default()
+}
+
+fn count_lines(run: &mut Run) -> io::Result<u64> {
+    let mut count = 0;
+    while let Some(entry) = run.sifted(&mut usize::MAX.clone())? {
+        count += u64::from(!entry.around);
+    }
+    Ok(count)
+}
+
+impl Feed {
+    fn face(&self) -> &Arc<Face> {
+        match self {
+            Feed::Lines(run, _) => &run.face,
+            Feed::Blocks(source) => source.face(),
+        }
+    }
+
+    fn head(&self) -> Option<&Entry> {
+        match self {
+            Feed::Lines(_, head) => head.as_ref(),
+            Feed::Blocks(source) => Some(source.head()),
+        }
+    }
+
+    fn complaints(&mut self) -> Vec<String> {
+        match self {
+            Feed::Lines(run, _) => run.complaints(),
+            Feed::Blocks(source) => source.complaints(),
+        }
+    }
+}

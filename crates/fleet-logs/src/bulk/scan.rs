@@ -1,0 +1,236 @@
+//! Looking through one block of a log file, on any thread and without what came before it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use fleet_logfile::{Heads, Line, Stream, Tail, whole};
+use fleet_traceback::may_begin;
+use grep_matcher::{LineMatchKind, Matcher};
+use grep_regex::RegexMatcher;
+use memchr::memmem::Finder;
+
+use crate::Plan;
+use crate::filter::{Filter, Window};
+
+/// What is looked for in a block.
+#[derive(Debug)]
+pub(super) struct Scanner {
+    window: Window,
+    filter: Arc<Filter>,
+    /// Lines that may begin a traceback are looked for, too.
+    grouped: bool,
+    /// Only how many lines were found is wanted.
+    counted: bool,
+    pieces: [Finder<'static>; 2],
+}
+
+/// What was found in a block.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Lines in pieces, or one without an end: what is said there depends on other blocks.
+    Odd,
+    /// So many lines.
+    Count(u64),
+    /// These lines, in their order.
+    Lines(Vec<Mark>),
+}
+
+/// A line that is wanted, or that may begin a traceback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Where it begins in the buffer.
+    pub(super) start: u32,
+    /// Where its text begins.
+    pub(super) text: u32,
+    /// Where its text ends.
+    pub(super) end: u32,
+    pub(super) stream: Stream,
+    pub(super) notice: bool,
+    /// It may begin a traceback.
+    pub(super) begins: bool,
+    /// It is no log line, and has the stamp of the line before.
+    pub(super) garbage: bool,
+    pub(super) stamp_nanos: i64,
+}
+
+impl Scanner {
+    pub(super) fn new(plan: &Plan, counted: bool) -> Scanner {
+        Scanner {
+            window: plan.window,
+            filter: Arc::clone(&plan.filter),
+            grouped: plan.grouped,
+            counted: counted && !plan.grouped,
+            pieces: [Finder::new(" stdout P"), Finder::new(" stderr P")],
+        }
+    }
+
+    /// Looks through the lines of a block.
+    pub(super) fn scan(&self, buffer: &[u8], lines: Range<usize>, tail: Tail) -> Found {
+        if tail != Tail::Whole {
+            return Found::Odd;
+        }
+        let mut hits = Hits::new(self.counted);
+        let clean = match self.candidates() {
+            Some(relaxed) => {
+                !self.has_pieces(&buffer[lines.clone()])
+                    && self.search(buffer, lines, relaxed, &mut hits)
+            }
+            None if self.counts_all() => {
+                hits.count = count_lines(&buffer[lines.clone()]);
+                !self.has_pieces(&buffer[lines])
+            }
+            None => self.look(buffer, lines, &mut hits),
+        };
+        match clean {
+            false => Found::Odd,
+            true if self.counted => Found::Count(hits.count),
+            true => Found::Lines(hits.marks),
+        }
+    }
+
+    /// What finds candidates without a look at each line.
+    fn candidates(&self) -> Option<&RegexMatcher> {
+        let pattern = self.filter.pattern.as_ref().filter(|p| !p.is_inverted() && !self.grouped);
+        pattern?.relaxed()
+    }
+
+    /// Whether every line counts.
+    fn counts_all(&self) -> bool {
+        let Window { stream, since, until, attempt, notices } = self.window;
+        let all = stream.is_none() && since.is_none() && until.is_none() && attempt.is_none();
+        self.counted && all && notices && !self.filter.asks()
+    }
+
+    /// Whether a line stands there in pieces.
+    fn has_pieces(&self, lines: &[u8]) -> bool {
+        self.pieces.iter().any(|finder| {
+            finder.find_iter(lines).any(|at| {
+                let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |at| at + 1);
+                let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
+                fleet_logfile::cri::parse(&lines[start..end]).is_some_and(|line| line.partial)
+            })
+        })
+    }
+
+    /// Looks only at lines around what a search of the whole block finds.
+    fn search(
+        &self,
+        buffer: &[u8],
+        lines: Range<usize>,
+        relaxed: &RegexMatcher,
+        hits: &mut Hits,
+    ) -> bool {
+        let mut from = lines.start;
+        while from < lines.end {
+            let Ok(Some(kind)) = relaxed.find_candidate_line(&buffer[from..lines.end]) else {
+                return true;
+            };
+            let (LineMatchKind::Candidate(at) | LineMatchKind::Confirmed(at)) = kind;
+            let (start, end) = line_at(buffer, from..lines.end, from + at);
+            if !self.line(buffer, start..end, hits) {
+                return false;
+            }
+            from = end + 1;
+        }
+        true
+    }
+
+    /// Looks at each line.
+    fn look(&self, buffer: &[u8], lines: Range<usize>, hits: &mut Hits) -> bool {
+        let mut start = lines.start;
+        for end in memchr::memchr_iter(b'\n', &buffer[lines.clone()]) {
+            let end = lines.start + end;
+            if !self.line(buffer, start..end, hits) {
+                return false;
+            }
+            start = end + 1;
+        }
+        // The last of a file whose writer died has no newline.
+        start >= lines.end || self.line(buffer, start..lines.end, hits)
+    }
+
+    /// Notes a line if it is wanted; `false` where it is a piece of one.
+    fn line(&self, buffer: &[u8], at: Range<usize>, hits: &mut Hits) -> bool {
+        let bytes = &buffer[at.clone()];
+        // Most lines are not wanted: their text is looked at before their stamp.
+        if let Some((stream, text)) = whole(bytes)
+            && (self.window.stream.is_some_and(|wanted| wanted != stream)
+                || !self.filter.takes_text(text) && !self.may_begin(text))
+        {
+            return true;
+        }
+        let parsed = hits.heads.parse(bytes);
+        let garbage = parsed.is_none();
+        let line = parsed.unwrap_or(Line {
+            stamp_nanos: i64::MIN,
+            stream: Stream::Stdout,
+            partial: false,
+            notice: false,
+            text: bytes,
+        });
+        if line.partial {
+            return false;
+        }
+        // The stamp of a line that has none is known only where lines before are.
+        if garbage && self.window.has_span() {
+            return false;
+        }
+        if self.window.takes_head(&line) {
+            let begins = self.may_begin(line.text);
+            if begins || self.filter.takes_text(line.text) {
+                hits.note(at, &line, begins, garbage);
+            }
+        }
+        true
+    }
+
+    fn may_begin(&self, text: &[u8]) -> bool {
+        self.grouped && may_begin(text)
+    }
+}
+
+/// What was found so far.
+struct Hits {
+    counted: bool,
+    count: u64,
+    marks: Vec<Mark>,
+    heads: Heads,
+}
+
+impl Hits {
+    fn new(counted: bool) -> Hits {
+        Hits { counted, count: 0, marks: Vec::new(), heads: Heads::default() }
+    }
+
+    fn note(&mut self, at: Range<usize>, line: &Line<'_>, begins: bool, garbage: bool) {
+        self.count += 1;
+        if self.counted {
+            return;
+        }
+        self.marks.push(Mark {
+            start: at.start as u32,
+            text: (at.end - line.text.len()) as u32,
+            end: at.end as u32,
+            stream: line.stream,
+            notice: line.notice,
+            begins,
+            garbage,
+            stamp_nanos: line.stamp_nanos,
+        });
+    }
+}
+
+/// Where the line begins and ends that holds this place.
+pub(super) fn line_at(buffer: &[u8], within: Range<usize>, at: usize) -> (usize, usize) {
+    let start = memchr::memrchr(b'\n', &buffer[within.start..at]);
+    let end = memchr::memchr(b'\n', &buffer[at..within.end]);
+    (
+        start.map_or(within.start, |start| within.start + start + 1),
+        end.map_or(within.end, |end| at + end),
+    )
+}
+
+fn count_lines(lines: &[u8]) -> u64 {
+    let ends = memchr::memchr_iter(b'\n', lines).count() as u64;
+    ends + u64::from(lines.last().is_some_and(|last| *last != b'\n'))
+}
