@@ -22,6 +22,7 @@
 //! All are bounded in memory, whatever is in the files; nothing in them makes a reader fail. A
 //! line that is none is handed out as it is, and counted.
 
+mod aside;
 mod attempts;
 mod backward;
 mod compressed;
@@ -32,9 +33,11 @@ mod format;
 mod frame;
 mod index;
 mod join;
+pub mod keep;
 mod last_words;
 mod merge;
 mod open;
+mod pack;
 mod reader;
 mod sealed;
 mod seek;
@@ -43,6 +46,7 @@ mod writer;
 #[cfg(test)]
 mod testing;
 
+pub use aside::oldest;
 pub use attempts::Attempts;
 pub use backward::{Backward, Skip, Start, tail};
 pub use content::Content;

@@ -19,6 +19,7 @@ mod cursor;
 mod entry;
 mod filter;
 mod follow;
+mod keep;
 mod pattern;
 mod print;
 mod run;
@@ -62,6 +63,9 @@ const MANY: usize = 500;
 /// # Errors
 /// A selector is none or matches nothing, the registry cannot be read, or the output not written.
 pub fn show(args: Args) -> anyhow::Result<Exit> {
+    if args.keep.is_wanted() {
+        return keep::care(&args);
+    }
     let mut sink = open_sink(&args)?;
     let filter = Arc::new(Filter::read(&args.search)?);
     let choice = Choice::read(&args.select)?;
