@@ -1,4 +1,5 @@
 //! `fleet-logs --cursor`: each line exactly once, from call to call.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
