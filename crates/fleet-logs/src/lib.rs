@@ -34,10 +34,11 @@ mod source;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fleet_census::{Census, Seen};
 use fleet_cli::{Exit, talk};
-use fleet_core::{Id, RunKey};
+use fleet_core::{Id, RunKey, Timestamp};
 use fleet_logfile::Merge;
 use fleet_registry::Home;
 
@@ -71,6 +72,9 @@ const LINES_SEEN: usize = 100;
 
 /// More sources than this are more files than a process may have open by default.
 const MANY: usize = 500;
+
+/// A traceback is printed in no longer than this.
+const TRACEBACK_TAKES: Duration = Duration::from_secs(1);
 
 /// Shows what was asked for.
 ///
@@ -168,8 +172,13 @@ fn once(
         Some(_) => living(seen),
         None => HashSet::new(),
     };
-    let closed = runs.iter_mut().filter(|run| !living.contains(&run.face.key));
-    closed.for_each(Run::close);
+    let settled = Timestamp::now().minus(TRACEBACK_TAKES).nanos();
+    for run in &mut runs {
+        match living.contains(&run.face.key) {
+            true => run.settle(settled),
+            false => run.close(),
+        }
+    }
     let shown = print(runs.iter_mut(), usize::MAX, sink.as_mut())?;
     sink.finish()?;
     if let Some(cursor) = &plan.cursor {

@@ -28,6 +28,8 @@ pub(crate) struct Run {
     sieve: Sieve,
     /// Nothing more will come: what has no end yet is handed out, too.
     closing: bool,
+    /// Lines that may become a traceback are given out where the newest line is older than this.
+    settled_before: i64,
     /// It could not be read on.
     pub(crate) failed: bool,
     behind: bool,
@@ -49,6 +51,8 @@ struct Lines {
     attempts: AttemptsFile,
     /// The attempt of the newest line.
     attempt: u32,
+    /// The stamp of the newest line.
+    newest: i64,
     joiner: Joiner,
     skip: Skip,
     ready: VecDeque<(u32, Message)>,
@@ -85,12 +89,14 @@ impl Run {
                 window: plan.window,
                 attempts,
                 attempt: 1,
+                newest: i64::MIN,
                 joiner: Joiner::default(),
                 skip,
                 ready: VecDeque::new(),
             },
             sieve: Sieve::new(plan),
             closing: false,
+            settled_before: i64::MIN,
             failed: false,
             behind: false,
             told: Told::default(),
@@ -108,6 +114,7 @@ impl Run {
             self.lines.joiner.go_on_with(piece);
         }
         for (attempt, message) in place.lines.iter().filter_map(Held::message) {
+            self.lines.newest = message.stamp_nanos;
             self.sieve.push(Entry::line(Arc::clone(&self.face), attempt, message));
         }
     }
@@ -127,6 +134,11 @@ impl Run {
             lines: held,
             complete: self.closing && !self.behind && !self.failed,
         }
+    }
+
+    /// Says that what has been quiet since this moment will not go on with a traceback.
+    pub(crate) fn settle(&mut self, before: i64) {
+        self.settled_before = before;
     }
 
     /// Says that nothing more will come.
@@ -176,10 +188,14 @@ impl Run {
             *left -= 1;
             match self.next()? {
                 Some(entry) => self.sieve.push(entry),
-                None if self.closing && self.sieve.holds() => self.sieve.flush(),
+                None if self.sieve.holds() && self.is_settled() => self.sieve.flush(),
                 None => return Ok(None),
             }
         }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.closing || self.lines.newest < self.settled_before
     }
 
     fn next(&mut self) -> io::Result<Option<Entry>> {
@@ -255,6 +271,7 @@ impl Lines {
             let ended = std::mem::replace(&mut self.attempt, attempt);
             self.give(ended, Joiner::cut);
         }
+        self.newest = line.stamp_nanos;
         if self.window.takes(line, attempt) {
             let message = self.joiner.push(line);
             self.give(attempt, |_| message);
