@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use fleet_core::{ProcessRecord, Timestamp};
 use fleet_logfile::{Attempts, Joiner, Line, Message, Position, Reader, Skip, Start};
@@ -19,6 +19,9 @@ use crate::filter::Window;
 use crate::sieve::Sieve;
 use crate::source::Source;
 
+/// A traceback is printed in no longer than this.
+const TRACEBACK_TAKES: Duration = Duration::from_secs(1);
+
 /// The log of one run, read as far as it was shown.
 pub(crate) struct Run {
     pub(crate) face: Arc<Face>,
@@ -28,6 +31,8 @@ pub(crate) struct Run {
     sieve: Sieve,
     /// Nothing more will come: what has no end yet is handed out, too.
     closing: bool,
+    /// Lines that may become a traceback are given out where the newest line is older than this.
+    settled_before: i64,
     /// It could not be read on.
     pub(crate) failed: bool,
     behind: bool,
@@ -49,6 +54,8 @@ struct Lines {
     attempts: AttemptsFile,
     /// The attempt of the newest line.
     attempt: u32,
+    /// The stamp of the newest line.
+    newest: i64,
     joiner: Joiner,
     skip: Skip,
     ready: VecDeque<(u32, Message)>,
@@ -77,12 +84,14 @@ impl Run {
                 window: plan.window,
                 attempts,
                 attempt: 1,
+                newest: i64::MIN,
                 joiner: Joiner::default(),
                 skip,
                 ready: VecDeque::new(),
             },
             sieve: Sieve::new(plan),
             closing: false,
+            settled_before: i64::MIN,
             failed: false,
             behind: false,
             told: Told::default(),
@@ -100,6 +109,7 @@ impl Run {
             self.lines.joiner.go_on_with(piece);
         }
         for (attempt, message) in place.lines.iter().filter_map(Held::message) {
+            self.lines.newest = message.stamp_nanos;
             self.sieve.push(Entry::line(Arc::clone(&self.face), attempt, message));
         }
     }
@@ -119,6 +129,11 @@ impl Run {
             lines: held,
             complete: self.closing && !self.behind && !self.failed,
         }
+    }
+
+    /// Says that what has been quiet for a while will not go on with a traceback.
+    pub(crate) fn settle(&mut self) {
+        self.settled_before = Timestamp::now().minus(TRACEBACK_TAKES).nanos();
     }
 
     /// Says that nothing more will come.
@@ -168,10 +183,14 @@ impl Run {
             *left -= 1;
             match self.next()? {
                 Some(entry) => self.sieve.push(entry),
-                None if self.closing && self.sieve.holds() => self.sieve.flush(),
+                None if self.sieve.holds() && self.is_settled() => self.sieve.flush(),
                 None => return Ok(None),
             }
         }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.closing || self.lines.newest < self.settled_before
     }
 
     fn next(&mut self) -> io::Result<Option<Entry>> {
@@ -255,6 +274,7 @@ impl Lines {
             let ended = std::mem::replace(&mut self.attempt, attempt);
             self.give(ended, Joiner::cut);
         }
+        self.newest = line.stamp_nanos;
         if self.window.takes(line, attempt) {
             let message = self.joiner.push(line);
             self.give(attempt, |_| message);

@@ -247,3 +247,16 @@ fn from_a_moment_on() {
     tool.until_line("newer");
     assert_eq!(tool.messages(), ["new", "newer"]);
 }
+
+#[test]
+fn a_traceback_at_the_end_is_shown_when_it_has_been_quiet() {
+    let fleet = Fleet::new();
+    let log = fleet.running("a");
+    log.out(0, "begin");
+    let mut tool = fleet.follow(&["-f", "a", "-o", "jsonl"]);
+    tool.until_line("begin");
+    log.write(1, "stderr F", "Traceback (most recent call last):");
+    log.write(1, "stderr F", "  File \"x.py\", line 1, in <module>");
+    log.write(1, "stderr F", "ValueError: no");
+    tool.until_line("ValueError: no");
+}
