@@ -2,7 +2,7 @@
 //! several follow: every number once and in order, in the files and at each follower.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;

@@ -1,8 +1,8 @@
 //! The files of a log folder, in the order in which they were written.
 
-use std::fs::{self, DirEntry, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::fs::{self, DirEntry, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -234,20 +234,6 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
-}
-
-/// Puts a file in its place whole, for its owner alone.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(format!(".{}.part", std::process::id()));
-    let part = PathBuf::from(part);
-    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);
-    let written = made.and_then(|mut file| file.write_all(bytes));
-    let placed = written.and_then(|()| fs::rename(&part, path));
-    if placed.is_err() {
-        let _ = fs::remove_file(&part);
-    }
-    placed
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! One entry for about each MiB of plain text: where it begins in the plain text and in the packed
 //! file, the stamps and levels of its lines, and how many they are. It lies beside its file as
-//! `<first-stamp>.idx`, JSON lines: a [`Header`], the blocks, a [`Check`]. What it says can be had from
+//! `<first-stamp>.idx`, sealed JSON lines: a [`Header`] and the blocks. What it says can be had from
 //! the file itself, so that one that is missing, was made by another version, is damaged, or
 //! belongs to a file of another length is made anew. Where it cannot be stored it is made each
 //! time.
@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::compressed::{Frames, is_damage};
 use crate::cri;
 use crate::files::{self, Listed, Packing};
+use crate::sealed::{unseal, write_sealed};
 
 /// Plain bytes of a block, as near as the ends of lines or frames allow.
 const BLOCK: u64 = 1 << 20;
@@ -81,13 +82,6 @@ struct Header {
     blocks: usize,
 }
 
-/// The last line of an index.
-#[derive(Serialize, Deserialize)]
-struct Check {
-    /// FNV-1a of all that is before.
-    check: u64,
-}
-
 impl Index {
     /// Makes the index of a closed file and stores it, unless one that fits is there. `None` for
     /// the file being written, and when the file is gone.
@@ -121,12 +115,7 @@ impl Index {
 
     fn load(path: &Path, packed_bytes: u64) -> Option<Index> {
         let bytes = fs::read(path).ok()?;
-        let bytes = bytes.strip_suffix(b"\n")?;
-        let (text, check) = bytes.split_at(memchr::memrchr(b'\n', bytes)? + 1);
-        let check: Check = serde_json::from_slice(check).ok()?;
-        if check.check != files::hash(text) {
-            return None;
-        }
+        let text = unseal(&bytes)?;
         let (head, rest) = text.split_at(memchr::memchr(b'\n', text)? + 1);
         let header: Header = serde_json::from_slice(head).ok()?;
         let fits = header.v == VERSION
@@ -164,10 +153,7 @@ impl Index {
             serde_json::to_writer(&mut bytes, block)?;
             bytes.push(b'\n');
         }
-        let check = Check { check: files::hash(&bytes) };
-        serde_json::to_writer(&mut bytes, &check)?;
-        bytes.push(b'\n');
-        files::replace(path, &bytes)
+        write_sealed(path, bytes, false)
     }
 
     fn build(file: &Arc<File>, packing: Packing) -> io::Result<Index> {

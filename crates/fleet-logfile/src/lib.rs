@@ -39,6 +39,7 @@ mod merge;
 mod open;
 mod pack;
 mod reader;
+mod sealed;
 mod seek;
 mod writer;
 
@@ -58,5 +59,6 @@ pub use join::{Joiner, MAX_MESSAGE, Message};
 pub use last_words::stderr_tail;
 pub use merge::Merge;
 pub use reader::Reader;
+pub use sealed::{unseal, write_sealed};
 pub use seek::seek;
 pub use writer::{LogFile, LogOutput};

@@ -13,6 +13,7 @@ use fleet_logfile::{seek, tail};
 use fleet_registry::{Home, RunDir};
 
 use crate::Plan;
+use crate::cursor::{Held, Place};
 use crate::entry::{Entry, Face};
 use crate::filter::Window;
 use crate::sieve::Sieve;
@@ -29,7 +30,16 @@ pub(crate) struct Run {
     /// It could not be read on.
     pub(crate) failed: bool,
     behind: bool,
-    told: (u64, u64, bool),
+    told: Told,
+}
+
+/// What was said of the files so far.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Told {
+    garbage: u64,
+    truncations: u64,
+    damaged: usize,
+    lost: bool,
 }
 
 /// From pieces to lines.
@@ -53,14 +63,18 @@ impl Run {
     ) -> io::Result<Run> {
         let dir = home.run_of(&record.key());
         let attempts = AttemptsFile::open(&dir)?;
-        let (reader, skip) = begin(dir.log(), &plan.window, &attempts.attempts, plan.lines)?;
+        let place = plan.cursor.as_ref().and_then(|cursor| cursor.place(&record.key()));
+        let (reader, skip) = match &place {
+            Some(place) => (reader_at(dir.log(), place.position, None)?, Skip::default()),
+            None => begin(dir.log(), &plan.window, &attempts.attempts, plan.lines)?,
+        };
         let face = Face {
             key: record.key(),
             labels: record.labels.clone(),
             spawned_at: record.spawned_at,
             numbered,
         };
-        Ok(Run {
+        let mut run = Run {
             face: Arc::new(face),
             log: dir.log(),
             reader,
@@ -76,8 +90,40 @@ impl Run {
             closing: false,
             failed: false,
             behind: false,
-            told: (0, 0, false),
-        })
+            told: Told::default(),
+        };
+        if let Some(place) = place {
+            run.go_on(&place);
+        }
+        Ok(run)
+    }
+
+    /// Takes up what was held when this place was noted.
+    fn go_on(&mut self, place: &Place) {
+        self.lines.attempt = place.attempt.max(1);
+        for (_, piece) in place.pieces.iter().filter_map(Held::message) {
+            self.lines.joiner.go_on_with(piece);
+        }
+        for (attempt, message) in place.lines.iter().filter_map(Held::message) {
+            self.sieve.push(Entry::line(Arc::clone(&self.face), attempt, message));
+        }
+    }
+
+    /// How far it was shown, once all was that could be.
+    pub(crate) fn place(&mut self) -> Place {
+        let lines = &mut self.lines;
+        let attempt = lines.attempt;
+        let pieces = lines.joiner.held();
+        let waiting = lines.ready.iter().map(|(attempt, message)| Held::new(*attempt, message));
+        let mut held: Vec<Held> = self.sieve.held();
+        held.extend(waiting);
+        Place {
+            position: self.reader.position(),
+            attempt,
+            pieces: pieces.iter().map(|message| Held::new(attempt, message)).collect(),
+            lines: held,
+            complete: self.closing && !self.behind && !self.failed,
+        }
     }
 
     /// Says that nothing more will come.
@@ -88,6 +134,16 @@ impl Run {
     /// Whether it holds the beginning of a line.
     pub(crate) fn holds(&self) -> bool {
         self.lines.joiner.holds()
+    }
+
+    /// Whether it holds lines that may become a traceback.
+    pub(crate) fn holds_lines(&self) -> bool {
+        self.sieve.holds()
+    }
+
+    /// Hands those out: nothing came for a while.
+    pub(crate) fn release_lines(&mut self) {
+        self.sieve.flush();
     }
 
     /// Whether there is more to show, whatever is written from now on.
@@ -103,22 +159,29 @@ impl Run {
 
     /// What was found wrong with the files since the last call.
     pub(crate) fn complaints(&mut self) -> Vec<String> {
-        let now = (self.reader.garbage(), self.reader.truncations(), self.reader.lost_files());
+        let reader = &self.reader;
+        let now = Told {
+            garbage: reader.garbage(),
+            truncations: reader.truncations(),
+            damaged: reader.damaged().len(),
+            lost: reader.lost_files(),
+        };
         let before = std::mem::replace(&mut self.told, now);
         let log = self.log.display();
         let mut said = Vec::new();
-        if now.0 > before.0 {
-            let count = now.0 - before.0;
+        if now.garbage > before.garbage {
+            let count = now.garbage - before.garbage;
             said.push(format!("'{log}': lines that are no log lines, shown as they are: {count}"));
         }
-        if now.1 > before.1 {
+        if now.truncations > before.truncations {
             said.push(format!("'{log}': the file was truncated; reading it from its start"));
         }
-        if now.2 && !before.2 {
+        if now.lost && !before.lost {
             said.push(format!(
                 "'{log}': files were removed before they were read; lines may be missing"
             ));
         }
+        said.extend(reader.damaged()[before.damaged..].iter().cloned());
         said
     }
 

@@ -1,6 +1,7 @@
 //! Writing lines: as text for people, as records for programs, or as the bytes they were.
 
 mod clean;
+mod live;
 mod text;
 mod wire;
 
@@ -12,6 +13,7 @@ use fleet_cli::{Exit, Failure, Format, Out, Records};
 use crate::args::Args;
 use crate::entry::{Entry, Face};
 use crate::sink::{Sink, Tracebacks};
+use live::Live;
 use text::Text;
 use wire::LogRecord;
 
@@ -54,6 +56,7 @@ impl Printer {
                 timestamps: args.timestamps,
                 pad: 0,
                 begun: false,
+                live: Live::default(),
             }),
         })
     }
@@ -82,11 +85,17 @@ impl Sink for Printer {
         }
     }
 
+    fn live(&mut self, drawn: Option<&Entry>) -> io::Result<()> {
+        match self {
+            Printer::Text(text) => text.live(drawn),
+            _ => Ok(()),
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
-                out.flush()
-            }
+            Printer::Text(text) => text.flush(),
+            Printer::Lines(out) | Printer::Raw(out) => out.flush(),
             Printer::Array(_) => Ok(()),
         }
     }

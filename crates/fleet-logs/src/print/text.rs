@@ -6,9 +6,10 @@ use anstyle::{AnsiColor, Style};
 use chrono::{DateTime, Local, Utc};
 use fleet_cli::Out;
 use fleet_core::{RunKey, Timestamp};
-use fleet_logfile::{MAX_MESSAGE, Stream, last_frame};
+use fleet_logfile::{MAX_MESSAGE, Stream};
 
 use super::clean::clean;
+use super::live::Live;
 use crate::args::Timestamps;
 use crate::entry::{Entry, Face};
 
@@ -38,6 +39,7 @@ pub(crate) struct Text {
     pub(super) pad: usize,
     /// A group of lines around one that was found was shown.
     pub(super) begun: bool,
+    pub(super) live: Live,
 }
 
 impl Text {
@@ -52,11 +54,30 @@ impl Text {
         if said.continues && said.text.is_empty() && !said.partial {
             return Ok(());
         }
+        self.live.clear(&mut self.out)?;
         if entry.gap && std::mem::replace(&mut self.begun, true) {
             self.out.write_all(b"--\n")?;
         }
-        let line = format!("{}{}{}\n", self.time(entry), self.prefix(entry), self.body(entry));
+        let line = self.line(entry) + "\n";
         self.out.write_all(line.as_bytes())
+    }
+
+    /// Shows a line that will be drawn again.
+    pub(super) fn live(&mut self, drawn: Option<&Entry>) -> io::Result<()> {
+        let line = drawn.map(|entry| self.line(entry));
+        self.live.show(line, &mut self.out)
+    }
+
+    /// Passes all on, the live line below the others.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.live.is_off() {
+            self.live.draw(&mut self.out)?;
+        }
+        self.out.flush()
+    }
+
+    fn line(&self, entry: &Entry) -> String {
+        format!("{}{}{}", self.time(entry), self.prefix(entry), self.body(entry))
     }
 
     fn time(&self, entry: &Entry) -> String {
@@ -92,7 +113,7 @@ impl Text {
 
     fn body(&self, entry: &Entry) -> String {
         let said = &entry.message;
-        let text = String::from_utf8_lossy(last_frame(&said.text));
+        let text = String::from_utf8_lossy(&said.text);
         let text = clean(&text, self.out.paint().0);
         let dimmed = |text: &str| self.out.paint().apply(Style::new().dimmed(), text);
         if said.notice {

@@ -1,8 +1,12 @@
 //! The `log` record.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use fleet_core::{Labels, Timestamp};
+use fleet_logclass::Anomaly;
+use fleet_logline::{Fields, Level};
 use serde::Serialize;
 
 use crate::entry::Entry;
@@ -22,6 +26,14 @@ pub(super) struct LogRecord<'a> {
     labels: &'a Labels,
     /// `stdout`, `stderr`, or `fleet` for what fleet itself notes in the log.
     stream: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<Level>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Cow<'a, Fields>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anomaly: Option<&'a Anomaly>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
     /// Instead of `message` where the bytes are not UTF-8.
@@ -47,6 +59,10 @@ impl<'a> LogRecord<'a> {
             attempt: entry.attempt,
             labels: &face.labels,
             stream: if said.notice { "fleet" } else { said.stream.word() },
+            level: entry.level(),
+            category: entry.category(),
+            fields: entry.fields(),
+            anomaly: entry.anomaly(),
             message,
             message_base64: message.is_none().then(|| BASE64_STANDARD.encode(&said.text)),
             context: entry.around,
