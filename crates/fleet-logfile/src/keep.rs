@@ -12,7 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 use fleet_core::{LogLimits, duration_text, size_text};
 
 use crate::aside::{self, PART, PLAIN, stamp_of};
-use crate::files::CURRENT;
+use crate::files::{CURRENT, list};
+use crate::index::Index;
 use crate::pack::pack;
 
 /// How long somebody else who cares for the same folder is waited for.
@@ -110,12 +111,14 @@ impl Shelf {
     }
 
     /// Does all that the limits ask for: removes what a kill left half made, what is too old and
-    /// what is too much, and packs what is left. What is set aside meanwhile is cared for, too.
+    /// what is too much, packs what is left and makes its side indexes, so that no reader has to
+    /// wait for them. What is set aside meanwhile is packed, too.
     pub fn care(&self, now: SystemTime, tell: &mut Tell<'_>) {
         self.remove_parts(tell);
         self.remove_old(now, tell);
         self.remove_surplus(tell);
         self.pack_all(tell);
+        self.index_all(tell);
         if let Some(total) = self.limits.total_bytes {
             let why = format!("the logs of the run may have {} in all", size_text(total));
             let kept = self.kept_or_told(tell);
@@ -199,6 +202,16 @@ impl Shelf {
         let surplus = kept.len().saturating_sub(most);
         for old in kept.iter().take(surplus) {
             self.remove(old, format!("more than {most} files"), tell);
+        }
+    }
+
+    fn index_all(&self, tell: &mut Tell<'_>) {
+        let listed = self.told("list", "", list(&self.folder));
+        for one in listed.map_err(|error| tell(Err(error))).unwrap_or_default() {
+            let name = one.path.file_name().unwrap_or_default().to_string_lossy();
+            if let Err(error) = self.told("index", &name, Index::ensure(&one)) {
+                tell(Err(error));
+            }
         }
     }
 
@@ -310,10 +323,12 @@ mod tests {
         dir
     }
 
+    /// The names of all files but the side indexes.
     fn names(dir: &Path) -> Vec<String> {
         let entries = fs::read_dir(dir).unwrap().flatten();
         let mut names: Vec<String> =
             entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.retain(|name| !name.ends_with(".idx"));
         names.sort();
         names
     }
@@ -382,9 +397,11 @@ mod tests {
         let dir = folder(&[6, 7, 8, 9]);
         let done = care(dir.path(), LogLimits { keep: 3, ..PLENTY }, true, SystemTime::now());
         assert_eq!(removed(&done), [format!("{}.log: more than 3 files", stamp(6))]);
-        let two = 2 * line(6).len() as u64 + 5;
-        let limits = LogLimits { total_bytes: Some(two), ..PLENTY };
+        let newest: u64 = kept(dir.path()).unwrap()[2..].iter().map(|kept| kept.bytes).sum();
+        let limits = LogLimits { total_bytes: Some(newest + 5), ..PLENTY };
         assert_eq!(care(dir.path(), limits, true, SystemTime::now()).len(), 2);
+        assert!(dir.path().join(stamp(9) + ".idx").exists(), "it has a side index");
+        assert!(!dir.path().join(stamp(8) + ".idx").exists(), "it went with its file");
         assert_eq!(lines(dir.path()), line(9) + &line(23));
         let limits = LogLimits { total_bytes: Some(1), ..PLENTY };
         care(dir.path(), limits, true, SystemTime::now());

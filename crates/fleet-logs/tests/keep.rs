@@ -41,10 +41,12 @@ fn age(folder: &Path, second: i64, age: u64) {
     file.unwrap().set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
 }
 
+/// The names of all files but the side indexes.
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.ends_with(".idx"))
         .collect();
     names.sort();
     names
@@ -89,6 +91,7 @@ fn a_total_takes_the_oldest_files_of_all_but_none_that_is_written() {
         age(folder, second, seconds);
     }
     let size = fs::metadata(a.join(format!("{}.log", stamp(2)))).unwrap().len();
+    // The files that are being written and some side indexes go into it, too.
     let total = (size + size / 2).to_string();
     let told = fleet.records(&["--prune", "a", "b", "--total", &total]);
     let ids: Vec<&str> = told.iter().map(|record| record["id"].as_str().unwrap()).collect();

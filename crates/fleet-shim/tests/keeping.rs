@@ -6,12 +6,12 @@ use std::path::Path;
 
 use fleet_testkit::{Signal, State, TestFleet, kill, until};
 
-/// The names of a log folder's files, without what is being written.
+/// The names of a log folder's files, without what is being written and the side indexes.
 fn closed(fleet: &TestFleet, name: &str) -> Vec<String> {
     let entries = fs::read_dir(fleet.run_dir(name).join("log")).unwrap().flatten();
     let mut names: Vec<String> =
         entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
-    names.retain(|name| name != "current");
+    names.retain(|name| name != "current" && !name.ends_with(".idx"));
     names.sort();
     names
 }

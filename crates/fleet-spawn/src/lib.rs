@@ -36,8 +36,8 @@ use fleet_shim::Nursery;
 pub use args::{Args, Deed, FileArgs, Wait};
 use claim::{Candidate, Claim, Claims};
 pub use wish::{
-    Form, HealthWish, LimitsWish, Place, Prepared, Size, Span, Status, Typed, Url, Wish, WithPorts,
-    Words,
+    Form, HealthWish, LimitsWish, Place, Prepared, Rotate, Size, Span, Status, Typed, Url, Wish,
+    WithPorts, Words,
 };
 
 /// Starts what was asked for, prints its id, and waits as long as was asked.
