@@ -7,10 +7,21 @@
 //! from the first bytes whether there is anything for it to find. What is not known stays unknown:
 //! a line without a level is no `info`.
 
+mod field_test;
 mod fields;
+mod json;
 mod level;
+mod logfmt;
 mod plain;
+mod time;
 
+pub use field_test::{BadFieldTest, FieldTest};
 pub use fields::{Fields, fields};
 pub use level::{BadLevel, Level, LevelRange, level};
 pub use plain::{Plain, plain};
+pub use time::{time, time_near};
+
+/// Logs from Windows end their lines with two characters, of which one is left.
+fn without_cr(text: &[u8]) -> &[u8] {
+    text.strip_suffix(b"\r").unwrap_or(text)
+}

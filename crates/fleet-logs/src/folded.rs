@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fleet_logfile::{Message, Stream};
 use fleet_progress::{Folder, Shown};
 
 use crate::entry::{Entry, Face};
-use crate::sink::Sink;
+use crate::sink::{Sink, Tracebacks};
 
 /// Folds the progress bars of each process and stream, and passes the lines on that come out.
 pub(crate) struct Folded {
@@ -100,7 +101,7 @@ impl Sink for Folded {
         }
     }
 
-    fn line_up(&mut self, face: &Face) {
+    fn line_up(&mut self, face: &Arc<Face>) {
         self.sink.line_up(face);
     }
 
@@ -119,12 +120,20 @@ impl Sink for Folded {
         self.sink.finish()
     }
 
+    fn tracebacks(&self) -> Tracebacks {
+        self.sink.tracebacks()
+    }
+
     fn is_stdout(&self) -> bool {
         self.sink.is_stdout()
     }
 
     fn is_terminal(&self) -> bool {
         self.sink.is_terminal()
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.sink.due()
     }
 
     fn shows_beginnings(&self) -> bool {

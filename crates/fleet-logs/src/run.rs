@@ -8,35 +8,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fleet_core::{ProcessRecord, Timestamp};
-use fleet_logfile::{Attempts, Joiner, Line, Message, Position, Reader, Skip, Start, Stream};
+use fleet_logfile::{Attempts, Joiner, Line, Message, Position, Reader, Skip, Start};
 use fleet_logfile::{seek, tail};
 use fleet_registry::{Home, RunDir};
 
+use crate::Plan;
+use crate::cursor::{Held, Place};
 use crate::entry::{Entry, Face};
-
-/// Which lines are wanted.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Filter {
-    pub(crate) stream: Option<Stream>,
-    pub(crate) since: Option<i64>,
-    pub(crate) until: Option<i64>,
-    pub(crate) attempt: Option<u32>,
-    /// Also what fleet itself noted.
-    pub(crate) notices: bool,
-}
-
-impl Filter {
-    fn takes(&self, line: &Line<'_>, attempt: u32) -> bool {
-        let stream = match self.stream {
-            Some(wanted) => line.stream == wanted && !line.notice,
-            None => !line.notice || self.notices,
-        };
-        stream
-            && self.since.is_none_or(|since| line.stamp_nanos >= since)
-            && self.until.is_none_or(|until| line.stamp_nanos <= until)
-            && self.attempt.is_none_or(|wanted| attempt == wanted)
-    }
-}
+use crate::filter::Window;
+use crate::sieve::Sieve;
 
 /// The log of one run, read as far as it was shown.
 pub(crate) struct Run {
@@ -44,17 +24,27 @@ pub(crate) struct Run {
     pub(crate) log: PathBuf,
     reader: Reader,
     lines: Lines,
+    sieve: Sieve,
     /// Nothing more will come: what has no end yet is handed out, too.
     closing: bool,
     /// It could not be read on.
     pub(crate) failed: bool,
     behind: bool,
-    told: (u64, u64, bool),
+    told: Told,
+}
+
+/// What was said of the files so far.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Told {
+    garbage: u64,
+    truncations: u64,
+    damaged: usize,
+    lost: bool,
 }
 
 /// From pieces to lines.
 struct Lines {
-    filter: Filter,
+    window: Window,
     attempts: AttemptsFile,
     /// The attempt of the newest line.
     attempt: u32,
@@ -64,40 +54,76 @@ struct Lines {
 }
 
 impl Run {
-    /// From the last `lines` on, or from the first; without `lines`, all.
+    /// From where the plan wants it on.
     pub(crate) fn open(
         home: &Home,
         record: &ProcessRecord,
-        filter: Filter,
-        lines: Option<usize>,
+        plan: &Plan,
         numbered: bool,
     ) -> io::Result<Run> {
         let dir = home.run_of(&record.key());
         let attempts = AttemptsFile::open(&dir)?;
-        let (reader, skip) = begin(dir.log(), &filter, &attempts.attempts, lines)?;
+        let place = plan.cursor.as_ref().and_then(|cursor| cursor.place(&record.key()));
+        let (reader, skip) = match &place {
+            Some(place) => (reader_at(dir.log(), place.position, None)?, Skip::default()),
+            None => begin(dir.log(), &plan.window, &attempts.attempts, plan.lines)?,
+        };
         let face = Face {
             key: record.key(),
             labels: record.labels.clone(),
             spawned_at: record.spawned_at,
             numbered,
         };
-        Ok(Run {
+        let mut run = Run {
             face: Arc::new(face),
             log: dir.log(),
             reader,
             lines: Lines {
-                filter,
+                window: plan.window,
                 attempts,
                 attempt: 1,
                 joiner: Joiner::default(),
                 skip,
                 ready: VecDeque::new(),
             },
+            sieve: Sieve::new(plan),
             closing: false,
             failed: false,
             behind: false,
-            told: (0, 0, false),
-        })
+            told: Told::default(),
+        };
+        if let Some(place) = place {
+            run.go_on(&place);
+        }
+        Ok(run)
+    }
+
+    /// Takes up what was held when this place was noted.
+    fn go_on(&mut self, place: &Place) {
+        self.lines.attempt = place.attempt.max(1);
+        for (_, piece) in place.pieces.iter().filter_map(Held::message) {
+            self.lines.joiner.go_on_with(piece);
+        }
+        for (attempt, message) in place.lines.iter().filter_map(Held::message) {
+            self.sieve.push(Entry::line(Arc::clone(&self.face), attempt, message));
+        }
+    }
+
+    /// How far it was shown, once all was that could be.
+    pub(crate) fn place(&mut self) -> Place {
+        let lines = &mut self.lines;
+        let attempt = lines.attempt;
+        let pieces = lines.joiner.held();
+        let waiting = lines.ready.iter().map(|(attempt, message)| Held::new(*attempt, message));
+        let mut held: Vec<Held> = self.sieve.held();
+        held.extend(waiting);
+        Place {
+            position: self.reader.position(),
+            attempt,
+            pieces: pieces.iter().map(|message| Held::new(attempt, message)).collect(),
+            lines: held,
+            complete: self.closing && !self.behind && !self.failed,
+        }
     }
 
     /// Says that nothing more will come.
@@ -110,9 +136,19 @@ impl Run {
         self.lines.joiner.holds()
     }
 
+    /// Whether it holds lines that may become a traceback.
+    pub(crate) fn holds_lines(&self) -> bool {
+        self.sieve.holds()
+    }
+
+    /// Hands those out: nothing came for a while.
+    pub(crate) fn release_lines(&mut self) {
+        self.sieve.flush();
+    }
+
     /// Whether there is more to show, whatever is written from now on.
     pub(crate) fn has_more(&self) -> bool {
-        self.behind || !self.lines.ready.is_empty()
+        self.behind || !self.lines.ready.is_empty() || self.sieve.has_ready()
     }
 
     /// Hands out the beginning of a line that it holds.
@@ -123,22 +159,29 @@ impl Run {
 
     /// What was found wrong with the files since the last call.
     pub(crate) fn complaints(&mut self) -> Vec<String> {
-        let now = (self.reader.garbage(), self.reader.truncations(), self.reader.lost_files());
+        let reader = &self.reader;
+        let now = Told {
+            garbage: reader.garbage(),
+            truncations: reader.truncations(),
+            damaged: reader.damaged().len(),
+            lost: reader.lost_files(),
+        };
         let before = std::mem::replace(&mut self.told, now);
         let log = self.log.display();
         let mut said = Vec::new();
-        if now.0 > before.0 {
-            let count = now.0 - before.0;
+        if now.garbage > before.garbage {
+            let count = now.garbage - before.garbage;
             said.push(format!("'{log}': lines that are no log lines, shown as they are: {count}"));
         }
-        if now.1 > before.1 {
+        if now.truncations > before.truncations {
             said.push(format!("'{log}': the file was truncated; reading it from its start"));
         }
-        if now.2 && !before.2 {
+        if now.lost && !before.lost {
             said.push(format!(
                 "'{log}': files were removed before they were read; lines may be missing"
             ));
         }
+        said.extend(reader.damaged()[before.damaged..].iter().cloned());
         said
     }
 
@@ -153,15 +196,32 @@ impl Run {
         // The clock may have been set back: one look for each batch, whatever the stamps say.
         self.lines.attempts.known_to = i64::MIN;
         std::iter::from_fn(move || {
-            if left == 0 {
-                self.behind = true;
-                return None;
-            }
-            left -= 1;
-            let entry = self.next().transpose()?;
+            let entry = self.sifted(&mut left).transpose()?;
             self.failed |= entry.is_err();
             Some((entry.as_ref().map_or(i64::MIN, |e| e.message.stamp_nanos), entry))
         })
+    }
+
+    /// The next that is to be shown, `None` after so many lines, or where there is no more now.
+    fn sifted(&mut self, left: &mut usize) -> io::Result<Option<Entry>> {
+        loop {
+            if let Some(entry) = self.sieve.pop() {
+                return Ok(Some(entry));
+            }
+            if self.sieve.is_over() {
+                return Ok(None);
+            }
+            if *left == 0 {
+                self.behind = true;
+                return Ok(None);
+            }
+            *left -= 1;
+            match self.next()? {
+                Some(entry) => self.sieve.push(entry),
+                None if self.closing && self.sieve.holds() => self.sieve.flush(),
+                None => return Ok(None),
+            }
+        }
     }
 
     fn next(&mut self) -> io::Result<Option<Entry>> {
@@ -196,7 +256,7 @@ impl Lines {
             let ended = std::mem::replace(&mut self.attempt, attempt);
             self.give(ended, Joiner::cut);
         }
-        if self.filter.takes(line, attempt) {
+        if self.window.takes(line, attempt) {
             let message = self.joiner.push(line);
             self.give(attempt, |_| message);
         }
@@ -219,16 +279,16 @@ impl Lines {
 /// Finds where to begin, without reading what is not wanted.
 fn begin(
     log: PathBuf,
-    filter: &Filter,
+    window: &Window,
     attempts: &Attempts,
     lines: Option<usize>,
 ) -> io::Result<(Reader, Skip)> {
-    let (first, last) = filter.attempt.map_or((i64::MIN, i64::MAX), |a| attempts.span(a));
-    let since = filter.since.map_or(first, |since| since.max(first));
-    let until = filter.until.map_or(last, |until| until.min(last));
+    let (first, last) = window.attempt.map_or((i64::MIN, i64::MAX), |a| attempts.span(a));
+    let since = window.since.map_or(first, |since| since.max(first));
+    let until = window.until.map_or(last, |until| until.min(last));
     let from = if since > i64::MIN { seek(&log, since)? } else { None };
     let to = if until < i64::MAX { seek(&log, until + 1)? } else { None };
-    let takes = |line: &Line<'_>| filter.takes(line, attempts.of(line.stamp_nanos));
+    let takes = |line: &Line<'_>| window.takes(line, attempts.of(line.stamp_nanos));
     // Where all is too old, only what comes from now on can be wanted.
     let lines = if since > i64::MIN && from.is_none() { Some(0) } else { lines };
     let start = match lines {

@@ -2,8 +2,20 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::entry::{Entry, Face};
+
+/// What a traceback is to a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tracebacks {
+    /// One record.
+    Records,
+    /// Lines, which must not be torn apart where other processes' lines come between.
+    Whole,
+    /// Lines like others.
+    Lines,
+}
 
 /// Takes lines in order of time: prints them, or makes something else of them.
 pub(crate) trait Sink {
@@ -11,7 +23,7 @@ pub(crate) trait Sink {
     fn take(&mut self, entry: &Entry) -> io::Result<()>;
 
     /// A process is going to be shown.
-    fn line_up(&mut self, _face: &Face) {}
+    fn line_up(&mut self, _face: &Arc<Face>) {}
 
     /// What a process draws now, a progress bar on its way: shown while it moves, not kept. `None`
     /// where nothing is drawn any more.
@@ -33,9 +45,19 @@ pub(crate) trait Sink {
     /// Whether it writes to standard output, whose reader may leave.
     fn is_stdout(&self) -> bool;
 
+    /// What a traceback is to it.
+    fn tracebacks(&self) -> Tracebacks {
+        Tracebacks::Lines
+    }
+
     /// Whether a person reads it at a terminal.
     fn is_terminal(&self) -> bool {
         false
+    }
+
+    /// How long until it has something to do by the clock alone; a flush is when it does it.
+    fn due(&self) -> Option<Duration> {
+        None
     }
 
     /// Whether a line without an end, a prompt perhaps, is of use to its reader.

@@ -6,12 +6,13 @@ mod text;
 mod wire;
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use fleet_cli::{Exit, Failure, Format, Out, Records};
 
 use crate::args::Args;
 use crate::entry::{Entry, Face};
-use crate::sink::Sink;
+use crate::sink::{Sink, Tracebacks};
 use live::Live;
 use text::Text;
 use wire::LogRecord;
@@ -54,6 +55,7 @@ impl Printer {
                 ids: !args.no_id,
                 timestamps: args.timestamps,
                 pad: 0,
+                begun: false,
                 live: Live::default(),
             }),
         })
@@ -77,7 +79,7 @@ impl Sink for Printer {
         }
     }
 
-    fn line_up(&mut self, face: &Face) {
+    fn line_up(&mut self, face: &Arc<Face>) {
         if let Printer::Text(text) = self {
             text.line_up(face);
         }
@@ -114,6 +116,13 @@ impl Sink for Printer {
                 out.finish()
             }
             Printer::Array(records) => records.finish()?.finish(),
+        }
+    }
+
+    fn tracebacks(&self) -> Tracebacks {
+        match self {
+            Printer::Lines(_) | Printer::Array(_) => Tracebacks::Records,
+            Printer::Text(_) | Printer::Raw(_) => Tracebacks::Whole,
         }
     }
 

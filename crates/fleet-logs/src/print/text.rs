@@ -37,6 +37,8 @@ pub(crate) struct Text {
     pub(super) timestamps: Timestamps,
     /// Columns that the names take.
     pub(super) pad: usize,
+    /// A group of lines around one that was found was shown.
+    pub(super) begun: bool,
     pub(super) live: Live,
 }
 
@@ -53,6 +55,9 @@ impl Text {
             return Ok(());
         }
         self.live.clear(&mut self.out)?;
+        if entry.gap && std::mem::replace(&mut self.begun, true) {
+            self.out.write_all(b"--\n")?;
+        }
         let line = self.line(entry) + "\n";
         self.out.write_all(line.as_bytes())
     }

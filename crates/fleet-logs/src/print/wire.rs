@@ -1,8 +1,12 @@
 //! The `log` record.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use fleet_core::{Labels, Timestamp};
+use fleet_logclass::Anomaly;
+use fleet_logline::{Fields, Level};
 use serde::Serialize;
 
 use crate::entry::Entry;
@@ -23,10 +27,21 @@ pub(super) struct LogRecord<'a> {
     /// `stdout`, `stderr`, or `fleet` for what fleet itself notes in the log.
     stream: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<Level>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Cow<'a, Fields>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anomaly: Option<&'a Anomaly>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
     /// Instead of `message` where the bytes are not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_base64: Option<String>,
+    /// It was not found itself, but stands near a line that was.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    context: bool,
     /// The line goes on in the next record of this stream, or was never ended by a newline.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     partial: bool,
@@ -44,8 +59,13 @@ impl<'a> LogRecord<'a> {
             attempt: entry.attempt,
             labels: &face.labels,
             stream: if said.notice { "fleet" } else { said.stream.word() },
+            level: entry.level(),
+            category: entry.category(),
+            fields: entry.fields(),
+            anomaly: entry.anomaly(),
             message,
             message_base64: message.is_none().then(|| BASE64_STANDARD.encode(&said.text)),
+            context: entry.around,
             partial: said.partial,
         }
     }

@@ -1,9 +1,15 @@
 //! How grave a line is.
 
+mod json;
+mod text;
+mod words;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
+
+use crate::plain;
 
 /// How grave a line is, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -112,10 +118,24 @@ impl FromStr for LevelRange {
     }
 }
 
+/// So much of a line is looked at: its level stands before what it says.
+const HEAD: usize = 160;
+
 /// The level of a line, where it says one: as JSON, logfmt, or in the style of a language's usual
 /// logger. The text may hold colours and a rank's prefix.
-pub fn level(_text: &[u8]) -> Option<Level> {
-    None
+///
+/// A word counts only where a logger puts it: at the beginning, behind a time, a name and a colon,
+/// in brackets. That prose speaks of an error makes it none.
+pub fn level(text: &[u8]) -> Option<Level> {
+    let text = text.trim_ascii_start();
+    if text.first() == Some(&b'{') {
+        return json::level(text);
+    }
+    let head = text.get(..HEAD).unwrap_or(text);
+    match memchr::memchr(0x1b, head) {
+        None => text::level(head),
+        Some(_) => text::level(plain(text.get(..2 * HEAD).unwrap_or(text)).text.trim_ascii_start()),
+    }
 }
 
 #[cfg(test)]
