@@ -53,6 +53,17 @@ fn each_bar_is_one_line_and_raw_is_all_of_it() {
 }
 
 #[test]
+fn states_of_a_bar_below_another_do_not_count_as_lines() {
+    let fleet = Fleet::new();
+    let log = fleet.ended("a");
+    log.out(0, "one").out(0, "two").out(0, "three");
+    nested(&log);
+    let shown = fleet.messages(&["a", "-n", "6"]);
+    assert_eq!(shown, ["three", "half way", &bar("outer", 3)]);
+    assert_eq!(fleet.text(&["a", "-n", "6", "--raw"]).lines().count(), 6);
+}
+
+#[test]
 fn a_bar_that_was_cut_off_is_said_to_be() {
     let fleet = Fleet::new();
     fleet.ended("a").out(1, "begin").write(2, "stderr P", "\r10%").write(3, "stderr P", "\r20%");
@@ -65,7 +76,7 @@ fn a_bar_that_was_cut_off_is_said_to_be() {
 fn lines_of_windows_lose_their_return_alone() {
     let fleet = Fleet::new();
     fleet.ended("a").out(1, "one  \r").out(2, "\r").out(3, "\u{1b}[31mthree\u{1b}[0m");
-    assert_eq!(fleet.messages(&["a"]), ["one", "", "\u{1b}[31mthree\u{1b}[0m"]);
+    assert_eq!(fleet.messages(&["a"]), ["one  ", "", "\u{1b}[31mthree\u{1b}[0m"]);
 }
 
 #[test]

@@ -48,6 +48,12 @@ pub fn draws(text: &[u8]) -> bool {
     false
 }
 
+/// Whether a line leaves the cursor above itself, so that what comes takes its place: a state of a
+/// bar below others.
+pub fn leaves_upwards(text: &[u8]) -> bool {
+    text.ends_with(b"\x1b[A")
+}
+
 static TQDM: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("%|"));
 static WGET: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(".......... "));
 
