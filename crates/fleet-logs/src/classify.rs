@@ -63,6 +63,11 @@ impl Classify {
         })
     }
 
+    /// Whether only some lines are passed on.
+    fn is_choosy(&self) -> bool {
+        !self.categories.is_empty() || self.anomalies
+    }
+
     fn known(&mut self, face: &Face) -> &mut Known {
         if self.runs.len() >= MAX_RUNS && !self.runs.contains_key(&face.key) {
             self.runs.clear();
@@ -87,6 +92,7 @@ impl Classify {
         let known = self.known(&entry.face);
         let read = read(&known.class, entry);
         let mut said = fields(&entry.message.text).unwrap_or_default();
+        let by_class = !read.fields.is_empty();
         for (name, value) in read.fields {
             said.entry(name).or_insert(value);
         }
@@ -96,6 +102,7 @@ impl Classify {
             category: read.category.or_else(|| traceback.then(|| CRASH.to_owned())),
             level: level.or(traceback.then_some(Level::Error)),
             fields: said,
+            by_class,
             anomaly: None,
         };
         noted.anomaly = known.detector.take(Happened {
@@ -170,7 +177,8 @@ impl Sink for Classify {
     }
 
     fn tracebacks(&self) -> Tracebacks {
-        self.inner.tracebacks()
+        // What a traceback is, it is as a whole.
+        if self.is_choosy() { Tracebacks::Records } else { self.inner.tracebacks() }
     }
 
     fn is_terminal(&self) -> bool {
@@ -182,6 +190,6 @@ impl Sink for Classify {
     }
 
     fn shows_beginnings(&self) -> bool {
-        self.inner.shows_beginnings() && self.categories.is_empty() && !self.anomalies
+        self.inner.shows_beginnings() && !self.is_choosy()
     }
 }

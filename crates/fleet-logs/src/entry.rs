@@ -17,6 +17,11 @@ pub(crate) struct Face {
     pub(crate) spawned_at: Timestamp,
     /// The run's number is shown, because another run of the process is, too.
     pub(crate) numbered: bool,
+    /// The lines come from this file and not from a run: the key's id is made of its name, and
+    /// its number means nothing.
+    pub(crate) file: Option<String>,
+    /// It is known what each line was written to.
+    pub(crate) streams: bool,
 }
 
 impl Face {
@@ -33,6 +38,8 @@ pub(crate) struct Noted {
     pub(crate) level: Option<Level>,
     /// Those of the line itself before those that its class found.
     pub(crate) fields: Fields,
+    /// Its class found some of them.
+    pub(crate) by_class: bool,
     pub(crate) anomaly: Option<Anomaly>,
 }
 
@@ -79,6 +86,16 @@ impl Entry {
         fleet_logline::level(&self.message.text)
     }
 
+    /// `stdout`, `stderr`, or `fleet` for what fleet itself notes in the log.
+    pub(crate) fn stream(&self) -> &'static str {
+        if self.message.notice { "fleet" } else { self.message.stream.word() }
+    }
+
+    /// Torch's rank that printed it.
+    pub(crate) fn rank(&self) -> Option<&str> {
+        fleet_logline::rank(&self.message.text).and_then(|rank| std::str::from_utf8(rank).ok())
+    }
+
     /// What it says by name: as JSON or logfmt, or to its class.
     pub(crate) fn fields(&self) -> Option<Cow<'_, Fields>> {
         let fields = match self.noted.get() {
@@ -86,6 +103,11 @@ impl Entry {
             None => Cow::Owned(fleet_logline::fields(&self.message.text)?),
         };
         (!fields.is_empty()).then_some(fields)
+    }
+
+    /// Whether its class found fields that it does not name itself.
+    pub(crate) fn has_class_fields(&self) -> bool {
+        self.noted.get().is_some_and(|noted| noted.by_class)
     }
 
     /// What sort of thing it is.
@@ -96,5 +118,36 @@ impl Entry {
     /// What in it is unlike before.
     pub(crate) fn anomaly(&self) -> Option<&Anomaly> {
         self.noted.get()?.anomaly.as_ref()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Lines for tests.
+
+    use fleet_core::Id;
+    use fleet_logfile::Stream;
+
+    use super::*;
+
+    /// A line of the first run of `a`.
+    pub(crate) fn entry(text: &[u8]) -> Entry {
+        let face = Face {
+            key: RunKey { id: Id::near("a"), run: 1 },
+            labels: Labels::new(),
+            spawned_at: Timestamp::from_nanos(0),
+            numbered: false,
+            file: None,
+            streams: true,
+        };
+        let message = Message {
+            stamp_nanos: 0,
+            stream: Stream::Stdout,
+            notice: false,
+            partial: false,
+            continues: false,
+            text: text.to_vec(),
+        };
+        Entry::line(Arc::new(face), 1, message)
     }
 }

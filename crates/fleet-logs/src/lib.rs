@@ -22,6 +22,7 @@ mod entry;
 mod filter;
 mod folded;
 mod follow;
+mod import;
 mod keep;
 mod pattern;
 mod print;
@@ -29,6 +30,7 @@ mod progress;
 mod run;
 mod sieve;
 mod sink;
+mod source;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -56,6 +58,7 @@ use print::Printer;
 use progress::Progress;
 use run::Run;
 use sink::{Sink, Tracebacks};
+use source::Source;
 
 /// Lines of each process when following begins.
 const LINES_BEFORE: usize = 10;
@@ -79,6 +82,9 @@ pub fn show(args: Args) -> anyhow::Result<Exit> {
     }
     let mut sink = open_sink(&args)?;
     let filter = Arc::new(Filter::read(&args.search)?);
+    if !args.source.files.is_empty() {
+        return import::show(&args, filter, sink);
+    }
     let choice = Choice::read(&args.select)?;
     let home = args.home.locate()?;
     let follow = args.follow || args.until_ended;
@@ -116,9 +122,6 @@ fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
     if args.errors.progress {
         return Ok(Box::new(Progress::open(args)?));
     }
-    if args.raw {
-        return Ok(Box::new(Printer::open(args)?));
-    }
     let counts = &args.count;
     let sink: Box<dyn Sink> = if counts.count {
         Box::new(Count::open(args)?)
@@ -129,10 +132,11 @@ fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
     };
     let live = (args.follow || args.until_ended) && sink.is_terminal();
     // Text says nothing of classes, and need not wait for them.
-    let asks = !counts.category.is_empty() || counts.anomalies;
-    let records = sink.tracebacks() == Tracebacks::Records;
-    let sink = if asks || records { Box::new(Classify::before(sink, args)?) } else { sink };
-    Ok(Box::new(Folded::new(sink, live)))
+    let asks = counts.is_of_classes()
+        || counts.makes_table()
+        || sink.tracebacks() == Tracebacks::Records;
+    let sink = if asks { Box::new(Classify::before(sink, args)?) } else { sink };
+    Ok(if args.raw { sink } else { Box::new(Folded::new(sink, live)) })
 }
 
 /// Says which runs have not come so far.
@@ -191,14 +195,14 @@ pub(crate) struct Shown {
 
 /// Prints what the sources have, up to `most` lines of each, in order of time, and says what is
 /// wrong with them.
-fn print<'a>(
-    runs: impl Iterator<Item = &'a mut Run>,
+fn print<'a, S: Source + 'a>(
+    sources: impl Iterator<Item = &'a mut S>,
     most: usize,
     sink: &mut dyn Sink,
 ) -> anyhow::Result<Shown> {
     let mut shown = Shown { exit: Exit::Yes, any: false };
-    let mut runs: Vec<&mut Run> = runs.collect();
-    for (_, entry) in Merge::new(runs.iter_mut().map(|run| run.entries(most))) {
+    let mut sources: Vec<&mut S> = sources.collect();
+    for (_, entry) in Merge::new(sources.iter_mut().map(|source| source.entries(most))) {
         match entry {
             Ok(entry) => {
                 sink.take(&entry)?;
@@ -210,7 +214,7 @@ fn print<'a>(
             }
         }
     }
-    runs.iter_mut().flat_map(|run| run.complaints()).for_each(talk);
+    sources.iter_mut().flat_map(|source| source.complaints()).for_each(talk);
     Ok(shown)
 }
 
@@ -237,7 +241,8 @@ impl Plan {
                 Tracebacks::Whole => sources > 1 && !filter.asks(),
                 Tracebacks::Lines => false,
             };
-        let lines = lines(args, filter.asks(), sink.is_terminal());
+        let searching = filter.asks() || args.count.is_of_classes();
+        let lines = lines(args, searching, sink.is_terminal());
         Plan {
             window: Window::read(args),
             filter,
@@ -247,6 +252,11 @@ impl Plan {
             lines,
             cursor: None,
         }
+    }
+
+    /// Whether each line is decided upon by itself, whatever stands around it.
+    fn by_line(&self) -> bool {
+        self.filter.asks() && !self.grouped && !self.around.is_some() && self.lines.is_none()
     }
 
     /// Whether a search found nothing.
