@@ -132,9 +132,8 @@ fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
     };
     let live = (args.follow || args.until_ended) && sink.is_terminal();
     // Text says nothing of classes, and need not wait for them.
-    let asks = counts.is_of_classes()
-        || counts.makes_table()
-        || sink.tracebacks() == Tracebacks::Records;
+    let asks =
+        counts.is_of_classes() || counts.makes_table() || sink.tracebacks() == Tracebacks::Records;
     let sink = if asks { Box::new(Classify::before(sink, args)?) } else { sink };
     Ok(if args.raw { sink } else { Box::new(Folded::new(sink, live)) })
 }
