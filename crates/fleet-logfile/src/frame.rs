@@ -1,8 +1,11 @@
 //! Progress bars: a line whose frames overwrite each other.
+//!
+//! For the last words of a process, which its shim writes and which must cost it little; readers of
+//! logs have all of a terminal in `fleet-progress`.
 
 /// The frame of a line that a terminal would show at the end: the text behind the last carriage
 /// return that something printable follows.
-pub fn last_frame(text: &[u8]) -> &[u8] {
+pub(crate) fn last_frame(text: &[u8]) -> &[u8] {
     let mut end = text.len();
     while let Some(at) = memchr::memrchr(b'\r', &text[..end]) {
         if shows(&text[at + 1..end]) {

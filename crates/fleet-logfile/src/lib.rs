@@ -55,7 +55,6 @@ pub use content::Content;
 pub use cri::{Line, Stream};
 pub use files::{CURRENT, Listed, Packing, Position, list};
 pub use format::{Bar, Batch, Counts, MAX_PIECE, Open, Output, format, notice};
-pub use frame::last_frame;
 pub use index::{Block, Index};
 pub use join::{Joiner, MAX_MESSAGE, Message};
 pub use last_words::stderr_tail;

@@ -55,14 +55,18 @@ impl Folded {
         folding.folder.write(head, said.stamp_nanos, &said.text, !said.partial, &mut out);
         self.pass_on(out)?;
         let Some(folding) = self.streams.get(&key) else { return Ok(()) };
-        if self.live {
-            let drawn = folding.folder.live().map(|(head, text)| head.entry(text.to_vec(), true));
-            self.sink.live(drawn.as_ref())?;
-        }
+        let drawn = folding.folder.live().map(|(head, text)| head.entry(text.to_vec(), true));
         if folding.folder.is_empty() {
             self.streams.remove(&key);
         }
-        Ok(())
+        if self.live { self.sink.live(drawn.or_else(|| self.newest()).as_ref()) } else { Ok(()) }
+    }
+
+    /// What was drawn last of all that is still drawn.
+    fn newest(&self) -> Option<Entry> {
+        let drawn = self.streams.values().filter_map(|folding| folding.folder.live());
+        let (head, text) = drawn.max_by_key(|(head, _)| head.stamp_nanos)?;
+        Some(head.entry(text.to_vec(), true))
     }
 
     fn pass_on(&mut self, lines: Vec<Shown<Head>>) -> io::Result<()> {

@@ -83,10 +83,6 @@ impl Progress {
         });
     }
 
-    fn has_news(&self) -> bool {
-        self.streams.values().flatten().any(|state| state.news)
-    }
-
     /// Those that have moved, earlier first; `all` also where they were told a moment ago.
     fn news(&mut self, all: bool) -> Vec<&mut State> {
         let due = |state: &&mut State| {
@@ -157,14 +153,25 @@ impl Sink for Progress {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if !self.follow {
-            return Ok(());
-        }
-        let rested = self.drawn.is_none_or(|(_, since)| since.elapsed() >= EVERY / 5);
-        match self.format {
-            Format::Jsonl => self.tell(false),
-            Format::Table if self.out.is_terminal() && rested && self.has_news() => self.draw(),
+        match self.due() {
+            Some(Duration::ZERO) if self.format == Format::Jsonl => self.tell(false),
+            Some(Duration::ZERO) => self.draw(),
             _ => Ok(()),
+        }
+    }
+
+    fn due(&self) -> Option<Duration> {
+        let left = |every: Duration, since: Option<Instant>| {
+            since.map_or(Duration::ZERO, |since| every.saturating_sub(since.elapsed()))
+        };
+        let mut news = self.streams.values().flatten().filter(|state| state.news).peekable();
+        match self.format {
+            _ if !self.follow => None,
+            Format::Jsonl => news.map(|state| left(EVERY, state.told)).min(),
+            Format::Table if self.out.is_terminal() => {
+                news.peek().map(|_| left(EVERY / 5, self.drawn.map(|(_, since)| since)))
+            }
+            _ => None,
         }
     }
 
@@ -181,16 +188,6 @@ impl Sink for Progress {
             _ => self.table(None).0.write(&mut self.out)?,
         }
         self.out.finish()
-    }
-
-    fn due(&self) -> Option<Duration> {
-        let moved = self.streams.values().flatten().filter(|state| state.news);
-        let last = |state: &State| match self.format {
-            Format::Jsonl => state.told.map(|told| told + EVERY),
-            _ => self.drawn.map(|(_, since)| since + EVERY / 5),
-        };
-        let at = |state| last(state).map_or(Duration::ZERO, |at| at.duration_since(Instant::now()));
-        self.follow.then(|| moved.map(at).min()).flatten()
     }
 
     fn is_stdout(&self) -> bool {

@@ -307,7 +307,9 @@ fn begin(
     let until = window.until.map_or(last, |until| until.min(last));
     let from = if since > i64::MIN { seek(&log, since)? } else { None };
     let to = if until < i64::MAX { seek(&log, until + 1)? } else { None };
-    let takes = |line: &Line<'_>| window.takes(line, attempts.of(line.stamp_nanos));
+    // States of bars below others are lines, too, of which people see one: they do not count.
+    let shown = |line: &Line<'_>| !window.notices || !fleet_progress::leaves_upwards(line.text);
+    let takes = |line: &Line<'_>| window.takes(line, attempts.of(line.stamp_nanos)) && shown(line);
     // Where all is too old, only what comes from now on can be wanted.
     let lines = if since > i64::MIN && from.is_none() { Some(0) } else { lines };
     let start = match lines {

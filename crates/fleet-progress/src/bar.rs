@@ -62,7 +62,7 @@ fn first(shapes: &[Shape], drawing: &str) -> Option<Bar> {
     if drawing.len() > MAX_DRAWING || !drawing.bytes().any(|b| b.is_ascii_digit()) {
         return None;
     }
-    let read = |shape: &Shape| Some(Bar::read(shape, &shape.regex.captures(drawing)?));
+    let read = |shape: &Shape| Some(Bar::read(shape, &shape.read(drawing)?));
     // Nothing out of nothing is the state before a program knows how much there is to do.
     shapes.iter().find_map(read).filter(|bar| bar.total != Some(0.0))
 }

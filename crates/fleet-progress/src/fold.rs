@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
 use memchr::memchr3;
+use memchr::memmem::Finder;
 
 use crate::bar::{Bar, parse, parse_drawn};
 use crate::frame::{Escape, escape, plain};
@@ -48,16 +48,19 @@ pub fn draws(text: &[u8]) -> bool {
     false
 }
 
-/// What a bar has of which each state is a line of its own, and few other lines have: of tqdm (with
-/// a total that is known, is not, and without one), wget, pip, Keras and cargo.
-const SIGNS: [&str; 9] =
-    ["%|", "/? [", "/s]", "%[", ".......... ", "━━", "/step", " - ETA: ", "=> "];
+/// Whether a line leaves the cursor above itself, so that what comes takes its place: a state of a
+/// bar below others.
+pub fn leaves_upwards(text: &[u8]) -> bool {
+    text.ends_with(b"\x1b[A")
+}
 
-static SIGN: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(SIGNS).ok());
+static TQDM: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("%|"));
+static WGET: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(".......... "));
 
-/// Whether a line that does not draw may be a bar all the same.
-pub(crate) fn may_be_bar(text: &[u8]) -> bool {
-    SIGN.as_ref().is_some_and(|sign| sign.is_match(text))
+/// Whether a line that does not draw may be one of many states of a bar all the same: tqdm's through
+/// a logger, wget's rows of dots.
+fn may_be_bar(text: &[u8]) -> bool {
+    TQDM.find(text).is_some() || WGET.find(text).is_some()
 }
 
 /// The lines that a terminal would show in the end of what a program wrote up to one newline.

@@ -24,5 +24,5 @@ mod shapes;
 
 pub use bar::{Bar, parse, parse_drawn};
 pub use bars::bars;
-pub use fold::{Folder, Shown, draws, screen};
+pub use fold::{Folder, Shown, draws, leaves_upwards, screen};
 pub use frame::drawings;

@@ -29,7 +29,8 @@ impl Row {
 
     /// A carriage return.
     pub(crate) fn go_home(&mut self) {
-        self.drawn = true;
+        // At the beginning of a line it says that more will be drawn; at the end it is one of Windows.
+        self.drawn |= self.text.is_empty();
         self.enter();
     }
 
@@ -81,6 +82,7 @@ impl Row {
         if !std::mem::take(&mut self.home) {
             return;
         }
+        self.drawn |= !self.text.is_empty();
         if has_ink(&self.text) {
             std::mem::swap(&mut self.under, &mut self.text);
             self.erased = false;

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 /// What is between the values that a bar shows by name: `a=1, b=2` or `a: 1 - b: 2`.
 #[derive(Clone, Copy, Debug)]
@@ -21,60 +21,86 @@ const KERAS: Between = Between { pairs: " - ", sides: ": " };
 /// One shape.
 #[derive(Debug)]
 pub(crate) struct Shape {
-    pub(crate) regex: Regex,
+    regex: Regex,
+    /// What every drawing of it has: most drawings are told by it to be of another shape.
+    sign: &'static str,
+    /// What is between the values.
     pub(crate) between: Between,
     /// What is counted, where the drawing does not say it.
     pub(crate) unit: Option<&'static str>,
 }
 
-/// The shapes that are a bar wherever they stand: pattern, between values, unit.
-const SURE: [(&str, Between, Option<&str>); 9] = [
+impl Shape {
+    /// The fields of a drawing, if it is of this shape.
+    pub(crate) fn read<'a>(&self, drawing: &'a str) -> Option<Captures<'a>> {
+        if drawing.contains(self.sign) { self.regex.captures(drawing) } else { None }
+    }
+}
+
+/// Sign, pattern, what is between the values, unit.
+type Told = (&'static str, &'static str, Between, Option<&'static str>);
+
+/// The shapes that are a bar wherever they stand.
+const SURE: [Told; 9] = [
     // tqdm and Lightning: `desc:  33%|###   | 1/3 [00:00<00:00,  8.32it/s, loss=0.5]`, `| 5/? [`.
     (
+        "| ",
         r"^(?<name>.*?)(?:: *| *)(?:(?<percent>\d+)%)?\|[^|]*\| *(?<current>[\d.]+[kMGT]?)/(?<total>[\d.]+[kMGT]?|\?)(?<unit> ?[^\s\[]*) \[(?<elapsed>[\d:?]+)<(?<eta>[\d:?]+|\d+ days?, [\d:]+)(?:, *(?<rate>[\d.]+|\?)(?<per>[^,\]]*/[^,\]]*))?(?:, *(?<values>[^\]]*))?\]",
         TQDM,
         None,
     ),
     // The same without a total: `desc: 12it [00:01, 9.8it/s]`.
     (
+        " [",
         r"^(?:(?<name>.*): )?(?<current>[\d.]+[kMGT]?)(?<unit> ?[A-Za-z]+) \[(?<elapsed>\d[\d:]*), *(?<rate>[\d.]+|\?)(?<per>[^,\]]*/[^,\]]*)(?:, *(?<values>[^\]]*))?\]",
         TQDM,
         None,
     ),
     // Keras: `8/8 ━━━━ 0s 29ms/step - loss: 4.57`, `8/8 [====] - ETA: 0s - loss: 4.57`, `8/8 - 0s - 2ms/step`.
     (
+        "/",
         r"^(?<current>\d+)/(?<total>\d+|Unknown) +(?:━+ |\[[=>.]+\] - |- )(?:ETA: )?(?<time>\d[\d:]*s?)(?: -)?(?: (?<rate>[\d.]+)(?<per>(?:us|µs|ms|s)/(?:step|sample|epoch)))?(?: - (?<values>.*))?$",
         KERAS,
         Some("step"),
     ),
     // pip and rich: `name ━━━━╺── 45% 16.9/16.9 MB 416.5 MB/s eta 0:00:01`.
     (
+        "━━",
         r"^(?<name>.*?) *[━╸╺]{8,} +(?:(?<percent>\d+)%(?: +|$))?(?:(?<current>[\d.]+)/(?<total>[\d.]+ ?(?:[kMGT]?B|bytes))(?: +|$))?(?:(?:(?<rate>[\d.]+) ?(?<per>[kMGT]?B/s|bytes/s)|\?)(?: +|$))?(?:eta )?(?<eta>[\d:-]+)?$",
         TQDM,
         None,
     ),
     // wget with a bar: `file  12%[=>    ]  1.19M  1.46MB/s    eta 3s`.
     (
+        "%[",
         r"^(?<name>\S.*?) +(?<percent>\d+)%\[[=+> ]*\] +(?<current>[\d.,]+[KMGT]?) +(?:(?<rate>[\d.]+)(?<per>[KMGT]?B/s)|--\.-[KM]B/s)(?: +eta (?<eta>[\dhms ]+)| +in (?<elapsed>[\d.hms ]+))?$",
         TQDM,
         Some("bytes"),
     ),
     // wget into a file: `  50K .......... .......... 12%  1.2M 3s`.
     (
+        "..........",
         r"^(?<current>\d+K)(?: +[.,]+)+ +(?<percent>\d+)% +(?<rate>[\d.]+)(?<per>[KMGT]?)(?: (?<eta>[\dhms]+)|=(?<elapsed>[\d.hms]+))?$",
         TQDM,
         Some("bytes"),
     ),
     // curl: `100 2929k  100 2929k    0     0  38.0M      0 --:--:-- --:--:-- --:--:-- 38.1M`.
     (
+        ":",
         r"^(?<percent>\d+) +(?<total>[\d.]+[kMGT]?) +\d+ +(?<current>[\d.]+[kMGT]?) +\d+ +[\d.]+[kMGT]? +(?<rate>[\d.]+)(?<per>[kMGT]?) +[\d.]+[kMGT]? +[\d:-]{8} +(?<elapsed>[\d:-]{8}) +(?<eta>[\d:-]{8}) +[\d.]+[kMGT]?$",
         TQDM,
         Some("bytes"),
     ),
     // cargo: `Building [=====>   ] 12/345: a, b`.
-    (r"^(?<name>[A-Z][a-z]+) \[[=> ]*\] +(?<current>\d+)/(?<total>\d+)(?:: .*)?$", TQDM, None),
+    (
+        "] ",
+        r"^(?<name>[A-Z][a-z]+) \[[=> ]*\] +(?<current>\d+)/(?<total>\d+)(?:: .*)?$",
+        TQDM,
+        None,
+    ),
     // docker: `0bfcc8ebdf53: Downloading [=====>      ]  3.4MB/29MB`.
     (
+        "B/",
         r"^(?<name>[0-9a-f]{12}: [A-Z][a-z]+) \[[=> ]*\] +(?<current>[\d.]+[kMG]?B)/(?<total>[\d.]+[kMG]?B)$",
         TQDM,
         Some("bytes"),
@@ -83,21 +109,23 @@ const SURE: [(&str, Between, Option<&str>); 9] = [
 
 /// The shapes that may be ordinary text, unless they were drawn one over the other: curl -#, apt,
 /// git.
-const LOOSE: [(&str, Between, Option<&str>); 2] = [
-    (r"^#[# ]* (?<percent>\d+\.\d)%$", TQDM, None),
+const LOOSE: [Told; 2] = [
+    ("#", r"^#[# ]* (?<percent>\d+\.\d)%$", TQDM, None),
     (
+        "%",
         r"^(?<name>\S.*?):? +\[? *(?<percent>\d+(?:\.\d+)?)%\]?(?: \((?<current>\d+)/(?<total>\d+)\))?(?:$|[ ,])",
         TQDM,
         None,
     ),
 ];
 
-fn all(of: &[(&str, Between, Option<&'static str>)]) -> Vec<Shape> {
-    let shape = |&(pattern, between, unit): &(&str, Between, Option<&'static str>)| {
-        let regex = Regex::new(pattern).ok()?;
-        Some(Shape { regex, between, unit })
+fn all(told: &[Told]) -> Vec<Shape> {
+    let shape = |&(sign, pattern, between, unit): &Told| {
+        // The digits of ASCII alone: those of all scripts cost ten times as much.
+        let regex = Regex::new(&pattern.replace(r"\d", "[0-9]")).ok()?;
+        Some(Shape { regex, sign, between, unit })
     };
-    of.iter().filter_map(shape).collect()
+    told.iter().filter_map(shape).collect()
 }
 
 pub(crate) static SURE_SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| all(&SURE));
