@@ -169,7 +169,7 @@ fn strange_bytes_come_through() {
     assert_eq!(records[1]["message_base64"], "//4=");
     let joined: String = records[2..].iter().map(|r| r["message"].as_str().unwrap()).collect();
     assert_eq!(joined, long + "end");
-    let csv = logs.text(&["-o", "csv", "--file", &odd]);
+    let csv = logs.0.text(&["-o", "csv", "--file", &odd]);
     let mut rows = csv.lines();
     assert!(rows.next().unwrap().starts_with("ts,id,run,attempt,stream,level,"));
     assert!(rows.next().unwrap().contains(",bnVsIAAgYnl0ZQ==,"), "a NUL is said in base64");
