@@ -14,9 +14,12 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # fleet-gpus must be dynamic, because it loads the library of a GPU's driver.
 DYNAMIC := fleet-shim fleet-gpus
 LIBC_A := $(wildcard $(shell $(CC) -print-file-name=libc.a 2>/dev/null))
-SMALL_FLAGS := -C relocation-model=static \
+# Functions of the same code are kept once, where the linker can do that (rustc's own, lld, does).
+FOLD = $(shell folder=$$(mktemp -d) && echo 'fn main() {}' | rustc - -o $$folder/probe \
+	-C link-arg=-Wl,--icf=all 2>/dev/null && echo -C link-arg=-Wl,--icf=all; rm -r $$folder)
+SMALL_FLAGS = -C relocation-model=static $(FOLD) \
 	-C link-arg=-Wl,-T,$(CURDIR)/scripts/no-unwind.ld,-z,noseparate-code
-STATIC_FLAGS := -C target-feature=+crt-static $(SMALL_FLAGS)
+STATIC_FLAGS = -C target-feature=+crt-static $(SMALL_FLAGS)
 
 # The daily targets use what was built here, else what is installed.
 export PATH := $(CURDIR)/target/release:$(CURDIR)/target/debug:$(PATH)
@@ -64,7 +67,7 @@ test: ## All tests but the slow ones, and every command of the README
 test-full: ## All tests
 	@scripts/test.sh --full
 
-bench: build ## Figures and ratios against what one would use instead (at most 10 minutes)
+bench: build ## Figures and ratios against what one would use instead (at most 12 minutes)
 	scripts/bench.py
 
 lint: ## Formatting, clippy, documentation and shell scripts, warnings denied

@@ -13,6 +13,7 @@ prometheus | prometheus | what is exported and the rules in configs/, held befor
 prometheus-node-exporter | prometheus-node-exporter | the textfile collector of the real node_exporter
 python3    | python3    | the demo and README blocks that serve a folder
 shellcheck | shellcheck | the check of the shell scripts
+tmux       | tmux       | what a person sees of fleet-logs -f on a real terminal
 systemd-notify | systemd | the test of sd_notify with the real program
 '
 peers='
@@ -22,6 +23,9 @@ conmon   | conmon       | log capture by conmon
 tsp      | task-spooler | starts by task-spooler
 prometheus-process-exporter | prometheus-process-exporter | scrapes of process-exporter
 zstdcat  | zstd         | a day of stored samples read by zstdcat and jq
+multilog | daemontools  | log capture by multilog
+rg       | ripgrep      | search by ripgrep
+lnav     | lnav         | search by lnav
 '
 
 lines=$tests
@@ -70,6 +74,17 @@ python_packages metrics-venv 'prometheus_client, psutil, pynvml' \
     prometheus_client psutil nvidia-ml-py
 [ "${1:-}" != --bench ] || python_packages bench-venv 'psutil, pynvml, tensorboard' \
     'what is measured against them' psutil nvidia-ml-py tensorboard
+
+# Searchers that Debian has not, built into target/.
+if [ "${1:-}" = --bench ]; then
+    tools=$(cd "$(dirname "$0")/.." && pwd)/target/bench-tools
+    for tool in jaq:jaq ag:agrind; do
+        [ -x "$tools/bin/${tool#*:}" ] && continue
+        echo "setup: building ${tool#*:} into target/bench-tools"
+        timeout 600 cargo install --quiet --root "$tools" "${tool%:*}" >/dev/null 2>&1 ||
+            echo "setup: no ${tool#*:}; left out: what is measured against it" >&2
+    done
+fi
 
 # The types of Grafana, for the dashboards in configs/.
 grafana=$(cd "$(dirname "$0")/.." && pwd)/target/grafana-check

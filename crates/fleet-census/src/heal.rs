@@ -20,20 +20,20 @@ impl Census {
 
 /// Mends one run if it needs it, and says so in a sentence.
 pub(crate) fn mend(home: &Home, seen: &mut Seen) -> Option<String> {
-    let key = seen.record.key();
     let outcome = match seen.observed {
         Observed::AsRecorded(_) => return None,
         Observed::Orphaned(_) => adopt(home, seen).map(|()| {
             let pid = seen.record.pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
-            format!("'{key}'{pid} had lost its shim; a new one took over")
+            format!("'{}'{pid} had lost its shim; a new one took over", seen.record.key())
         }),
         Observed::Lost { reboot: false } if can_restart(home, &seen.record) => adopt(home, seen)
-            .map(|()| format!("'{key}' had died with its shim; it is started again")),
-        Observed::Lost { reboot } => {
-            lose(home, seen, reboot).map(|()| format!("'{key}' is lost: {}", lost_words(seen)))
-        }
+            .map(|()| {
+                format!("'{}' had died with its shim; it is started again", seen.record.key())
+            }),
+        Observed::Lost { reboot } => lose(home, seen, reboot)
+            .map(|()| format!("'{}' is lost: {}", seen.record.key(), lost_words(seen))),
     };
-    Some(outcome.unwrap_or_else(|why| format!("cannot mend '{key}': {why}")))
+    Some(outcome.unwrap_or_else(|why| format!("cannot mend '{}': {why}", seen.record.key())))
 }
 
 /// Whether it is wanted, and what is needed for it is still there.
@@ -75,7 +75,7 @@ fn lose(home: &Home, seen: &mut Seen, reboot: bool) -> Mended {
         record.ts = Timestamp::now();
         record.ended_at = Some(record.ts);
         let cause = if reboot { Cause::Reboot } else { Cause::Lost };
-        record.exit = Some(End::new(cause, reason));
+        record.exit = Some(Box::new(End::new(cause, reason)));
         match write_record(&dir, record) {
             // Somebody removed its folder: then the registry alone can tell.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}

@@ -22,6 +22,7 @@ mod id;
 mod kpi;
 mod label;
 mod limits;
+mod log_limits;
 mod measures;
 mod number;
 mod record;
@@ -43,14 +44,13 @@ pub use label::{BadLabel, Label, Labels};
 pub use limits::{
     Amendment, BadRlimit, Controller, Limits, Rlimit, RlimitUnit, can_change_in_place,
 };
+pub use log_limits::{BadCompression, Compression, LogLimits};
 pub use measures::{Measure, MeasureKind, Measures};
 pub use number::{as_number, number_value, value_number};
 pub use record::{Incarnation, LogTotals, ProcessRecord, Shim, StopAsked, StopRequest};
 pub use sample::{MemoryBasis, Sample, Subject};
 pub use signal::{BadSignal, Signal};
-pub use spec::{
-    Backoff, BadBackoff, BadCrashLimit, BadRestart, CrashLimit, LogLimits, Origin, Restart, Spec,
-};
+pub use spec::{Backoff, BadBackoff, BadCrashLimit, BadRestart, CrashLimit, Origin, Restart, Spec};
 pub use state::{Happening, Observed, Refused, State};
 pub use time::{BadTime, Timestamp};
 pub use units::{BadUnit, duration_text, parse_duration, parse_size, size_text};

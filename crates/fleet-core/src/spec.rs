@@ -15,6 +15,7 @@ use crate::id::{Id, RunKey};
 use crate::kpi::Kpis;
 use crate::label::Labels;
 use crate::limits::Limits;
+use crate::log_limits::LogLimits;
 use crate::signal::Signal;
 use crate::time::Timestamp;
 use crate::units::{BadUnit, parse_duration};
@@ -279,21 +280,6 @@ impl FromStr for CrashLimit {
             return Err(form());
         }
         Ok(CrashLimit { deaths, within_seconds: parse_duration(within)?.as_secs_f64() })
-    }
-}
-
-/// How much of the output is kept on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLimits {
-    /// A file of this size is set aside and a new one begun.
-    pub max_bytes: u64,
-    /// How many files that were set aside are kept.
-    pub keep: u32,
-}
-
-impl Default for LogLimits {
-    fn default() -> LogLimits {
-        LogLimits { max_bytes: 10 << 20, keep: 3 }
     }
 }
 

@@ -29,6 +29,16 @@ pub struct Mark {
     pub attempt: Option<u32>,
 }
 
+/// What one line says by itself, without what the lines before it left for it to know.
+pub fn one_line(text: &[u8]) -> Vec<Found> {
+    let mut all = Vec::new();
+    let mut extractor = Extractor::new(Patterns::default(), Vec::new());
+    let mut sink = |_: Mark, found: Found| all.push(found);
+    extractor.line(0, Mark::default(), text, &mut sink);
+    extractor.finish(&mut sink);
+    all
+}
+
 /// Finds the points in the lines of one program.
 ///
 /// It remembers what lines leave out: the epoch that a line before named, the bar whose count is the

@@ -40,7 +40,7 @@ mod words;
 
 pub use emitted::EmitFeed;
 pub use events::EventFeed;
-pub use extract::{Extractor, Mark};
+pub use extract::{Extractor, Mark, one_line};
 pub use feed::Feed;
 pub use framing::{Framing, Record};
 pub use lines::{LineFeed, of_stream};

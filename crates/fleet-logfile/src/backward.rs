@@ -1,36 +1,35 @@
 //! Reading the log of a run backwards, and finding places in it without reading it whole.
 
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::content::{Bytes, Content, find};
 use crate::cri::{self, Line, Stream};
-use crate::files::{self, LogFile, Position};
+use crate::files::{self, Listed, Position};
 use crate::join::Message;
 
 /// Bytes read at a time.
-const BLOCK: u64 = 64 << 10;
+pub(crate) const BLOCK: u64 = 64 << 10;
 
 /// Of a longer line only the first so many bytes are held.
-const MAX_LINE: usize = 256 << 10;
+pub(crate) const MAX_LINE: usize = 256 << 10;
 
 /// How far before the last wanted line its first pieces are looked for. A line's pieces stand
 /// close together unless the other stream is busy; each that is found renews the search.
 const LOOK_BACK: u64 = 1 << 20;
 
 /// Lines from the last to the first. What is written after the beginning is not seen.
-pub struct Backward {
-    dir: PathBuf,
+pub struct Backward<B = Content> {
     /// Files that were not begun yet, oldest first.
-    files: Vec<LogFile>,
-    open: Option<Open>,
+    files: Vec<Listed>,
+    open: Option<Open<B>>,
     last_stamp: i64,
     read: u64,
 }
 
-struct Open {
-    file: File,
-    inode: u64,
+struct Open<B> {
+    bytes: B,
+    file: Position,
     /// Where the lines that were handed out begin.
     end: u64,
     /// Bytes from `base` on, up to `end` or, in a long line, less far.
@@ -43,16 +42,40 @@ impl Backward {
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn new(dir: impl Into<PathBuf>, from: Option<Position>) -> io::Result<Backward> {
-        let dir = dir.into();
-        let mut files = files::list(&dir)?;
+    pub fn new(dir: impl AsRef<Path>, from: Option<Position>) -> io::Result<Backward> {
+        Backward::over(dir.as_ref(), from)
+    }
+}
+
+#[allow(private_bounds, reason = "what files are packed in is decided in this crate")]
+impl<B: Bytes> Backward<B> {
+    /// Over files of the forms that `B` reads.
+    pub(crate) fn over(dir: &Path, from: Option<Position>) -> io::Result<Backward<B>> {
+        let mut files = files::list(dir)?;
+        let mut open = None;
         if let Some(from) = from
-            && let Some(at) = files.iter().position(|f| f.inode == from.inode)
+            && let Some((at, bytes)) = find::<B>(&files, &from)?
         {
-            files.truncate(at + 1);
-            files[at].len = from.offset;
+            open = Some(Open::new(bytes, &files[at], Some(from.offset))?);
+            files.truncate(at);
         }
-        Ok(Backward { dir, files, open: None, last_stamp: i64::MAX, read: 0 })
+        let mut lines = Backward { files, open, last_stamp: i64::MAX, read: 0 };
+        // Now, so that what is written from now on is not seen.
+        if lines.open.is_none() {
+            lines.open_last()?;
+        }
+        Ok(lines)
+    }
+
+    /// Opens the last file that is left; `false` where none is.
+    fn open_last(&mut self) -> io::Result<bool> {
+        while let Some(listed) = self.files.pop() {
+            if let Some(bytes) = B::open(&listed)? {
+                self.open = Some(Open::new(bytes, &listed, None)?);
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Bytes read so far.
@@ -67,11 +90,12 @@ impl Backward {
     /// A file cannot be read.
     pub fn next_line(&mut self) -> io::Result<Option<(Position, Line<'_>)>> {
         while self.open.as_ref().is_none_or(|open| open.end == 0) {
-            let Some(listed) = self.files.pop() else { return Ok(None) };
-            self.open = files::open(&self.dir, listed.inode)?.map(|file| Open::new(file, &listed));
+            if !self.open_last()? {
+                return Ok(None);
+            }
         }
         let Some(open) = &mut self.open else { return Ok(None) };
-        let inode = open.inode;
+        let file = open.file;
         let (offset, text) = open.line(&mut self.read)?;
         let line = cri::parse(text).unwrap_or(Line {
             stamp_nanos: self.last_stamp,
@@ -81,13 +105,15 @@ impl Backward {
             text,
         });
         self.last_stamp = line.stamp_nanos;
-        Ok(Some((Position { inode, offset }, line)))
+        Ok(Some((Position { offset, ..file }, line)))
     }
 }
 
-impl Open {
-    fn new(file: File, listed: &LogFile) -> Open {
-        Open { file, inode: listed.inode, end: listed.len, buffer: Vec::new(), base: listed.len }
+impl<B: Bytes> Open<B> {
+    fn new(mut bytes: B, listed: &Listed, end: Option<u64>) -> io::Result<Open<B>> {
+        let file = bytes.beginning(listed)?;
+        let end = end.map_or_else(|| bytes.len(), Ok)?;
+        Ok(Open { bytes, file, end, buffer: Vec::new(), base: end })
     }
 
     /// The line that ends at `end`, which must not be 0, and where it begins, which is `end` then.
@@ -122,7 +148,7 @@ impl Open {
     fn load(&mut self, read: &mut u64) -> io::Result<()> {
         let base = self.base.saturating_sub(BLOCK);
         let mut block = vec![0; (self.base - base) as usize];
-        let count = files::read_at(&self.file, &mut block, base)?;
+        let count = self.bytes.read_at(&mut block, base)?;
         *read += count as u64;
         // Cut short under us: what is gone reads as zeros, which are no log line and no newline.
         block.append(&mut self.buffer);
@@ -174,11 +200,11 @@ pub fn tail(
     mut takes: impl FnMut(&Line<'_>) -> bool,
 ) -> io::Result<Start> {
     let mut lines = Backward::new(dir, to)?;
-    let mut count = Counter::new(wanted, end_of(dir, &mut lines, to)?);
+    let mut count = Counter::new(wanted, end_of(&mut lines, to)?);
     while !count.done(lines.bytes_read()) {
         let read = lines.bytes_read();
         let Some((place, line)) = lines.next_line()? else { break };
-        if from.is_some_and(|f| f.inode == place.inode && place.offset < f.offset) {
+        if from.is_some_and(|f| f.same_file(&place) && place.offset < f.offset) {
             break;
         }
         if takes(&line) {
@@ -189,22 +215,22 @@ pub fn tail(
 }
 
 /// The place behind the last whole line: where to begin to see only what is written from now on.
-fn end_of(dir: &Path, lines: &mut Backward, to: Option<Position>) -> io::Result<Option<Position>> {
-    let Some(last) = lines.files.last().cloned() else { return Ok(None) };
-    if to.is_some() || last.len == 0 {
-        return Ok(Some(Position { inode: last.inode, offset: last.len }));
+fn end_of(lines: &mut Backward, to: Option<Position>) -> io::Result<Option<Position>> {
+    let Some(open) = &mut lines.open else { return Ok(None) };
+    let end = Position { offset: open.end, ..open.file };
+    if to.is_some() || end.offset == 0 {
+        return Ok(Some(end));
     }
-    let mut offset = last.len;
-    if let Some(file) = files::open(dir, last.inode)? {
-        let mut newline = [0];
-        files::read_at(&file, &mut newline, last.len - 1)?;
-        if newline != *b"\n" {
-            let mut open = Open::new(file, &last);
-            open.line(&mut lines.read)?;
-            offset = open.end;
-        }
+    let mut newline = [0];
+    open.bytes.read_at(&mut newline, end.offset - 1)?;
+    if newline == *b"\n" {
+        return Ok(Some(end));
     }
-    Ok(Some(Position { inode: last.inode, offset }))
+    let (offset, _) = open.line(&mut lines.read)?;
+    // The torn line is handed out all the same.
+    open.end = end.offset;
+    (open.base, open.buffer) = (end.offset, Vec::new());
+    Ok(Some(Position { offset, ..end }))
 }
 
 /// Counts lines backwards.
@@ -271,91 +297,12 @@ impl Counter {
     }
 }
 
-/// The first line that was captured at this moment or later, `None` where all are older.
-///
-/// Stamps rise within a file and names within a folder; where the clock was set back, lines near
-/// that point can be missed.
-///
-/// # Errors
-/// A file cannot be read.
-pub fn seek(dir: &Path, stamp: i64) -> io::Result<Option<Position>> {
-    let files = files::list(dir)?;
-    let older = |f: &LogFile| f.first.is_some_and(|first| first <= stamp);
-    let first = files.iter().rposition(older).unwrap_or(0);
-    for listed in files.iter().skip(first) {
-        let Some(file) = files::open(dir, listed.inode)? else { continue };
-        if let Some(offset) = seek_in(&file, listed.len, stamp)? {
-            return Ok(Some(Position { inode: listed.inode, offset }));
-        }
-    }
-    Ok(None)
-}
-
-/// The first line of a file with this stamp or a later one.
-fn seek_in(file: &File, len: u64, stamp: i64) -> io::Result<Option<u64>> {
-    let (mut low, mut high) = (0, len);
-    while high - low > BLOCK {
-        let middle = low + (high - low) / 2;
-        match stamped_line(file, middle, high, i64::MIN)? {
-            Some((at, found)) if found < stamp => low = at,
-            _ => high = middle,
-        }
-    }
-    // `high` may lie within a line that begins before it.
-    Ok(stamped_line(file, low, len, stamp)?.map(|(at, _)| at))
-}
-
-/// The first line that begins between two places and has this stamp or a later one.
-fn stamped_line(file: &File, low: u64, high: u64, least: i64) -> io::Result<Option<(u64, i64)>> {
-    let mut block = vec![0; BLOCK as usize];
-    // A line begins behind a newline: look at the byte before, too.
-    let mut at = low.saturating_sub(1);
-    let mut begins = low == 0;
-    while at < high {
-        let count = files::read_at(file, &mut block, at)?;
-        if count == 0 {
-            return Ok(None);
-        }
-        let mut next = 0;
-        while next < count && at + (next as u64) < high {
-            if begins && let Some(found) = stamp_of(&block[next..count]) {
-                if found >= least {
-                    return Ok(Some((at + next as u64, found)));
-                }
-            } else if begins && count - next < STAMP && count == block.len() {
-                // The stamp goes on in the next block.
-                break;
-            }
-            begins = true;
-            match memchr::memchr(b'\n', &block[next..count]) {
-                Some(end) => next += end + 1,
-                None => {
-                    begins = false;
-                    next = count;
-                }
-            }
-        }
-        at += next as u64;
-    }
-    Ok(None)
-}
-
-/// The longest stamp: nine digits and a numeric offset, and the blank behind it.
-const STAMP: usize = 36;
-
-fn stamp_of(line: &[u8]) -> Option<i64> {
-    let end = memchr::memchr(b' ', &line[..line.len().min(STAMP)])?;
-    cri::parse_stamp(&line[..end])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::reader::Reader;
-    use crate::testing::{Log, line, texts};
+    use crate::testing::{Log, texts};
     use proptest::prelude::*;
-
-    const SECOND: i64 = 1_000_000_000;
 
     fn all_back(log: &Log) -> Vec<String> {
         let mut lines = Backward::new(log.dir(), None).unwrap();
@@ -428,57 +375,6 @@ mod tests {
         let start = tail(log.dir(), 0, None, None, |_| true).unwrap();
         log.append(b"rn\n");
         assert_eq!(from(&log, start), ["torn"]);
-    }
-
-    #[test]
-    fn a_moment_is_found_in_the_right_file() {
-        let log = Log::new();
-        for file in 0..3 {
-            let mut bytes = Vec::new();
-            for at in 0..5000 {
-                let second = file * 5000 + at;
-                bytes.extend(line(second, "stdout F", second.to_string().as_bytes()));
-            }
-            log.append(&bytes);
-            if file < 2 {
-                log.rotate(file * 5000);
-            }
-        }
-        for second in [0, 1, 2499, 4999, 5000, 5001, 9999, 12_345, 14_999] {
-            for nanos in [second * SECOND, second * SECOND - 1] {
-                let place = seek(log.dir(), nanos).unwrap().unwrap();
-                let mut reader = Reader::at(log.dir(), place).unwrap();
-                let line = reader.next_line().unwrap().unwrap();
-                assert_eq!(line.text, second.to_string().as_bytes());
-            }
-        }
-        assert_eq!(seek(log.dir(), 15_000 * SECOND).unwrap(), None);
-    }
-
-    #[test]
-    fn a_moment_is_found_among_garbage_and_long_lines() {
-        let log = Log::new();
-        let long = "x".repeat(300_000);
-        log.append(b"garbage\n");
-        log.write(1, "stdout F", &long);
-        log.append(long.as_bytes());
-        log.append(b"\n");
-        log.write(2, "stdout F", &long);
-        log.write(3, "stdout F", "three");
-        for (second, text) in [(1, long.as_str()), (2, &long), (3, "three")] {
-            let place = seek(log.dir(), second * SECOND).unwrap().unwrap();
-            let mut back = Backward::new(log.dir(), None).unwrap();
-            let mut found = None;
-            while let Some((at, line)) = back.next_line().unwrap() {
-                if at == place {
-                    found = Some(line.text.len());
-                }
-            }
-            assert_eq!(
-                found,
-                Some(text.len().min(MAX_LINE + BLOCK as usize)).map(|n| n.min(text.len()))
-            );
-        }
     }
 
     proptest! {

@@ -72,6 +72,20 @@ impl Joiner {
         parts
     }
 
+    /// What is held, for another joiner to go on with.
+    pub fn held(&self) -> Vec<Message> {
+        let streams = [Stream::Stdout, Stream::Stderr].into_iter().zip(&self.streams);
+        let held = streams.filter(|(_, open)| open.stamp.is_some() || open.continues);
+        held.map(|(stream, open)| open.message(stream, false, true, open.text.clone())).collect()
+    }
+
+    /// Goes on with what another held.
+    pub fn go_on_with(&mut self, held: Message) {
+        let Message { stamp_nanos, continues, text, .. } = held;
+        let stamp = (!continues || !text.is_empty()).then_some(stamp_nanos);
+        self.streams[held.stream as usize] = Open { text, stamp, continues };
+    }
+
     /// Whether a line without an end is held.
     pub fn holds(&self) -> bool {
         self.streams.iter().any(|open| open.stamp.is_some())
@@ -170,6 +184,7 @@ mod tests {
         fn any_bytes_in_any_pieces_come_back(
             pieces in proptest::collection::vec((any::<bool>(), any::<bool>(), any::<Vec<u8>>()), 0..20),
             flushes: u32,
+            moves: u32,
         ) {
             let mut joiner = Joiner::default();
             let (mut wanted, mut got) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
@@ -187,6 +202,10 @@ mod tests {
                     wanted[stream as usize].push(b'\n');
                 }
                 joiner.push(&piece(stream, *partial, text)).into_iter().for_each(&mut take);
+                if moves >> at & 1 == 1 {
+                    let held = std::mem::take(&mut joiner).held();
+                    held.into_iter().for_each(|message| joiner.go_on_with(message));
+                }
                 if flushes >> at & 1 == 1 {
                     joiner.flush().into_iter().for_each(&mut take);
                 }

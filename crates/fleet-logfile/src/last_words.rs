@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::backward::Backward;
+use crate::content::PlainFile;
 use crate::cri::{Line, Stream};
 use crate::frame::last_frame;
 
@@ -40,10 +41,11 @@ pub fn stderr_tail(
     }
 }
 
-/// Pieces of standard error, the last first, and whether each is partial.
+/// Pieces of standard error, the last first, and whether each is partial. The last files are not
+/// compressed yet, and a shim has no room for what unpacks them.
 fn pieces(log_dir: &Path, since_nanos: i64) -> Vec<(bool, Vec<u8>)> {
     let mut pieces = Vec::new();
-    let Ok(mut lines) = Backward::new(log_dir, None) else { return pieces };
+    let Ok(mut lines) = Backward::<PlainFile>::over(log_dir, None) else { return pieces };
     let mut lower = WINDOW;
     while let Ok(Some((_, line))) = lines.next_line() {
         // Counted by line, not by block read, so that it is the same whatever blocks there are.

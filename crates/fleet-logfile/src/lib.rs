@@ -22,29 +22,43 @@
 //! All are bounded in memory, whatever is in the files; nothing in them makes a reader fail. A
 //! line that is none is handed out as it is, and counted.
 
+mod aside;
 mod attempts;
 mod backward;
+mod compressed;
+mod content;
 pub mod cri;
 mod files;
 mod format;
 mod frame;
+mod index;
 mod join;
+pub mod keep;
 mod last_words;
 mod merge;
+mod open;
+mod pack;
 mod reader;
+mod sealed;
+mod seek;
 mod writer;
 
 #[cfg(test)]
 mod testing;
 
+pub use aside::oldest;
 pub use attempts::Attempts;
-pub use backward::{Backward, Skip, Start, seek, tail};
+pub use backward::{Backward, Skip, Start, tail};
+pub use content::Content;
 pub use cri::{Line, Stream};
-pub use files::{CURRENT, Position};
+pub use files::{CURRENT, Listed, Packing, Position, list};
 pub use format::{Bar, Batch, Counts, MAX_PIECE, Open, Output, format, notice};
 pub use frame::last_frame;
+pub use index::{Block, Index};
 pub use join::{Joiner, MAX_MESSAGE, Message};
 pub use last_words::stderr_tail;
 pub use merge::Merge;
 pub use reader::Reader;
+pub use sealed::{unseal, write_sealed};
+pub use seek::seek;
 pub use writer::{LogFile, LogOutput};

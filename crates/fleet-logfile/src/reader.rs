@@ -1,12 +1,14 @@
 //! Reading the log of a run forwards, file after file, and going on where it grows.
 
-use std::fs::File;
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::content::{Bytes, Content, find};
 use crate::cri::{self, Line, Stream};
-use crate::files::{self, CURRENT, LogFile, Position};
+use crate::files::{self, CURRENT, Listed, Position};
+use crate::open::{After, Open, open_after};
 
 /// Bytes read at a time: a merge holds so much of each source.
 const BLOCK: usize = 32 << 10;
@@ -14,9 +16,6 @@ const BLOCK: usize = 32 << 10;
 /// A physical line longer than this is handed out in pieces. Our own writer's lines are a quarter
 /// of it, so that only a stranger's file or a damaged one meets the bound.
 const MAX_LINE: usize = 64 << 10;
-
-/// So many bytes tell a file from one that took its place: they hold the first line's stamp.
-const HEAD: usize = 40;
 
 /// Reads the lines of a run's log in the order in which they were written.
 ///
@@ -35,22 +34,14 @@ pub struct Reader {
     overlong: Option<(Stream, bool, bool)>,
     last_stamp: i64,
     stop: Option<Position>,
+    /// Where the file before this one ended.
+    before: Option<Position>,
+    /// Files that were seen behind this one and will not get other names.
+    ahead: VecDeque<Listed>,
     garbage: u64,
     truncations: u64,
     lost: bool,
-}
-
-#[derive(Debug)]
-struct Open {
-    file: File,
-    inode: u64,
-    /// Where the next read begins.
-    offset: u64,
-    head: Vec<u8>,
-    /// Stamp of its first line, as its name or its head tells it.
-    first: Option<i64>,
-    /// Its end was met; it may have been truncated since.
-    met_end: bool,
+    damaged: Vec<String>,
 }
 
 impl Reader {
@@ -65,9 +56,12 @@ impl Reader {
             overlong: None,
             last_stamp: i64::MIN,
             stop: None,
+            before: None,
+            ahead: VecDeque::new(),
             garbage: 0,
             truncations: 0,
             lost: false,
+            damaged: Vec::new(),
         }
     }
 
@@ -77,9 +71,16 @@ impl Reader {
     /// The folder or the file cannot be read.
     pub fn at(dir: impl Into<PathBuf>, place: Position) -> io::Result<Reader> {
         let mut reader = Reader::new(dir);
-        if let Some(file) = files::open(&reader.dir, place.inode)? {
-            reader.open = Some(Open::new(file, place.inode, place.offset, None)?);
+        let mut files = files::list(&reader.dir)?;
+        if let Some((at, content)) = find(&files, &place)? {
+            let listed = files.remove(at);
+            reader.begin_at(Open::new(content, &listed, place.offset)?, files.split_off(at));
         } else {
+            // What is left of it is younger, as far as names tell.
+            let younger =
+                |f: &Listed| f.first.is_none() || place.first.is_none_or(|p| f.first > Some(p));
+            let at = files.iter().position(younger).unwrap_or(files.len());
+            reader.ahead = files.split_off(at).into();
             reader.lost = true;
         }
         Ok(reader)
@@ -109,6 +110,22 @@ impl Reader {
         self.truncations
     }
 
+    /// The place of the next line that was not handed out; `None` where there is no whole line yet.
+    pub fn position(&self) -> Option<Position> {
+        let open = self.open.as_ref()?;
+        let offset = open.offset - (self.buffer.len() - self.from) as u64;
+        // A file without a whole line cannot be told from others later on.
+        if offset == 0 && open.file.head.is_none() {
+            return self.before;
+        }
+        Some(Position { offset, ..open.file })
+    }
+
+    /// Which compressed files could not be read to their ends, and why.
+    pub fn damaged(&self) -> &[String] {
+        &self.damaged
+    }
+
     /// Whether files were removed before they were read.
     pub fn lost_files(&self) -> bool {
         self.lost
@@ -135,10 +152,13 @@ impl Reader {
                 // The next file is open, but the last line of this one has no newline.
                 Filled::Next(next) => {
                     let rest = (self.from < self.buffer.len()).then(|| self.take_rest());
-                    self.open = Some(next);
+                    self.before = self.position();
+                    self.open = Some(*next);
                     if let Some(rest) = rest {
                         break rest;
                     }
+                    self.buffer.clear();
+                    (self.from, self.searched) = (0, 0);
                 }
             }
         };
@@ -162,7 +182,7 @@ impl Reader {
     fn stopped(&self) -> bool {
         let (Some(stop), Some(open)) = (self.stop, &self.open) else { return false };
         let unread = (self.buffer.len() - self.from) as u64;
-        open.inode == stop.inode && open.offset - unread >= stop.offset
+        open.file.same_file(&stop) && open.offset - unread >= stop.offset
     }
 
     /// A line in the buffer: where it begins, where it ends, and whether a newline ends it.
@@ -217,14 +237,8 @@ impl Reader {
 
     /// Reads on, or finds what comes behind the end of the file.
     fn fill(&mut self) -> io::Result<Filled> {
-        let Some(open) = &mut self.open else { return self.begin() };
-        if open.met_end && open.was_replaced()? {
-            self.truncations += 1;
-            open.offset = 0;
-            open.head.clear();
-            (self.from, self.searched) = (0, 0);
-            self.buffer.clear();
-            self.overlong = None;
+        if self.open.is_none() {
+            return self.begin();
         }
         if self.read_block()? {
             return Ok(Filled::More);
@@ -236,20 +250,37 @@ impl Reader {
         if self.read_block()? {
             return Ok(Filled::More);
         }
+        if let Some(open) = &self.open
+            && let Some(why) = open.content.damage()
+        {
+            let file = open.listed.path.display();
+            self.damaged.push(format!("'{file}' cannot be read to its end: {why}"));
+        }
         Ok(self.successor()?.map_or(Filled::End, Filled::Next))
     }
 
     /// Opens the first file.
     fn begin(&mut self) -> io::Result<Filled> {
-        for file in files::list(&self.dir)? {
-            if let Some(open) = files::open_listed(&file)? {
-                self.open = Some(Open::new(open, file.inode, 0, file.first)?);
+        let mut files: VecDeque<Listed> = match self.ahead.is_empty() {
+            true => files::list(&self.dir)?.into(),
+            false => std::mem::take(&mut self.ahead),
+        };
+        while let Some(listed) = files.pop_front() {
+            if let Some(content) = Content::open(&listed)? {
+                self.begin_at(Open::new(content, &listed, 0)?, files);
                 return Ok(Filled::More);
             }
         }
         Ok(Filled::End)
     }
 
+    fn begin_at(&mut self, open: Open, behind: impl Into<VecDeque<Listed>>) {
+        self.open = Some(open);
+        self.ahead = behind.into();
+        self.ahead.retain(|f| f.first.is_some());
+    }
+
+    /// Reads the next block; what was read of a file that was cut short meanwhile is of no use.
     fn read_block(&mut self) -> io::Result<bool> {
         let Some(open) = &mut self.open else { return Ok(false) };
         self.buffer.drain(..self.from);
@@ -257,45 +288,69 @@ impl Reader {
         self.from = 0;
         let held = self.buffer.len();
         self.buffer.resize(held + BLOCK, 0);
-        let count = files::read_at(&open.file, &mut self.buffer[held..], open.offset);
+        let count = open.content.read_at(&mut self.buffer[held..], open.offset);
         self.buffer.truncate(held + *count.as_ref().unwrap_or(&0));
         let count = count?;
+        if open.was_replaced(count)? {
+            self.read_anew();
+            return self.read_block();
+        }
         open.offset += count as u64;
-        open.met_end = count < BLOCK;
-        if open.met_end {
+        if count < BLOCK {
             self.buffer.shrink_to_fit();
         }
         Ok(count > 0)
     }
 
+    fn read_anew(&mut self) {
+        self.truncations += 1;
+        self.overlong = None;
+        self.buffer.clear();
+        (self.from, self.searched) = (0, 0);
+        if let Some(open) = &mut self.open {
+            open.offset = 0;
+        }
+    }
+
     /// Whether our file is the one being written, as far as the folder tells.
     fn is_current(&self) -> io::Result<bool> {
-        let Some(open) = &self.open else { return Ok(false) };
+        let Some(open) = self.open.as_ref().filter(|open| !open.is_named()) else {
+            return Ok(false);
+        };
         match std::fs::metadata(self.dir.join(CURRENT)) {
-            Ok(meta) => Ok(meta.ino() == open.inode),
+            Ok(meta) => Ok(meta.ino() == open.file.inode),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) => Err(e),
         }
     }
 
     /// Opens the file that was begun after ours.
-    fn successor(&mut self) -> io::Result<Option<Open>> {
-        let Some(open) = &self.open else { return Ok(None) };
-        let (inode, first) = (open.inode, open.first_stamp());
-        let mut missed = None;
+    fn successor(&mut self) -> io::Result<Option<Box<Open>>> {
+        while let Some(next) = self.ahead.pop_front() {
+            match Content::open(&next)? {
+                Some(content) => return Ok(Some(Box::new(Open::new(content, &next, 0)?))),
+                None => self.ahead.clear(),
+            }
+        }
+        let Some(ours) = &self.open else { return Ok(None) };
         // Once more for each file that is renamed under us; the next call tries again.
         for _ in 0..4 {
             let files = files::list(&self.dir)?;
-            let (next, gap) = after(&files, inode, first);
-            let Some(next) = next else { return Ok(None) };
-            if let Some(file) = files::open_listed(next)? {
-                // While ours is there, so is all that is younger, and none was left out.
-                let ours = files.iter().find(|f| f.inode == inode);
-                let gap = gap || ours.is_some_and(|ours| !ours.is_there());
-                self.lost |= gap || missed.is_some_and(|missed| missed != next.inode);
-                return Open::new(file, next.inode, 0, next.first).map(Some);
+            match open_after(&files, &ours.file)? {
+                After::Next { found, at, open } => {
+                    // While ours is there, so is all that is younger, and none was left out.
+                    let gap = match found {
+                        Some(ours) => !files[ours].is_there(),
+                        None => ours.is_named() || open.is_named(),
+                    };
+                    self.lost |= gap;
+                    let behind = files[at + 1..].iter().filter(|f| f.first.is_some());
+                    self.ahead = behind.cloned().collect();
+                    return Ok(Some(open));
+                }
+                After::Nothing => return Ok(None),
+                After::Gone => {}
             }
-            missed = Some(next.inode);
         }
         Ok(None)
     }
@@ -318,55 +373,7 @@ fn is_torn_head(line: &[u8]) -> bool {
 enum Filled {
     More,
     End,
-    Next(Open),
-}
-
-/// The file that follows the one with this inode and first stamp, and whether some between the
-/// two may have been removed.
-fn after(files: &[LogFile], inode: u64, first: Option<i64>) -> (Option<&LogFile>, bool) {
-    if let Some(at) = files.iter().position(|f| f.inode == inode) {
-        return (files.get(at + 1), false);
-    }
-    // Ours was removed already. Names tell what is younger; the file being written always is.
-    let younger = |f: &&LogFile| match (f.first, first) {
-        (Some(theirs), Some(ours)) => theirs > ours,
-        (Some(_), None) => false,
-        (None, _) => true,
-    };
-    let next = files.iter().find(younger);
-    (next, next.is_some_and(|f| f.first.is_some()) || next.is_none())
-}
-
-impl Open {
-    fn new(file: File, inode: u64, offset: u64, first: Option<i64>) -> io::Result<Open> {
-        let mut open = Open { file, inode, offset, head: Vec::new(), first, met_end: false };
-        open.head = open.read_head()?;
-        Ok(open)
-    }
-
-    fn read_head(&self) -> io::Result<Vec<u8>> {
-        let mut head = vec![0; HEAD];
-        let count = files::read_at(&self.file, &mut head, 0)?;
-        head.truncate(count);
-        Ok(head)
-    }
-
-    /// Whether the file was cut short, or cut and filled anew. Its first line has a stamp of its
-    /// own, so that its first bytes tell even where it is as long as before.
-    fn was_replaced(&mut self) -> io::Result<bool> {
-        let short = self.file.metadata()?.len() < self.offset;
-        let head = self.read_head()?;
-        let other = !head.starts_with(&self.head);
-        self.head = head;
-        Ok(short || other)
-    }
-
-    fn first_stamp(&self) -> Option<i64> {
-        self.first.or_else(|| {
-            let end = memchr::memchr(b' ', &self.head)?;
-            cri::parse_stamp(&self.head[..end])
-        })
-    }
+    Next(Box<Open>),
 }
 
 #[cfg(test)]
@@ -548,9 +555,12 @@ mod tests {
         for stamp in 1..=4 {
             log.write(stamp, "stdout F", &stamp.to_string());
         }
-        let inode = std::fs::metadata(log.dir().join(CURRENT)).unwrap().ino();
         let line = std::fs::metadata(log.dir().join(CURRENT)).unwrap().len() / 4;
-        let place = |lines| Position { inode, offset: lines * line };
+        let mut first = Reader::new(log.dir());
+        first.next_line().unwrap();
+        let first = first.position().unwrap();
+        assert_eq!(first.offset, line);
+        let place = |lines| Position { offset: lines * line, ..first };
         let mut reader = Reader::at(log.dir(), place(1)).unwrap().until(place(3));
         log.rotate(1);
         assert_eq!(texts(&mut reader), ["2", "3"]);

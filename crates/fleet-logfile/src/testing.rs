@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::backward::{Skip, tail};
 use crate::cri::Stream;
-use crate::files::CURRENT;
+use crate::files::{CURRENT, Packing};
 use crate::join::{Joiner, Message};
 use crate::reader::Reader;
 
@@ -39,6 +39,11 @@ impl Log {
         self.dir().join(format!("{}.log", stamp(seconds)))
     }
 
+    /// Where the side index of a file that was set aside lies.
+    pub(crate) fn index(&self, first: i64) -> PathBuf {
+        self.dir().join(format!("{}.idx", stamp(first)))
+    }
+
     pub(crate) fn rotate(&self, first: i64) {
         fs::rename(self.dir().join(CURRENT), self.aside(first)).unwrap();
     }
@@ -47,9 +52,43 @@ impl Log {
         fs::remove_file(self.aside(first)).unwrap();
     }
 
+    /// Compresses a file that was set aside, in frames of about so many plain bytes that end with
+    /// lines; an odd number ends them anywhere.
+    pub(crate) fn pack(&self, first: i64, packing: Packing, frame: usize) {
+        let plain = fs::read(self.aside(first)).unwrap();
+        let packed = pack(&plain, packing, frame);
+        let ending = if packing == Packing::Zstd { "zst" } else { "gz" };
+        fs::write(self.dir().join(format!("{}.log.{ending}", stamp(first))), packed).unwrap();
+        self.remove(first);
+    }
+
     pub(crate) fn truncate(&self) {
         OpenOptions::new().write(true).open(self.dir().join(CURRENT)).unwrap().set_len(0).unwrap();
     }
+}
+
+/// Packs bytes in frames.
+pub(crate) fn pack(plain: &[u8], packing: Packing, frame: usize) -> Vec<u8> {
+    let mut packed = Vec::new();
+    let mut rest = plain;
+    while !rest.is_empty() {
+        let mut end = frame.min(rest.len());
+        if frame.is_multiple_of(2) {
+            let newline = memchr::memchr(b'\n', &rest[end - 1..]);
+            end = newline.map_or(rest.len(), |at| end + at);
+        }
+        match packing {
+            Packing::Zstd => packed.extend(zstd::stream::encode_all(&rest[..end], 1).unwrap()),
+            _ => {
+                let level = flate2::Compression::fast();
+                let mut member = flate2::write::GzEncoder::new(&mut packed, level);
+                member.write_all(&rest[..end]).unwrap();
+                member.finish().unwrap();
+            }
+        }
+        rest = &rest[end..];
+    }
+    packed
 }
 
 fn stamp(seconds: i64) -> String {
@@ -89,7 +128,13 @@ type Printed = (i64, bool, Stream, Vec<u8>);
 
 /// Writes what a process printed as a shim would, in small pieces, and returns its lines in the
 /// order of their last pieces.
-fn written(log: &Log, printed: &[(bool, Vec<u8>)], per_file: usize) -> Vec<Printed> {
+fn written(
+    log: &Log,
+    printed: &[(bool, Vec<u8>)],
+    per_file: usize,
+    packings: &[(Packing, usize)],
+) -> Vec<Printed> {
+    let mut packings = packings.iter().cycle();
     let mut open: [Option<Printed>; 2] = [None, None];
     let (mut lines, mut count, mut first) = (Vec::new(), 0, 0);
     for (err, bytes) in printed {
@@ -106,6 +151,11 @@ fn written(log: &Log, printed: &[(bool, Vec<u8>)], per_file: usize) -> Vec<Print
             lines.extend(slot.take_if(|line| line.1));
             if (count as usize).is_multiple_of(per_file) {
                 log.rotate(first);
+                if let Some((packing, frame)) = packings.next()
+                    && *packing != Packing::Plain
+                {
+                    log.pack(first, *packing, *frame);
+                }
                 first = count;
             }
         }
@@ -138,9 +188,13 @@ proptest! {
         ),
         per_file in 1usize..9,
         wanted in 1usize..9,
+        packings in proptest::collection::vec(
+            (prop_oneof![Just(Packing::Plain), Just(Packing::Zstd), Just(Packing::Gzip)], 1usize..400),
+            0..4,
+        ),
     ) {
         let log = Log::new();
-        let lines = written(&log, &printed, per_file);
+        let lines = written(&log, &printed, per_file, &packings);
         let all = read(Reader::new(log.dir()), Skip::default());
         prop_assert_eq!(those(&all, true), those(&lines, true));
         prop_assert_eq!(those(&all, false), those(&lines, false));

@@ -9,10 +9,10 @@ use fleet_core::{LogLimits, Timestamp};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
+use crate::aside::{self, PLAIN};
+use crate::cri;
+use crate::files::CURRENT;
 use crate::format::Output;
-
-/// Ending of a file that was set aside.
-const SET_ASIDE: &str = ".log";
 
 /// The log of a run, open for appending at `log/current`.
 #[derive(Debug)]
@@ -77,42 +77,55 @@ impl LogFile {
         let _ = self.file.set_len(size);
     }
 
-    /// Sets the current file aside if it has reached its size, under the time of its first line,
-    /// says whether it did, and removes the oldest beyond the number that is kept. Whole lines only: call it between
-    /// batches. A crash at any step leaves every line in one file or another.
+    /// Sets the current file aside, under the time of its first line, says whether there was
+    /// anything in it, and removes the oldest beyond the number that is kept. Whole lines only:
+    /// call it between batches. A crash at any step leaves every line in one file or another.
     ///
     /// # Errors
-    /// The folder cannot be written; the log goes on in the current file.
-    pub fn rotate_if_full(&mut self, size: u64) -> io::Result<bool> {
-        if size < self.limits.max_bytes {
+    /// The folder cannot be written. Nothing more may be written here then: the file may have
+    /// another name already. Who opens the log anew goes on wherever that can be done.
+    pub fn set_aside(&mut self) -> io::Result<bool> {
+        if self.position()?.1 == 0 {
             return Ok(false);
         }
-        let mut kept = set_aside_files(&self.folder)?;
-        let name = self.name_after(kept.last())?;
-        self.set_aside(name.clone())?;
+        let kept = aside::stamps(&self.folder)?;
+        let stamp = self.stamp_after(kept.last());
+        self.rename(stamp + PLAIN)?;
         self.file = open_current(&self.folder)?;
-        kept.push(name);
-        let surplus = kept.len().saturating_sub(self.limits.keep as usize);
-        for old in &kept[..surplus] {
-            fs::remove_file(self.folder.join(old))?;
+        let surplus = (kept.len() + 1).saturating_sub(self.limits.keep as usize);
+        for old in &kept[..surplus.min(kept.len())] {
+            // One that is in the way now may not be next time.
+            let _ = aside::remove(&self.folder, old);
         }
         Ok(true)
     }
 
-    /// The time of the first line, or a moment after the file that was set aside last: names sort
-    /// in the order of writing even when the clock was set back.
-    fn name_after(&self, last: Option<&String>) -> io::Result<String> {
-        let mut head = [0; 64];
-        let length = self.file.read_at(&mut head, 0)?;
-        let first = std::str::from_utf8(&head[..length]).ok().and_then(|h| h.split(' ').next());
-        let first = first.and_then(parse_nanos).unwrap_or_else(|| Timestamp::now().nanos());
-        let last = last.and_then(|n| n.strip_suffix(SET_ASIDE)).and_then(parse_nanos);
-        let nanos = last.map_or(first, |last| first.max(last + 1));
-        Ok(Timestamp::from_nanos(nanos).to_nanos_text() + SET_ASIDE)
+    /// When the current file will have reached its age, in nanoseconds since 1970: never while it
+    /// is empty, and never where age does not matter.
+    pub fn too_old_at(&self) -> Option<i64> {
+        let age = (self.limits.max_age_seconds? * 1e9) as i64;
+        Some(self.first_stamp()?.saturating_add(age))
     }
 
-    fn set_aside(&self, name: String) -> io::Result<()> {
-        let (from, to) = (self.folder.join("current"), self.folder.join(name));
+    /// The time of the first line.
+    fn first_stamp(&self) -> Option<i64> {
+        let mut head = [0; 64];
+        let length = self.file.read_at(&mut head, 0).ok()?;
+        let stamp = head[..length].split(|&b| b == b' ').next()?;
+        cri::parse_stamp(stamp)
+    }
+
+    /// The time of the first line, or a moment after the file that was set aside last: names sort
+    /// in the order of writing even when the clock was set back.
+    fn stamp_after(&self, last: Option<&String>) -> String {
+        let first = self.first_stamp().unwrap_or_else(|| Timestamp::now().nanos());
+        let last = last.and_then(|stamp| cri::parse_stamp(stamp.as_bytes()));
+        let nanos = last.map_or(first, |last| first.max(last + 1));
+        Timestamp::from_nanos(nanos).to_nanos_text()
+    }
+
+    fn rename(&self, name: String) -> io::Result<()> {
+        let (from, to) = (self.folder.join(CURRENT), self.folder.join(name));
         match renameat2(AT_FDCWD, &from, AT_FDCWD, &to, RenameFlags::RENAME_NOREPLACE) {
             // Not every file system can refuse to replace; names are unique all the same.
             Err(Errno::EINVAL) => fs::rename(from, to),
@@ -121,23 +134,8 @@ impl LogFile {
     }
 }
 
-fn parse_nanos(text: &str) -> Option<i64> {
-    Timestamp::parse(text, Timestamp::from_nanos(0)).ok().map(Timestamp::nanos)
-}
-
 fn open_current(folder: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(folder.join("current"))
-}
-
-/// Names of the files that were set aside, oldest first.
-fn set_aside_files(folder: &Path) -> io::Result<Vec<String>> {
-    let mut names: Vec<String> = fs::read_dir(folder)?
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.ends_with(SET_ASIDE))
-        .collect();
-    names.sort_unstable();
-    Ok(names)
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(folder.join(CURRENT))
 }
 
 /// Collects log lines in a buffer and appends them to the log.
@@ -221,9 +219,14 @@ mod tests {
     }
 
     fn all(folder: &Path) -> String {
-        let mut names = set_aside_files(folder).unwrap();
-        names.push("current".into());
-        names.iter().map(|n| fs::read_to_string(folder.join(n)).unwrap()).collect()
+        let mut names: Vec<String> =
+            aside::stamps(folder).unwrap().into_iter().map(|stamp| stamp + PLAIN).collect();
+        names.push(CURRENT.to_owned());
+        names.iter().map(|n| fs::read_to_string(folder.join(n)).unwrap_or_default()).collect()
+    }
+
+    fn line(hour: &str) -> String {
+        format!("2026-11-22T{hour}:00:00.000000000Z stdout F {hour}\n")
     }
 
     #[test]
@@ -250,18 +253,74 @@ mod tests {
     #[test]
     fn rotation_keeps_order_even_when_the_clock_is_set_back() {
         let dir = tempfile::tempdir().unwrap();
-        let limits = LogLimits { max_bytes: 10, keep: 2 };
+        let limits = LogLimits { keep: 2, ..LogLimits::default() };
         let mut log = LogFile::open(dir.path(), limits).unwrap();
-        let lines: Vec<String> = ["12", "13", "09", "14"]
-            .iter()
-            .map(|hour| format!("2026-11-22T{hour}:00:00.000000000Z stdout F {hour}\n"))
-            .collect();
+        let lines = ["12", "13", "09", "14"].map(line);
         for line in &lines {
             write(&log, 0, line);
-            let (_, size) = log.position().unwrap();
-            log.rotate_if_full(size).unwrap();
+            assert!(log.set_aside().unwrap());
         }
-        assert_eq!(set_aside_files(dir.path()).unwrap().len(), 2);
+        assert_eq!(aside::stamps(dir.path()).unwrap().len(), 2);
         assert_eq!(all(dir.path()), lines[2..].concat());
+    }
+
+    #[test]
+    fn packed_files_count_among_those_that_are_kept_and_in_the_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = LogLimits { keep: 2, ..LogLimits::default() };
+        let mut log = LogFile::open(dir.path(), limits).unwrap();
+        for name in
+            ["2026-11-22T11:00:00.000000000Z.log.zst", "2026-11-22T12:00:00.000000000Z.log.gz"]
+        {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        fs::write(dir.path().join("2026-11-22T11:00:00.000000000Z.idx"), "").unwrap();
+        write(&log, 0, &line("12"));
+        assert!(log.set_aside().unwrap());
+        let kept = ["2026-11-22T12:00:00.000000000Z", "2026-11-22T12:00:00.000000001Z"];
+        assert_eq!(aside::stamps(dir.path()).unwrap(), kept);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+        assert!(!log.set_aside().unwrap(), "there was nothing in it");
+    }
+
+    #[test]
+    fn a_file_is_too_old_by_its_first_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = LogLimits { max_age_seconds: Some(60.0), ..LogLimits::default() };
+        let mut log = LogFile::open(dir.path(), limits).unwrap();
+        assert_eq!(log.too_old_at(), None);
+        for hour in ["12", "13"] {
+            write(&log, 0, &line(hour));
+        }
+        let due = Timestamp::from_nanos(log.too_old_at().unwrap());
+        assert_eq!(due.to_nanos_text(), "2026-11-22T12:01:00.000000000Z");
+        log.set_aside().unwrap();
+        assert_eq!(log.too_old_at(), None);
+    }
+
+    #[test]
+    fn a_writer_that_died_at_any_step_of_a_rotation_is_followed_by_one_that_loses_nothing() {
+        let limits = LogLimits { keep: 1, ..LogLimits::default() };
+        let before = "2026-11-22T11:00:00.000000000Z.log";
+        // Before the rename; before the new file was made; before the surplus was removed.
+        for steps in 0..3 {
+            let dir = tempfile::tempdir().unwrap();
+            let log = LogFile::open(dir.path(), limits).unwrap();
+            fs::write(dir.path().join(before), line("11")).unwrap();
+            write(&log, 0, &line("12"));
+            if steps > 0 {
+                log.rename("2026-11-22T12:00:00.000000000Z.log".to_owned()).unwrap();
+            }
+            if steps > 1 {
+                open_current(dir.path()).unwrap();
+            }
+            drop(log);
+            let mut next = LogFile::open(dir.path(), limits).unwrap();
+            write(&next, 0, &line("13"));
+            assert_eq!(all(dir.path()), ["11", "12", "13"].map(line).concat(), "{steps} steps");
+            next.set_aside().unwrap();
+            assert!(all(dir.path()).ends_with(&line("13")), "{steps} steps");
+            assert_eq!(aside::stamps(dir.path()).unwrap().len(), 1, "{steps} steps");
+        }
     }
 }

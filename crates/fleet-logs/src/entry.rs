@@ -1,8 +1,10 @@
 //! A line or a traceback, and whose it is.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use fleet_core::{Labels, RunKey, Timestamp};
+use fleet_logclass::Anomaly;
 use fleet_logfile::Message;
 use fleet_logline::{Fields, Level};
 use fleet_traceback::Traceback;
@@ -29,6 +31,16 @@ impl Face {
     }
 }
 
+/// What the class of its process makes of a line.
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    pub(crate) category: Option<String>,
+    pub(crate) level: Option<Level>,
+    /// Those of the line itself before those that its class found.
+    pub(crate) fields: Fields,
+    pub(crate) anomaly: Option<Anomaly>,
+}
+
 /// One line, or the lines of one traceback, and whose it is.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -41,18 +53,30 @@ pub(crate) struct Entry {
     pub(crate) around: bool,
     /// Where lines around are shown: others of its process were passed over before it.
     pub(crate) gap: bool,
+    /// Filled in where classes are asked (`classify`).
+    pub(crate) noted: OnceLock<Box<Noted>>,
 }
 
 impl Entry {
     /// A line that is looked at.
     pub(crate) fn line(face: Arc<Face>, attempt: u32, message: Message) -> Entry {
-        Entry { face, attempt, message, traceback: None, around: false, gap: false }
+        Entry {
+            face,
+            attempt,
+            message,
+            traceback: None,
+            around: false,
+            gap: false,
+            noted: OnceLock::new(),
+        }
     }
 
     /// How grave it is; a traceback is an error unless its own lines say more.
     pub(crate) fn level(&self) -> Option<Level> {
-        let said = fleet_logline::level(&self.message.text);
-        said.or(self.traceback.is_some().then_some(Level::Error))
+        match self.noted.get() {
+            Some(noted) => noted.level,
+            None => self.own_level().or(self.traceback.is_some().then_some(Level::Error)),
+        }
     }
 
     /// `stdout`, `stderr`, or `fleet` for what fleet itself notes in the log.
@@ -65,9 +89,28 @@ impl Entry {
         fleet_logline::rank(&self.message.text).and_then(|rank| std::str::from_utf8(rank).ok())
     }
 
-    /// What it says by name, where it is JSON or logfmt.
-    pub(crate) fn fields(&self) -> Option<Fields> {
-        fleet_logline::fields(&self.message.text)
+    /// How grave it says that it is.
+    pub(crate) fn own_level(&self) -> Option<Level> {
+        fleet_logline::level(&self.message.text)
+    }
+
+    /// What it says by name: as JSON or logfmt, or to its class.
+    pub(crate) fn fields(&self) -> Option<Cow<'_, Fields>> {
+        let fields = match self.noted.get() {
+            Some(noted) => Cow::Borrowed(&noted.fields),
+            None => Cow::Owned(fleet_logline::fields(&self.message.text)?),
+        };
+        (!fields.is_empty()).then_some(fields)
+    }
+
+    /// What sort of thing it is.
+    pub(crate) fn category(&self) -> Option<&str> {
+        self.noted.get()?.category.as_deref()
+    }
+
+    /// What in it is unlike before.
+    pub(crate) fn anomaly(&self) -> Option<&Anomaly> {
+        self.noted.get()?.anomaly.as_ref()
     }
 }
 

@@ -17,8 +17,12 @@ use crate::run::Run;
 use crate::sink::Sink;
 use crate::{Plan, Shown};
 
-/// All is looked at so often even where no change was announced: announcements can be lost.
-const SWEEP: Duration = Duration::from_secs(2);
+/// All is looked at so often although no change was announced and none can have been lost.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The same while the end of all is waited for: one that was killed together with its shim changes
+/// nothing in the registry.
+const SWEEP_UNTIL_ENDED: Duration = Duration::from_secs(2);
 
 /// The same while something cannot be watched.
 const SWEEP_BLIND: Duration = Duration::from_millis(250);
@@ -26,8 +30,12 @@ const SWEEP_BLIND: Duration = Duration::from_millis(250);
 /// The registry of a busy fleet changes all the time; it is read no more often than this.
 const RECOUNT: Duration = Duration::from_millis(200);
 
-/// The beginning of a line, a prompt perhaps, is held back no longer than this from a person.
+/// The beginning of a line, a prompt perhaps, is held back no longer than this from a person, and
+/// the beginning of a traceback, while others print, from anybody.
 const HOLD: Duration = Duration::from_secs(1);
+
+/// Lines that may become a traceback are held back until nothing came for so long.
+const QUIET: Duration = Duration::from_millis(200);
 
 /// A run that ended is looked at for so long.
 const LINGER: Duration = Duration::from_secs(5);
@@ -76,6 +84,8 @@ struct Followed {
     watched: bool,
     ended: Option<Instant>,
     holds: Option<Instant>,
+    /// It holds lines that may become a traceback: since when, and when it was looked at last.
+    lines_hold: Option<(Instant, Instant)>,
     /// Its folder was there.
     met: bool,
 }
@@ -83,7 +93,7 @@ struct Followed {
 impl Followed {
     fn new(run: Run, ended: bool) -> Followed {
         let ended = ended.then(Instant::now);
-        Followed { run, watched: false, ended, holds: None, met: false }
+        Followed { run, watched: false, ended, holds: None, lines_hold: None, met: false }
     }
 }
 
@@ -120,13 +130,15 @@ impl Follower {
 
     /// Follows until the reader leaves or, if so asked, all have ended.
     pub(crate) fn run(mut self, runs: Vec<Run>, seen: &[Seen]) -> anyhow::Result<Exit> {
-        let living = seen.iter().filter(|s| s.observed.is_living());
-        let living: HashSet<RunKey> = living.map(|s| s.record.key()).collect();
+        let living = crate::living(seen);
         for run in runs {
             let ended = !living.contains(&run.face.key);
             self.add(run, ended);
         }
-        self.print_up_to(usize::MAX, None)?;
+        if let Some(cursor) = self.plan.cursor.clone() {
+            fleet_os::before_end(move || cursor.write_at_last())?;
+        }
+        self.print_first()?;
         loop {
             if self.recount && self.counted_at.elapsed() >= RECOUNT {
                 self.count()?;
@@ -136,10 +148,22 @@ impl Follower {
             }
             let woken = self.wait()?;
             if woken.reader_left {
+                self.write_cursor()?;
                 return Ok(self.exit);
             }
             self.look(&woken)?;
         }
+    }
+
+    /// Shows what is there already, in order of time; with a cursor by and by, so that little is
+    /// shown twice if we are killed meanwhile.
+    fn print_first(&mut self) -> anyhow::Result<()> {
+        let most = if self.plan.cursor.is_some() { BATCH } else { usize::MAX };
+        self.print_up_to(most, None)
+    }
+
+    fn write_cursor(&self) -> anyhow::Result<()> {
+        self.plan.cursor.as_ref().map_or(Ok(()), |cursor| cursor.write())
     }
 
     fn all_ended(&self) -> bool {
@@ -152,7 +176,11 @@ impl Follower {
             followed.run.close();
         }
         self.print_up_to(usize::MAX, None)?;
+        let cursor = self.plan.cursor.clone();
         self.sink.finish()?;
+        if let Some(cursor) = cursor {
+            cursor.write()?;
+        }
         Ok(self.exit.max(self.plan.verdict(self.any)))
     }
 
@@ -185,20 +213,32 @@ impl Follower {
     /// How long there is nothing to do unless something happens.
     fn patience(&self) -> Duration {
         let mut most = self.sweep_every().saturating_sub(self.swept_at.elapsed());
+        most = self.sink.due().map_or(most, |due| most.min(due));
         if self.recount {
             most = most.min(RECOUNT.saturating_sub(self.counted_at.elapsed()));
         }
-        if let Some(hold) = self.hold() {
-            let held = self.runs.values().filter_map(|f| f.holds);
-            most = held.fold(most, |most, since| most.min(hold.saturating_sub(since.elapsed())));
-        }
-        most
+        let left = |since: Instant, hold: Duration| hold.saturating_sub(since.elapsed());
+        let held = self.hold().into_iter().flat_map(|hold| {
+            self.runs.values().filter_map(move |f| f.holds.map(|since| left(since, hold)))
+        });
+        let lines = self
+            .runs
+            .values()
+            .filter_map(|f| f.lines_hold)
+            .map(|(first, last)| left(last, QUIET).min(left(first, HOLD)));
+        let over = self.runs.values().filter_map(|f| f.ended.map(|since| left(since, LINGER)));
+        let cursor = self.plan.cursor.as_ref().and_then(|cursor| cursor.due_in());
+        held.chain(lines).chain(over).chain(cursor).fold(most, Duration::min)
     }
 
     fn sweep_every(&self) -> Duration {
         let unwatched = |f: &Followed| !f.watched && f.ended.is_none();
         let blind = !self.watch.works() || self.runs.values().any(unwatched);
-        if blind { SWEEP_BLIND } else { SWEEP }
+        match () {
+            () if blind => SWEEP_BLIND,
+            () if self.until_ended => SWEEP_UNTIL_ENDED,
+            () => SWEEP,
+        }
     }
 
     /// How long the beginning of a line is held: programs get whole lines.
@@ -212,12 +252,19 @@ impl Follower {
         if woken.changed.iter().any(|(of, name)| *of == HOME && name == REGISTRY) {
             self.recount = true;
         }
-        if woken.overflow || self.swept_at.elapsed() >= self.sweep_every() {
-            return self.sweep();
+        // A folder that was removed is watched no more.
+        let gone = woken.changed.iter().any(|(_, name)| name.is_empty());
+        if woken.overflow || gone || self.swept_at.elapsed() >= self.sweep_every() {
+            self.sweep()?;
+        } else {
+            let changed: HashSet<u64> = woken.changed.iter().map(|(of, _)| *of).collect();
+            self.print(Some(&changed))?;
+            self.drop_those(|f| f.run.failed || f.is_over())?;
         }
-        self.release();
-        let changed: HashSet<u64> = woken.changed.iter().map(|(of, _)| *of).collect();
-        self.print(Some(&changed))
+        match self.plan.cursor.as_ref().and_then(|cursor| cursor.due_in()) {
+            Some(Duration::ZERO) => self.write_cursor(),
+            _ => Ok(()),
+        }
     }
 
     /// Looks at everything.
@@ -228,9 +275,8 @@ impl Follower {
         for (number, followed) in &mut self.runs {
             followed.attend(&mut self.watch, *number);
         }
-        self.release();
         self.print(None)?;
-        self.drop_ended()
+        self.drop_those(|f| f.run.failed || f.is_gone() || f.is_over())
     }
 
     fn registry(&self) -> Option<(u64, u64, i64, i64)> {
@@ -238,36 +284,50 @@ impl Follower {
         Some((meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
     }
 
-    /// Lets go the beginnings of lines that were held for long enough.
-    fn release(&mut self) {
-        let Some(hold) = self.hold() else { return };
-        for followed in self.runs.values_mut() {
-            if followed.holds.is_some_and(|since| since.elapsed() >= hold) {
-                followed.run.release();
-                followed.holds = None;
+    /// Lets go what was held for long enough, and says of which runs.
+    fn release(&mut self) -> HashSet<u64> {
+        let hold = self.hold();
+        let mut released = HashSet::new();
+        for (number, followed) in &mut self.runs {
+            if followed.release(hold) {
+                released.insert(*number);
             }
         }
+        released
     }
 
-    /// Prints what the runs of these numbers have, or all.
+    /// Prints what the runs of these numbers have, or all, and then what was held too long.
     fn print(&mut self, only: Option<&HashSet<u64>>) -> anyhow::Result<()> {
-        self.print_up_to(BATCH, only)
+        self.print_up_to(BATCH, only)?;
+        let released = self.release();
+        if released.is_empty() { Ok(()) } else { self.show(&released, BATCH) }
     }
 
     fn print_up_to(&mut self, most: usize, only: Option<&HashSet<u64>>) -> anyhow::Result<()> {
-        let wanted = |(number, f): &(&u64, &mut Followed)| {
+        let wanted = |(number, f): &(&u64, &Followed)| {
             only.is_none_or(|only| only.contains(number)) || f.run.has_more()
         };
-        let runs = self.runs.iter_mut().filter(wanted).map(|(_, f)| &mut f.run);
-        let shown = crate::print(runs, most, self.sink.as_mut())?;
+        let wanted = self.runs.iter().filter(wanted).map(|(number, _)| *number).collect();
+        self.show(&wanted, most)
+    }
+
+    /// Prints what these runs have, and notes how far each was shown.
+    fn show(&mut self, numbers: &HashSet<u64>, most: usize) -> anyhow::Result<()> {
+        let cursor = self.plan.cursor.clone();
+        let _showing = cursor.as_ref().map(|cursor| cursor.begin());
+        let runs = self.runs.iter_mut().filter(|(number, _)| numbers.contains(number));
+        let shown = crate::print(runs.map(|(_, f)| &mut f.run), most, self.sink.as_mut())?;
         self.note(&shown);
-        for followed in self.runs.values_mut() {
-            followed.holds = match (followed.run.holds(), followed.holds) {
-                (true, since) => since.or_else(|| Some(Instant::now())),
-                (false, _) => None,
-            };
+        self.sink.flush()?;
+        for number in numbers {
+            let Some(followed) = self.runs.get_mut(number) else { continue };
+            followed.note_held();
+            if let Some(cursor) = &cursor {
+                let place = followed.run.place();
+                cursor.note(&followed.run.face.key, place);
+            }
         }
-        Ok(self.sink.flush()?)
+        Ok(())
     }
 
     /// Reads the registry: what ended, and what is new.
@@ -305,22 +365,51 @@ impl Follower {
     }
 
     /// Forgets runs that will print nothing more.
-    fn drop_ended(&mut self) -> anyhow::Result<()> {
-        let over = |f: &Followed| f.run.failed || f.is_gone() || f.is_over();
-        let over: Vec<u64> = self.runs.iter().filter(|(_, f)| over(f)).map(|(n, _)| *n).collect();
-        for number in over {
-            let Some(mut followed) = self.runs.remove(&number) else { continue };
-            self.watch.remove(number);
-            followed.run.close();
-            let run = std::iter::once(&mut followed.run);
-            let shown = crate::print(run, usize::MAX, self.sink.as_mut())?;
-            self.note(&shown);
+    fn drop_those(&mut self, over: impl Fn(&Followed) -> bool) -> anyhow::Result<()> {
+        let over: HashSet<u64> =
+            self.runs.iter().filter(|(_, f)| over(f)).map(|(number, _)| *number).collect();
+        if over.is_empty() {
+            return Ok(());
         }
-        Ok(self.sink.flush()?)
+        for number in &over {
+            self.watch.remove(*number);
+            self.runs.get_mut(number).into_iter().for_each(|f| f.run.close());
+        }
+        self.show(&over, usize::MAX)?;
+        for followed in over.iter().filter_map(|number| self.runs.remove(number)) {
+            self.sink.ended(&followed.run.face)?;
+        }
+        Ok(())
     }
 }
 
 impl Followed {
+    /// Notes what it holds after it was looked at.
+    fn note_held(&mut self) {
+        let now = Instant::now();
+        self.holds = self.run.holds().then(|| self.holds.unwrap_or(now));
+        let first = self.lines_hold.map_or(now, |(first, _)| first);
+        self.lines_hold = self.run.holds_lines().then_some((first, now));
+    }
+
+    /// Lets go what was held for long enough, and says whether anything was: the beginning of a
+    /// line after `hold`, lines that may become a traceback when it has been quiet.
+    fn release(&mut self, hold: Option<Duration>) -> bool {
+        let begun = hold.is_some_and(|hold| self.holds.is_some_and(|s| s.elapsed() >= hold));
+        let quiet = self
+            .lines_hold
+            .is_some_and(|(first, last)| last.elapsed() >= QUIET || first.elapsed() >= HOLD);
+        if begun {
+            self.holds = None;
+            self.run.release();
+        }
+        if quiet {
+            self.lines_hold = None;
+            self.run.release_lines();
+        }
+        begun || quiet
+    }
+
     /// Notes whether it has ended; what was lost can be found again.
     fn set_ended(&mut self, ended: bool) {
         self.ended = ended.then(|| self.ended.unwrap_or_else(Instant::now));

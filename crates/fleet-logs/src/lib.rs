@@ -13,25 +13,31 @@
 
 mod args;
 mod choose;
+mod classify;
 mod context;
 mod count;
+mod count_by;
+mod cursor;
 mod entry;
 mod filter;
+mod folded;
 mod follow;
 mod import;
+mod keep;
 mod pattern;
 mod print;
+mod progress;
 mod run;
 mod sieve;
 mod sink;
 mod source;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use fleet_census::Seen;
+use fleet_census::{Census, Seen};
 use fleet_cli::{Exit, talk};
-use fleet_core::Id;
+use fleet_core::{Id, RunKey};
 use fleet_logfile::Merge;
 use fleet_registry::Home;
 
@@ -40,17 +46,25 @@ pub use args::{
 };
 
 use choose::{Choice, runs_of_each};
+use classify::Classify;
 use context::Around;
 use count::Count;
+use count_by::CountBy;
+use cursor::Cursor;
 use filter::{Filter, Window};
+use folded::Folded;
 use follow::Follower;
 use print::Printer;
+use progress::Progress;
 use run::Run;
 use sink::{Sink, Tracebacks};
 use source::Source;
 
 /// Lines of each process when following begins.
 const LINES_BEFORE: usize = 10;
+
+/// Lines of each process that are compared when following for what is unlike before begins.
+const LINES_COMPARED: usize = 1000;
 
 /// Lines of each process on a terminal.
 const LINES_SEEN: usize = 100;
@@ -63,6 +77,9 @@ const MANY: usize = 500;
 /// # Errors
 /// A selector is none or matches nothing, the registry cannot be read, or the output not written.
 pub fn show(args: Args) -> anyhow::Result<Exit> {
+    if args.keep.is_wanted() {
+        return keep::care(&args);
+    }
     let mut sink = open_sink(&args)?;
     let filter = Arc::new(Filter::read(&args.search)?);
     if !args.source.files.is_empty() {
@@ -73,28 +90,55 @@ pub fn show(args: Args) -> anyhow::Result<Exit> {
     let follow = args.follow || args.until_ended;
     // Before the first look, so that no change falls between the two.
     let watched = follow.then(|| follow::watch(&home));
-    let (seen, mut exit) = choice.first(fleet_census::take(&home)?)?;
+    let census = fleet_census::take(&home)?;
+    let cursor = open_cursor(&args, &home, &census)?;
+    let (seen, mut exit) = choice.first(census)?;
     if let Some(attempt) = args.attempt.filter(|_| !follow) {
         exit = exit.max(not_begun(attempt, &seen));
     }
-    let plan = Plan::new(&args, filter, sink.as_ref(), seen.len());
+    let plan = Plan { cursor, ..Plan::new(&args, filter, sink.as_ref(), seen.len()) };
     let runs = plan.open(&home, &seen, &mut exit);
     for run in &runs {
         sink.line_up(&run.face);
     }
     let Some(watch) = watched else {
-        return once(runs, &plan, sink, exit);
+        return once(runs, &seen, &plan, sink, exit);
     };
     let ended = args.until_ended;
     Follower::new(home, choice, plan, sink, watch, ended, exit).run(runs, &seen)
 }
 
+/// Opens the cursor that was asked for.
+fn open_cursor(args: &Args, home: &Home, census: &Census) -> anyhow::Result<Option<Arc<Cursor>>> {
+    let Some(path) = &args.source.cursor else { return Ok(None) };
+    let cursor = Cursor::open(path, home.path())?;
+    let known: HashSet<RunKey> = census.seen.iter().map(|seen| seen.record.key()).collect();
+    cursor.forget(|key| known.contains(key));
+    Ok(Some(Arc::new(cursor)))
+}
+
 /// What becomes of the lines.
 fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
-    Ok(match args.count.count {
-        true => Box::new(Count::open(args)?),
-        false => Box::new(Printer::open(args)?),
-    })
+    if args.errors.progress {
+        return Ok(Box::new(Progress::open(args)?));
+    }
+    if args.raw {
+        return Ok(Box::new(Printer::open(args)?));
+    }
+    let counts = &args.count;
+    let sink: Box<dyn Sink> = if counts.count {
+        Box::new(Count::open(args)?)
+    } else if counts.makes_table() {
+        Box::new(CountBy::open(args)?)
+    } else {
+        Box::new(Printer::open(args)?)
+    };
+    let live = (args.follow || args.until_ended) && sink.is_terminal();
+    // Text says nothing of classes, and need not wait for them.
+    let asks = !counts.category.is_empty() || counts.anomalies;
+    let records = sink.tracebacks() == Tracebacks::Records;
+    let sink = if asks || records { Box::new(Classify::before(sink, args)?) } else { sink };
+    Ok(Box::new(Folded::new(sink, live)))
 }
 
 /// Says which runs have not come so far.
@@ -111,6 +155,7 @@ fn not_begun(attempt: u32, seen: &[Seen]) -> Exit {
 /// Shows what is there now.
 fn once(
     mut runs: Vec<Run>,
+    seen: &[Seen],
     plan: &Plan,
     mut sink: Box<dyn Sink>,
     exit: Exit,
@@ -118,10 +163,28 @@ fn once(
     if runs.is_empty() && exit == Exit::Yes {
         talk("nothing to show: no process lives or ended within a day");
     }
-    runs.iter_mut().for_each(Run::close);
+    // What has no end yet is left for the next call, which goes on here.
+    let living: HashSet<RunKey> = match plan.cursor {
+        Some(_) => living(seen),
+        None => HashSet::new(),
+    };
+    let closed = runs.iter_mut().filter(|run| !living.contains(&run.face.key));
+    closed.for_each(Run::close);
     let shown = print(runs.iter_mut(), usize::MAX, sink.as_mut())?;
     sink.finish()?;
+    if let Some(cursor) = &plan.cursor {
+        for run in &mut runs {
+            let place = run.place();
+            cursor.note(&run.face.key, place);
+        }
+        cursor.write()?;
+    }
     Ok(exit.max(shown.exit).max(plan.verdict(shown.any)))
+}
+
+/// The runs that live.
+fn living(seen: &[Seen]) -> HashSet<RunKey> {
+    seen.iter().filter(|s| s.observed.is_living()).map(|s| s.record.key()).collect()
 }
 
 /// What became of a round of printing.
@@ -168,6 +231,8 @@ pub(crate) struct Plan {
     /// The lines of a traceback are one.
     grouped: bool,
     lines: Option<usize>,
+    /// How far others before us came.
+    cursor: Option<Arc<Cursor>>,
 }
 
 impl Plan {
@@ -186,6 +251,7 @@ impl Plan {
             most: args.search.max_count,
             grouped,
             lines,
+            cursor: None,
         }
     }
 
@@ -224,12 +290,19 @@ impl Plan {
 /// How many lines of each run, `None` for all. A pipe gets all: `| grep` must not miss a line for
 /// a bound that nobody sees.
 fn lines(args: &Args, searching: bool, terminal: bool) -> Option<usize> {
-    let bounded = args.since.is_some() || args.until.is_some() || args.attempt.is_some();
+    let following = args.follow || args.until_ended;
+    let bounded = args.since.is_some()
+        || args.until.is_some()
+        || args.attempt.is_some()
+        || args.source.cursor.is_some();
     match args.lines {
         Some(Lines::All) => None,
         Some(Lines::Last(count)) => Some(count),
-        None if bounded => None,
-        None if args.follow || args.until_ended => Some(LINES_BEFORE),
+        None if bounded || args.errors.progress => None,
+        // A count begins with what comes, a search for what is unlike before with what was before.
+        None if following && args.count.makes_table() => Some(0),
+        None if following && args.count.anomalies => Some(LINES_COMPARED),
+        None if following => Some(LINES_BEFORE),
         None if searching => None,
         None if terminal => Some(LINES_SEEN),
         None => None,

@@ -13,10 +13,10 @@ use fleet_logfile::{seek, tail};
 use fleet_registry::{Home, RunDir};
 
 use crate::Plan;
+use crate::cursor::{Held, Place};
 use crate::entry::{Entry, Face};
 use crate::filter::Window;
 use crate::sieve::Sieve;
-use crate::source::Source;
 
 /// The log of one run, read as far as it was shown.
 pub(crate) struct Run {
@@ -30,7 +30,16 @@ pub(crate) struct Run {
     /// It could not be read on.
     pub(crate) failed: bool,
     behind: bool,
-    told: (u64, u64, bool),
+    told: Told,
+}
+
+/// What was said of the files so far.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Told {
+    garbage: u64,
+    truncations: u64,
+    damaged: usize,
+    lost: bool,
 }
 
 /// From pieces to lines.
@@ -54,7 +63,11 @@ impl Run {
     ) -> io::Result<Run> {
         let dir = home.run_of(&record.key());
         let attempts = AttemptsFile::open(&dir)?;
-        let (reader, skip) = begin(dir.log(), &plan.window, &attempts.attempts, plan.lines)?;
+        let place = plan.cursor.as_ref().and_then(|cursor| cursor.place(&record.key()));
+        let (reader, skip) = match &place {
+            Some(place) => (reader_at(dir.log(), place.position, None)?, Skip::default()),
+            None => begin(dir.log(), &plan.window, &attempts.attempts, plan.lines)?,
+        };
         let face = Face {
             key: record.key(),
             labels: record.labels.clone(),
@@ -63,7 +76,7 @@ impl Run {
             file: None,
             streams: true,
         };
-        Ok(Run {
+        let mut run = Run {
             face: Arc::new(face),
             log: dir.log(),
             reader,
@@ -79,8 +92,40 @@ impl Run {
             closing: false,
             failed: false,
             behind: false,
-            told: (0, 0, false),
-        })
+            told: Told::default(),
+        };
+        if let Some(place) = place {
+            run.go_on(&place);
+        }
+        Ok(run)
+    }
+
+    /// Takes up what was held when this place was noted.
+    fn go_on(&mut self, place: &Place) {
+        self.lines.attempt = place.attempt.max(1);
+        for (_, piece) in place.pieces.iter().filter_map(Held::message) {
+            self.lines.joiner.go_on_with(piece);
+        }
+        for (attempt, message) in place.lines.iter().filter_map(Held::message) {
+            self.sieve.push(Entry::line(Arc::clone(&self.face), attempt, message));
+        }
+    }
+
+    /// How far it was shown, once all was that could be.
+    pub(crate) fn place(&mut self) -> Place {
+        let lines = &mut self.lines;
+        let attempt = lines.attempt;
+        let pieces = lines.joiner.held();
+        let waiting = lines.ready.iter().map(|(attempt, message)| Held::new(*attempt, message));
+        let mut held: Vec<Held> = self.sieve.held();
+        held.extend(waiting);
+        Place {
+            position: self.reader.position(),
+            attempt,
+            pieces: pieces.iter().map(|message| Held::new(attempt, message)).collect(),
+            lines: held,
+            complete: self.closing && !self.behind && !self.failed,
+        }
     }
 
     /// Says that nothing more will come.
@@ -93,6 +138,16 @@ impl Run {
         self.lines.joiner.holds()
     }
 
+    /// Whether it holds lines that may become a traceback.
+    pub(crate) fn holds_lines(&self) -> bool {
+        self.sieve.holds()
+    }
+
+    /// Hands those out: nothing came for a while.
+    pub(crate) fn release_lines(&mut self) {
+        self.sieve.flush();
+    }
+
     /// Whether there is more to show, whatever is written from now on.
     pub(crate) fn has_more(&self) -> bool {
         self.behind || !self.lines.ready.is_empty() || self.sieve.has_ready()
@@ -102,6 +157,51 @@ impl Run {
     pub(crate) fn release(&mut self) {
         let attempt = self.lines.attempt;
         self.lines.give(attempt, Joiner::flush);
+    }
+
+    /// What was found wrong with the files since the last call.
+    pub(crate) fn complaints(&mut self) -> Vec<String> {
+        let reader = &self.reader;
+        let now = Told {
+            garbage: reader.garbage(),
+            truncations: reader.truncations(),
+            damaged: reader.damaged().len(),
+            lost: reader.lost_files(),
+        };
+        let before = std::mem::replace(&mut self.told, now);
+        let log = self.log.display();
+        let mut said = Vec::new();
+        if now.garbage > before.garbage {
+            let count = now.garbage - before.garbage;
+            said.push(format!("'{log}': lines that are no log lines, shown as they are: {count}"));
+        }
+        if now.truncations > before.truncations {
+            said.push(format!("'{log}': the file was truncated; reading it from its start"));
+        }
+        if now.lost && !before.lost {
+            said.push(format!(
+                "'{log}': files were removed before they were read; lines may be missing"
+            ));
+        }
+        said.extend(reader.damaged()[before.damaged..].iter().cloned());
+        said
+    }
+
+    /// What can be shown now, each with its stamp; no more than `most`, so that one who prints
+    /// without end does not keep the others waiting.
+    pub(crate) fn entries(
+        &mut self,
+        most: usize,
+    ) -> impl Iterator<Item = (i64, io::Result<Entry>)> {
+        let mut left = most;
+        self.behind = false;
+        // The clock may have been set back: one look for each batch, whatever the stamps say.
+        self.lines.attempts.known_to = i64::MIN;
+        std::iter::from_fn(move || {
+            let entry = self.sifted(&mut left).transpose()?;
+            self.failed |= entry.is_err();
+            Some((entry.as_ref().map_or(i64::MIN, |e| e.message.stamp_nanos), entry))
+        })
     }
 
     /// The next that is to be shown, `None` after so many lines, or where there is no more now.
@@ -147,40 +247,6 @@ impl Run {
                 return Ok(None);
             }
         }
-    }
-}
-
-impl Source for Run {
-    fn entries(&mut self, most: usize) -> impl Iterator<Item = (i64, io::Result<Entry>)> {
-        let mut left = most;
-        self.behind = false;
-        // The clock may have been set back: one look for each batch, whatever the stamps say.
-        self.lines.attempts.known_to = i64::MIN;
-        std::iter::from_fn(move || {
-            let entry = self.sifted(&mut left).transpose()?;
-            self.failed |= entry.is_err();
-            Some((entry.as_ref().map_or(i64::MIN, |e| e.message.stamp_nanos), entry))
-        })
-    }
-
-    fn complaints(&mut self) -> Vec<String> {
-        let now = (self.reader.garbage(), self.reader.truncations(), self.reader.lost_files());
-        let before = std::mem::replace(&mut self.told, now);
-        let log = self.log.display();
-        let mut said = Vec::new();
-        if now.0 > before.0 {
-            let count = now.0 - before.0;
-            said.push(format!("'{log}': lines that are no log lines, shown as they are: {count}"));
-        }
-        if now.1 > before.1 {
-            said.push(format!("'{log}': the file was truncated; reading it from its start"));
-        }
-        if now.2 && !before.2 {
-            said.push(format!(
-                "'{log}': files were removed before they were read; lines may be missing"
-            ));
-        }
-        said
     }
 }
 

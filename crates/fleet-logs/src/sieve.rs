@@ -8,6 +8,7 @@ use fleet_traceback::{Grouped, Grouper, Said};
 
 use crate::Plan;
 use crate::context::Context;
+use crate::cursor::Held;
 use crate::entry::Entry;
 use crate::filter::Filter;
 
@@ -91,6 +92,21 @@ impl Sieve {
     /// Whether lines are held that may become a traceback.
     pub(crate) fn holds(&self) -> bool {
         self.grouper.as_ref().is_some_and(Grouper::holds)
+    }
+
+    /// The lines that are held.
+    pub(crate) fn held(&mut self) -> Vec<Held> {
+        let Some(grouper) = &mut self.grouper else { return Vec::new() };
+        let mut lines = Vec::new();
+        grouper.flush(&mut |grouped| match grouped {
+            Grouped::Line(line) => lines.push(line),
+            Grouped::Traceback(_, of) => lines.extend(of),
+        });
+        let held = lines.iter().map(|Spoken(entry)| Held::new(entry.attempt, &entry.message));
+        let held = held.collect();
+        // It held them all before, so that it gives out none.
+        lines.into_iter().for_each(|Spoken(entry)| self.push(entry));
+        held
     }
 
     /// Whether nothing that follows will be shown.

@@ -20,17 +20,23 @@ pub fn descendants(proc: &Proc, root: i32) -> Vec<i32> {
     }
 }
 
-/// Those of `found` that no other supervisor looks after: a process of the fleet may itself spawn
-/// processes of the fleet, whose keepers then descend from it, but they are runs of their own.
+/// The end of the command line of what a shim starts to care for the log files of its run.
+const HELPER: &[u8] = b"\0--helper\0";
+
+/// Those of `found` that are no supervisor's and looked after by no other one: a process of the
+/// fleet may itself spawn processes of the fleet, whose keepers then descend from it, but they are
+/// runs of their own; and what cares for log files belongs to the supervisor that started it.
 pub fn unsupervised(proc: &Proc, mut found: Vec<i32>) -> Vec<i32> {
-    let is_keeper =
-        |pid: i32| fs::read(proc.path(pid, "comm")).is_ok_and(|comm| comm == b"fleet-keeper\n");
-    let keepers: Vec<i32> = found.iter().copied().filter(|&pid| is_keeper(pid)).collect();
-    let theirs: HashSet<i32> = keepers
-        .iter()
-        .flat_map(|&keeper| descendants(proc, keeper))
-        .chain(keepers.clone())
-        .collect();
+    let heads_others = |pid: i32| match fs::read(proc.path(pid, "comm")).as_deref() {
+        Ok(b"fleet-keeper\n") => true,
+        Ok(b"fleet-logs\n") => {
+            fs::read(proc.path(pid, "cmdline")).is_ok_and(|line| line.ends_with(HELPER))
+        }
+        _ => false,
+    };
+    let heads: Vec<i32> = found.iter().copied().filter(|&pid| heads_others(pid)).collect();
+    let theirs: HashSet<i32> =
+        heads.iter().flat_map(|&head| descendants(proc, head)).chain(heads.clone()).collect();
     found.retain(|pid| !theirs.contains(pid));
     found
 }

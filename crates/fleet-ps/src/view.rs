@@ -1,7 +1,7 @@
 //! How a process looks to people and to programs.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -220,9 +220,12 @@ pub(crate) fn json(
     let place = places.get(seen).map(|place| place.place);
     if let (Observed::AsRecorded(_), Some(body)) = (seen.observed, seen.json.strip_suffix(b"}")) {
         json.extend_from_slice(body);
-        let field = |name: &str, value: String| format!(",\"{name}\":{value}").into_bytes();
-        json.extend(uptime.map(|s| field("uptime_seconds", s.to_string())).unwrap_or_default());
-        json.extend(place.map(|at| field("place", at.to_string())).unwrap_or_default());
+        if let Some(seconds) = uptime {
+            write!(json, ",\"uptime_seconds\":{seconds}").map_err(serde_json::Error::io)?;
+        }
+        if let Some(at) = place {
+            write!(json, ",\"place\":{at}").map_err(serde_json::Error::io)?;
+        }
         json.push(b'}');
         return Ok(());
     }

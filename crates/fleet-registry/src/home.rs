@@ -211,6 +211,11 @@ impl RunDir {
         self.0.join("stop.json")
     }
 
+    /// Asks the shim to set the log file aside: empty until it has, or holds why it could not.
+    pub fn rotate_request(&self) -> PathBuf {
+        self.0.join("rotate")
+    }
+
     /// Limits that were changed after the spawn: those of the spec no longer hold.
     pub fn amended(&self) -> PathBuf {
         self.0.join("amended.json")

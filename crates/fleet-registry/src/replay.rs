@@ -54,18 +54,26 @@ pub fn replay(home: &Home) -> Result<Replay, RegistryError> {
     }
 }
 
+/// Bytes of a short line: more memory for the runs than such lines would need is never set aside.
+const SHORT_LINE: usize = 512;
+
 /// Where the lines of one run lie. Only the last of them is parsed, unless that turns out bad.
 struct Lines {
     /// Line number and place of the newest line.
     last: (usize, Range<usize>),
-    /// Place of the older ones, newest last.
-    older: Vec<Range<usize>>,
+    /// Which of the older lines is the one before.
+    before: Option<usize>,
 }
+
+/// A line that is not the newest of its run: its place, and which of the older lines is the one
+/// before. One list for all runs, because most have one or two of them.
+type Older = (Range<usize>, Option<usize>);
 
 fn parse(text: &Arc<Vec<u8>>, path: &str) -> Replay {
     let mut replay = Replay::default();
-    let mut runs: HashMap<(&str, u32), usize> = HashMap::new();
+    let mut runs: HashMap<(&str, u32), usize> = HashMap::with_capacity(text.len() / SHORT_LINE);
     let mut lines: Vec<Lines> = Vec::new();
+    let mut older: Vec<Older> = Vec::new();
     for (number, place, whole) in split(text) {
         if !whole {
             replay.problems.push(format!(
@@ -76,12 +84,14 @@ fn parse(text: &Arc<Vec<u8>>, path: &str) -> Replay {
         match key(&text[place.clone()]) {
             Ok((id, run)) => match runs.get(&(id, run)) {
                 Some(&at) => {
-                    let older = std::mem::replace(&mut lines[at].last, (number, place)).1;
-                    lines[at].older.push(older);
+                    let line = &mut lines[at];
+                    let (_, last) = std::mem::replace(&mut line.last, (number, place));
+                    let before = line.before.replace(older.len());
+                    older.push((last, before));
                 }
                 None => {
                     runs.insert((id, run), lines.len());
-                    lines.push(Lines { last: (number, place), older: Vec::new() });
+                    lines.push(Lines { last: (number, place), before: None });
                 }
             },
             Err(why) => {
@@ -89,23 +99,28 @@ fn parse(text: &Arc<Vec<u8>>, path: &str) -> Replay {
             }
         }
     }
-    newest_of_all(text, path, &lines, &mut replay);
+    newest_of_all(text, path, (&lines, &older), &mut replay);
     replay
 }
 
 /// Parses the newest good line of each run; two threads share the work when there is much of it.
-fn newest_of_all(text: &Arc<Vec<u8>>, path: &str, lines: &[Lines], replay: &mut Replay) {
+fn newest_of_all(
+    text: &Arc<Vec<u8>>,
+    path: &str,
+    (lines, older): (&[Lines], &[Older]),
+    replay: &mut Replay,
+) {
     if lines.len() < WORTH_A_THREAD {
-        return lines.iter().for_each(|run| newest(text, path, run, replay));
+        return lines.iter().for_each(|run| newest(text, path, (run, older), replay));
     }
     let (first, second) = lines.split_at(lines.len() / 2);
     let rest = thread::scope(|scope| {
         let other = scope.spawn(|| {
             let mut rest = Replay::default();
-            second.iter().for_each(|run| newest(text, path, run, &mut rest));
+            second.iter().for_each(|run| newest(text, path, (run, older), &mut rest));
             rest
         });
-        first.iter().for_each(|run| newest(text, path, run, replay));
+        first.iter().for_each(|run| newest(text, path, (run, older), replay));
         other.join().unwrap_or_default()
     });
     replay.entries.extend(rest.entries);
@@ -122,9 +137,11 @@ fn record(line: &[u8]) -> Result<Box<ProcessRecord>, serde_json::Error> {
 }
 
 /// Parses the newest good line of a run.
-fn newest(text: &Arc<Vec<u8>>, path: &str, run: &Lines, replay: &mut Replay) {
+fn newest(text: &Arc<Vec<u8>>, path: &str, (run, older): (&Lines, &[Older]), replay: &mut Replay) {
     let (number, place) = &run.last;
-    for place in std::iter::once(place).chain(run.older.iter().rev()) {
+    let before = |at: Option<usize>| at.and_then(|at| older.get(at));
+    let back = std::iter::successors(before(run.before), |(_, at)| before(*at));
+    for place in std::iter::once(place).chain(back.map(|(place, _)| place)) {
         match record(&text[place.clone()]) {
             Ok(record) => {
                 replay.entries.push(Entry { record, json: Line::of(text, place.clone()) });

@@ -21,7 +21,7 @@ pub(crate) fn identity(seen: &Seen, ts: Timestamp) -> Sample {
     sample.state = Some(seen.observed.word().to_owned());
     sample.restarts = Some(record.restarts);
     sample.health = record.health.filter(|_| seen.observed.is_living());
-    sample.exit = record.exit.clone();
+    sample.exit = record.exit.as_deref().cloned();
     if !record.ports.is_empty() {
         sample.more.insert("ports".to_owned(), record.ports.clone().into());
     }

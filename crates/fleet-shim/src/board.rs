@@ -94,6 +94,10 @@ pub(crate) enum Word {
     ProbePid,
     ProbeError,
     ProbeStatus,
+    /// What cares for the log files that were set aside, as [`Word::ChildPid`] and the words after it.
+    CarePid,
+    CareError,
+    CareStatus,
     /// Monotonic nanoseconds of the next question; in the past while one is under way.
     AskAt,
     /// Nanoseconds from the last question to the next, while it was not healthy yet.
@@ -277,6 +281,11 @@ impl Board {
         Report { pid: self.at(Word::ProbePid as usize), error: self.at(Word::ProbeError as usize) }
     }
 
+    /// Where what cares for the log files tells how far it came.
+    pub(crate) fn care_report(&self) -> Report<'_> {
+        Report { pid: self.at(Word::CarePid as usize), error: self.at(Word::CareError as usize) }
+    }
+
     /// How the main process ended, if it did and somebody was told.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         self.ended(Word::MainStatus)
@@ -285,6 +294,11 @@ impl Board {
     /// How the command that asked how the process is ended.
     pub(crate) fn probe_outcome(&self) -> Option<Outcome> {
         self.ended(Word::ProbeStatus)
+    }
+
+    /// How what cares for the log files ended.
+    pub(crate) fn care_outcome(&self) -> Option<Outcome> {
+        self.ended(Word::CareStatus)
     }
 
     fn ended(&self, status: Word) -> Option<Outcome> {
@@ -298,6 +312,10 @@ impl Board {
 
     pub(crate) fn set_probe_outcome(&self, outcome: Outcome) {
         self.set_ended(Word::ProbeStatus, outcome);
+    }
+
+    pub(crate) fn set_care_outcome(&self, outcome: Outcome) {
+        self.set_ended(Word::CareStatus, outcome);
     }
 
     fn set_ended(&self, word: Word, outcome: Outcome) {

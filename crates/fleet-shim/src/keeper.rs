@@ -69,10 +69,13 @@ pub(crate) fn note(board: &Board, change: Change) {
             Change::Continued(_) => board.set(Word::MainSuspended, 0),
         }
     }
-    if let Change::Ended(pid, outcome, _) = change
-        && pid as u64 == board.get(Word::ProbePid)
-    {
-        board.set_probe_outcome(outcome);
+    if let Change::Ended(pid, outcome, _) = change {
+        if pid as u64 == board.get(Word::ProbePid) {
+            board.set_probe_outcome(outcome);
+        }
+        if pid as u64 == board.get(Word::CarePid) {
+            board.set_care_outcome(outcome);
+        }
     }
     take(change);
 }

@@ -14,6 +14,7 @@
 
 mod adopt;
 mod board;
+mod care;
 mod gpus;
 mod health;
 mod keeper;

@@ -247,7 +247,7 @@ impl Shim<'_> {
             Timestamp::now().nanos().saturating_add(pause.as_nanos() as i64),
         ));
         let words = format!("{}; next attempt in {}", end.reason, duration_text(pause));
-        self.record.exit = Some(end);
+        self.record.exit = Some(Box::new(end));
         self.publish();
         self.event("exited", words, json!({"pause_seconds": pause.as_secs_f64()}));
     }
@@ -283,7 +283,8 @@ impl Shim<'_> {
         };
         self.happened(Happening::StopAsked);
         let by = self.record.stop.as_ref().map(|s| s.by.clone());
-        let mut end = self.record.exit.take().unwrap_or_else(|| End::new(Cause::Stopped, words));
+        let mut end =
+            self.record.exit.take().map_or_else(|| End::new(Cause::Stopped, words), |end| *end);
         (end.cause, end.by, end.reason) = (Cause::Stopped, by, words.to_owned());
         self.over(end);
     }
@@ -298,7 +299,7 @@ impl Shim<'_> {
         self.record.retry_at = None;
         (self.record.waiting, self.record.in_line) = (None, false);
         let words = format!("{}: {}", self.record.state, end.reason);
-        self.record.exit = Some(end);
+        self.record.exit = Some(Box::new(end));
         self.publish_end();
         if self.post.spec.waits() {
             self.leave_queue();

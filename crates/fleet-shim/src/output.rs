@@ -10,7 +10,7 @@ use std::io;
 
 use fleet_core::{LogTotals, Timestamp};
 use fleet_logfile::{Counts, LogFile, LogOutput, MAX_PIECE, Open, Stream, format, notice};
-use fleet_os::{Pages, Tally, boot_clock};
+use fleet_os::{Pages, Tally, boot_clock, monotonic_nanos};
 
 use crate::board::{BATCH, BATCH_AT, Board, Totals, Word};
 use crate::health::LineWatch;
@@ -25,6 +25,12 @@ pub(crate) struct Capture {
     buffer: Pages,
     /// Why the log could not be written last time.
     pub(crate) trouble: Option<String>,
+    /// Whether a file was set aside that nobody cares for yet.
+    pub(crate) set_aside: bool,
+    /// Why a file could not be set aside last time.
+    pub(crate) unrotated: Option<String>,
+    /// When the current file will be too old (monotonic nanoseconds).
+    pub(crate) rotate_at: Option<u64>,
     /// A line that is waited for.
     pub(crate) watch: Option<LineWatch>,
 }
@@ -33,10 +39,22 @@ impl Capture {
     /// Opens the log, and finishes what a predecessor had in flight.
     pub(crate) fn open(post: &mut Post) -> io::Result<Capture> {
         let (buffer, watch) = (Pages::new(BUFFER)?, LineWatch::of(post));
-        let mut capture = Capture { log: None, buffer, trouble: None, watch };
+        let mut capture = Capture {
+            log: None,
+            buffer,
+            trouble: None,
+            set_aside: false,
+            unrotated: None,
+            rotate_at: None,
+            watch,
+        };
         if let Some(stream) = post.board.in_flight() {
             capture.recover(post, stream);
         }
+        if post.spec.log.max_age_seconds.is_some() && capture.log.is_none() {
+            capture.log = LogFile::open(&post.dir.log(), post.spec.log).ok();
+        }
+        capture.watch_age();
         Ok(capture)
     }
 
@@ -102,7 +120,51 @@ impl Capture {
         };
         log.make_anew_if_removed()?;
         let (inode, size) = log.position()?;
-        if log.rotate_if_full(size)? { log.position() } else { Ok((inode, size)) }
+        if size < post.spec.log.max_bytes {
+            return Ok((inode, size));
+        }
+        // A file that cannot be set aside is written on.
+        if self.rotate(post).is_err() {
+            self.log = Some(LogFile::open(&post.dir.log(), post.spec.log)?);
+        }
+        self.log.as_ref().map_or(Ok((0, 0)), LogFile::position)
+    }
+
+    /// Sets the current file aside if there is anything in it.
+    ///
+    /// # Errors
+    /// Words for why it could not be; the log goes on where it can.
+    pub(crate) fn rotate(&mut self, post: &Post) -> Result<(), String> {
+        let mut log = match self.log.take() {
+            Some(log) => log,
+            None => LogFile::open(&post.dir.log(), post.spec.log).map_err(|e| e.to_string())?,
+        };
+        match log.set_aside() {
+            Ok(set_aside) => {
+                self.log = Some(log);
+                self.set_aside |= set_aside;
+                (self.unrotated, self.rotate_at) = (None, None);
+                Ok(())
+            }
+            Err(e) => Err(self.unrotated.insert(e.to_string()).clone()),
+        }
+    }
+
+    /// Whether the current file is too old now; else the moment is noted when it will be.
+    pub(crate) fn is_too_old(&mut self) -> bool {
+        self.rotate_at = None;
+        self.watch_age();
+        self.rotate_at.is_some_and(|at| at <= monotonic_nanos())
+    }
+
+    /// Notes when the current file will be too old, once there is something in it.
+    fn watch_age(&mut self) {
+        if self.rotate_at.is_none()
+            && let Some(at) = self.log.as_ref().and_then(LogFile::too_old_at)
+        {
+            let left = at.saturating_sub(Timestamp::now().nanos());
+            self.rotate_at = Some(monotonic_nanos().saturating_add(left.max(0) as u64));
+        }
     }
 
     fn recover(&mut self, post: &mut Post, stream: Stream) {
@@ -161,6 +223,7 @@ impl Capture {
                 formatted
             }
         };
+        self.watch_age();
         totals.log.bytes += counts.bytes;
         totals.log.lines += counts.lines;
         totals.log.folded_bytes += counts.folded;

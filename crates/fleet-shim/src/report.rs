@@ -64,6 +64,8 @@ impl Shim<'_> {
             ("look", self.waiting.look_at),
             ("next_attempt", board.moment(Word::RetryAt)),
             (kill, board.moment(Word::StopDue)),
+            ("rotate_log", self.capture.rotate_at),
+            ("care_for_logs", self.care_due()),
             ("registry", self.registry_at),
             ("status", self.status_at),
             ("open_line", self.flush_at.into_iter().flatten().min()),

@@ -11,6 +11,7 @@ use fleet_os::{PidFd, Signals, look, monotonic_nanos};
 use serde_json::json;
 
 use crate::board::{Phase, Why, Word};
+use crate::care::Care;
 use crate::health::Asked;
 use crate::keeper;
 use crate::output::{Capture, dropped_words};
@@ -64,6 +65,7 @@ pub(crate) struct Shim<'a> {
     pub(crate) asked: Option<Asked>,
     small_reads: u32,
     drop_said: bool,
+    pub(crate) care: Care,
     pub(crate) waiting: Waiting,
     /// Whether this is the first shim after keeper and shim had both died.
     pub(crate) adopts: bool,
@@ -100,6 +102,7 @@ pub(crate) fn supervise(post: &mut Post, report: Option<File>) -> std::io::Resul
         asked: None,
         small_reads: 0,
         drop_said: false,
+        care: Care::default(),
         waiting: Waiting::default(),
         adopts: post.board.get(Word::Replaced) == 1 && post.board.get(Word::Stranger) != 0,
         leaving: false,
@@ -177,6 +180,7 @@ impl Shim<'_> {
         self.watch_open_line(stream);
         self.look_for_line();
         self.tell_of_drops();
+        self.look_at_rotation();
         self.small_reads = if length < SMALL_READ { self.small_reads + 1 } else { 0 };
         if self.small_reads > 4 {
             thread::sleep(NAP);
@@ -228,6 +232,7 @@ impl Shim<'_> {
     /// Something that is waited for, or that lies beside the run, may have changed.
     fn look_again(&mut self) {
         self.look_for_limits();
+        self.rotate_if_asked();
         self.look_at_line();
         self.ask_now();
     }
@@ -237,6 +242,7 @@ impl Shim<'_> {
         while let Ok(Some(change)) = look(false) {
             keeper::note(&self.post.board, change);
         }
+        self.look_at_care();
         self.look_at_suspension();
     }
 
@@ -300,6 +306,7 @@ impl Shim<'_> {
 
     /// The run is over: nothing of it must be left but its record and its logs.
     pub(crate) fn leave(&mut self) {
+        self.care_at_last();
         self.post.board.set(Word::Over, 1);
         self.post.clear();
         self.leaving = true;

@@ -59,6 +59,7 @@ impl Shim<'_> {
             self.watch_open_line(stream);
         }
         self.rest_at = Some(monotonic_nanos() + REST);
+        self.take_up_care();
         self.publish();
         if self.adopts {
             self.event("adopted", "keeper and shim had died; a new shim took over", json!({}));

@@ -65,7 +65,7 @@ impl Shim<'_> {
         }
     }
 
-    fn due_times(&self) -> [Option<u64>; 11] {
+    fn due_times(&self) -> [Option<u64>; 13] {
         let board = &self.post.board;
         // Nobody tells when strangers end or go on: look again soon.
         let strangers = board.get(Word::Stranger) != 0;
@@ -88,6 +88,8 @@ impl Shim<'_> {
             board.moment(Word::RetryAt),
             self.runtime_limit(),
             self.health_due(),
+            self.capture.rotate_at,
+            self.care_due(),
         ]
     }
 
@@ -127,6 +129,12 @@ impl Shim<'_> {
         }
         if due(self.runtime_limit()) {
             self.begin_stop(Why::TimedOut, None, None, None);
+        }
+        if due(self.capture.rotate_at) {
+            self.rotate_by_age();
+        }
+        if due(self.care_due()) {
+            self.begin_care();
         }
         let board = &self.post.board;
         let (stop, retry) = (board.moment(Word::StopDue), board.moment(Word::RetryAt));

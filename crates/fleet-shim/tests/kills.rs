@@ -90,6 +90,12 @@ fn kills_while_files_are_set_aside_lose_nothing() {
 }
 
 #[test]
+fn kills_while_files_are_set_aside_by_age_and_packed_lose_nothing() {
+    let options = ["--log-max-size", "256K", "--log-rotate", "20ms", "--log-compress", "zstd"];
+    kill_under_flood(30, Who::InTurns, &options);
+}
+
+#[test]
 fn slow_five_hundred_kills_lose_nothing() {
     kill_under_flood(500, Who::InTurns, &["--log-max-size", "256K"]);
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use fleet_cli::{Exit, Failure};
-use fleet_core::{GpuWish, Id, LogLimits, Queue, Signal, Spec, Timestamp};
+use fleet_core::{GpuWish, Id, Queue, Signal, Spec, Timestamp};
 
 use crate::env_file::{self, Pair};
 use crate::gpus::VISIBLE;
@@ -22,7 +22,6 @@ const INTERPRETERS: [&str; 8] = ["python", "bash", "sh", "zsh", "node", "ruby", 
 
 /// The spec, but for the id, the run and the ports, which are chosen under the lock.
 pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow::Result<Spec> {
-    let log = LogLimits::default();
     let seconds = |span: &Option<Typed<Span>>| span.as_ref().map(|s| s.value.0.as_secs_f64());
     let cwd = working_folder(wish.cwd.as_deref())?;
     Ok(Spec {
@@ -42,10 +41,7 @@ pub(crate) fn spec(wish: &Wish, command: &[OsString], placeholder: Id) -> anyhow
         stop_signal: value(&wish.stop_signal).unwrap_or(Signal::TERM),
         grace_seconds: seconds(&wish.grace).unwrap_or(GRACE_SECONDS),
         max_runtime_seconds: seconds(&wish.max_runtime),
-        log: LogLimits {
-            max_bytes: value(&wish.log_max_size).map_or(log.max_bytes, |size| size.0.max(1)),
-            keep: wish.log_keep.unwrap_or(log.keep),
-        },
+        log: wish.log_limits(),
         limits: wish.limits.limits(),
         health: None,
         watchdog_seconds: seconds(&wish.health.watchdog),

@@ -60,6 +60,10 @@ fn a_validator_and_fleet_spawn_agree_on_files() {
         ("port = 'auto:5'\nconnection_file = true\nafter = ['b:healthy', 'b']", true),
         ("env = { A = 'b' }\nlabels = { a = 'b' }\nstop_signal = 'SIGINT'", true),
         ("backoff = '100ms-5s'\ncrash_limit = '3/1m'\nlog_max_size = '10M'\nlog_keep = 2", true),
+        (
+            "log_rotate = 'daily'\nlog_keep_for = '7d'\nlog_total = '1G'\nlog_compress = 'zstd'",
+            true,
+        ),
         ("health = { tcp = '{port}', interval = '5s' }\nport = 'auto'", true),
         ("gpus = 2\ngpu_memory = '10G'", true),
         ("gpus = 'shared:1'", true),
@@ -79,6 +83,8 @@ fn a_validator_and_fleet_spawn_agree_on_files() {
         ("env = { A = 1 }", false),
         ("health = { tpc = '80' }", false),
         ("log_max_size = 'lots'", false),
+        ("log_rotate = 'weekly'", false),
+        ("log_compress = 'xz'", false),
     ] {
         let text =
             format!("[process.a]\ncommand = 'x'\n{line}\n[process.b]\ncommand = ['x', 'y']\n");

@@ -80,7 +80,7 @@ fn write_end(
     (record.waiting, record.in_line) = (None, false);
     record.ts = Timestamp::now();
     record.ended_at = Some(record.ts);
-    record.exit = Some(end);
+    record.exit = Some(Box::new(end));
     match write_record(&home.run_of(&record.key()), &record) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         written => written?,

@@ -1,7 +1,10 @@
 //! What a process's log holds, read by a strict parser of the tests' own.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
 
 /// Length of a stamp: `2026-11-22T06:00:00.123456789Z`.
 const STAMP: usize = 30;
@@ -51,14 +54,18 @@ impl Log {
             .into_iter()
             .flatten()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.ends_with(".log"))
+            .filter_map(|name| {
+                let stamp = [".log", ".log.zst", ".log.gz"].map(|end| name.strip_suffix(end));
+                stamp.into_iter().flatten().next().map(|stamp| format!("{stamp}.log"))
+            })
             .collect();
         names.sort_unstable();
+        names.dedup();
         names.push("current".to_owned());
         let mut log = Log::default();
         for name in &names {
             // A file that is set aside at this moment is met under its new name next time.
-            let Ok(mut bytes) = fs::read(folder.join(name)) else { continue };
+            let Some(mut bytes) = read_packed_or_not(&folder.join(name)) else { continue };
             if grows && name == "current" {
                 bytes.truncate(bytes.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1));
             }
@@ -99,6 +106,25 @@ impl Log {
         }
         text
     }
+}
+
+/// The plain file where there is one, else the packed one.
+fn read_packed_or_not(path: &Path) -> Option<Vec<u8>> {
+    let packed = |ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        File::open(name).ok()
+    };
+    if let Ok(bytes) = fs::read(path) {
+        return Some(bytes);
+    }
+    let mut bytes = Vec::new();
+    if let Some(file) = packed(".zst") {
+        zstd::Decoder::new(file).unwrap().read_to_end(&mut bytes).unwrap();
+    } else {
+        MultiGzDecoder::new(packed(".gz")?).read_to_end(&mut bytes).unwrap();
+    }
+    Some(bytes)
 }
 
 fn parse(bytes: &[u8], name: &str) -> Vec<Line> {

@@ -2,6 +2,7 @@
 
 mod clean;
 mod csv;
+mod live;
 mod stamp;
 mod text;
 mod wire;
@@ -80,11 +81,17 @@ impl Sink for Printer {
         }
     }
 
+    fn live(&mut self, drawn: Option<&Entry>) -> io::Result<()> {
+        match self {
+            Printer::Text(text) => text.live(drawn),
+            _ => Ok(()),
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Printer::Text(Text { out, .. }) | Printer::Lines(out, _) | Printer::Raw(out) => {
-                out.flush()
-            }
+            Printer::Text(text) => text.flush(),
+            Printer::Lines(out, _) | Printer::Raw(out) => out.flush(),
             Printer::Csv(csv) => csv.flush(),
             Printer::Array(..) => Ok(()),
         }

@@ -7,10 +7,11 @@ use anstyle::{AnsiColor, Style};
 use chrono::{DateTime, Local, Utc};
 use fleet_cli::{Out, Paint};
 use fleet_core::{RunKey, Timestamp};
-use fleet_logfile::{MAX_MESSAGE, Stream, last_frame};
+use fleet_logfile::{MAX_MESSAGE, Stream};
 use fleet_logline::Level;
 
 use super::clean::clean;
+use super::live::Live;
 use crate::args::Timestamps;
 use crate::entry::{Entry, Face};
 
@@ -45,12 +46,13 @@ pub(crate) struct Text {
     begun: bool,
     /// The line being made.
     line: Vec<u8>,
+    live: Live,
 }
 
 impl Text {
     pub(super) fn new(out: Out, ids: bool, timestamps: Timestamps) -> Text {
-        let (prefixes, line) = (HashMap::new(), Vec::new());
-        Text { out, ids, timestamps, pad: 0, prefixes, begun: false, line }
+        let (prefixes, line, live) = (HashMap::new(), Vec::new(), Live::default());
+        Text { out, ids, timestamps, pad: 0, prefixes, begun: false, line, live }
     }
 
     /// Makes room for a name.
@@ -65,15 +67,41 @@ impl Text {
         if said.continues && said.text.is_empty() && !said.partial {
             return Ok(());
         }
+        self.live.clear(&mut self.out)?;
         if entry.gap && std::mem::replace(&mut self.begun, true) {
             self.out.write_all(b"--\n")?;
         }
+        self.make(entry)?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
+    }
+
+    /// Shows a line that will be drawn again.
+    pub(super) fn live(&mut self, drawn: Option<&Entry>) -> io::Result<()> {
+        let line = match drawn {
+            Some(entry) => {
+                self.make(entry)?;
+                Some(String::from_utf8_lossy(&self.line).into_owned())
+            }
+            None => None,
+        };
+        self.live.show(line, &mut self.out)
+    }
+
+    /// Passes all on, the live line below the others.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.live.is_off() {
+            self.live.draw(&mut self.out)?;
+        }
+        self.out.flush()
+    }
+
+    /// Makes the line of an entry, without a newline.
+    fn make(&mut self, entry: &Entry) -> io::Result<()> {
         self.line.clear();
         self.time(entry)?;
         self.prefix(entry);
-        self.body(entry)?;
-        self.line.push(b'\n');
-        self.out.write_all(&self.line)
+        self.body(entry)
     }
 
     fn time(&mut self, entry: &Entry) -> io::Result<()> {
@@ -115,7 +143,7 @@ impl Text {
         let said = &entry.message;
         let paint = self.out.paint();
         let dimmed = Style::new().dimmed();
-        let text = String::from_utf8_lossy(last_frame(&said.text));
+        let text = String::from_utf8_lossy(&said.text);
         let text = clean(&text, paint.0);
         if said.notice {
             let notice = paint.apply(dimmed, &format!("fleet: {text}"));

@@ -76,7 +76,9 @@ impl Wire {
             write!(self.json, ",\"level\":\"{}\"", level.word())?;
         }
         self.member("rank", entry.rank())?;
-        match as_object(&entry.message.text) {
+        self.member("category", entry.category())?;
+        self.member("anomaly", entry.anomaly())?;
+        match as_object(&entry.message.text).filter(|_| entry.noted.get().is_none()) {
             Some(object) => {
                 self.json.extend_from_slice(b",\"fields\":");
                 self.json.extend_from_slice(object);

@@ -8,6 +8,7 @@ mod gpus;
 mod health;
 mod kpi;
 mod limits;
+mod logs;
 mod place;
 mod tables;
 mod typed;
@@ -19,7 +20,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use fleet_core::{Backoff, CrashLimit, Dependency, GpuSet, Id, Label, Restart, Signal};
+use fleet_core::{
+    Backoff, Compression, CrashLimit, Dependency, GpuSet, Id, Label, Restart, Signal,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +31,7 @@ pub use health::{HealthWish, Prepared};
 pub(crate) use kpi::{KpiWishes, kpis};
 pub use limits::LimitsWish;
 use limits::Memory;
+pub use logs::Rotate;
 pub use place::{Place, Status, Url, WithPorts};
 use tables::{OneOrMore, env_table, label_table, one_or_more};
 pub use typed::{Form, Size, Span, Typed};
@@ -116,10 +120,28 @@ pub struct Wish {
     #[arg(long, value_name = "SIZE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_max_size: Option<Typed<Size>>,
-    /// How many log files are kept besides the current one [default: 3]
+    /// Age at which a log file is set aside, even while nothing is printed; 'daily' means
+    /// 1d, --log-keep-for 7d and --log-compress zstd, unless those say otherwise [default: never]
+    #[arg(long, value_name = "TIME|daily")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_rotate: Option<Typed<Rotate>>,
+    /// How many log files are kept besides the current one [default: 3, and with --log-keep-for
+    /// or --log-total no limit]
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_keep: Option<u32>,
+    /// How long a log file is kept after its last line [default: no limit]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_keep_for: Option<Typed<Span>>,
+    /// What all log files of a run may have together; the oldest go [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_total: Option<Typed<Size>>,
+    /// How log files are packed once they are set aside: none, zstd, gzip [default: none]
+    #[arg(long, value_name = "FORM")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_compress: Option<Typed<Compression>>,
     /// Write a Jupyter connection file for five reserved ports; its path is put in for
     /// {connection_file}
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",

@@ -1,0 +1,1 @@
+require('fs').readFileSync(`/srv/data/none-${process.argv[2]}`);

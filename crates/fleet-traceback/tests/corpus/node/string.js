@@ -1,0 +1,1 @@
+throw `no error object ${process.argv[2]}`;

@@ -1,0 +1,1 @@
+"""The groups of benchmarks, which scripts/bench.py runs."""
