@@ -87,6 +87,7 @@ impl Classify {
         let known = self.known(&entry.face);
         let read = read(&known.class, entry);
         let mut said = fields(&entry.message.text).unwrap_or_default();
+        let by_class = !read.fields.is_empty();
         for (name, value) in read.fields {
             said.entry(name).or_insert(value);
         }
@@ -96,6 +97,7 @@ impl Classify {
             category: read.category.or_else(|| traceback.then(|| CRASH.to_owned())),
             level: level.or(traceback.then_some(Level::Error)),
             fields: said,
+            by_class,
             anomaly: None,
         };
         noted.anomaly = known.detector.take(Happened {

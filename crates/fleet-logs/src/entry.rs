@@ -38,6 +38,8 @@ pub(crate) struct Noted {
     pub(crate) level: Option<Level>,
     /// Those of the line itself before those that its class found.
     pub(crate) fields: Fields,
+    /// Its class found some of them.
+    pub(crate) by_class: bool,
     pub(crate) anomaly: Option<Anomaly>,
 }
 
@@ -79,6 +81,11 @@ impl Entry {
         }
     }
 
+    /// How grave it says that it is.
+    pub(crate) fn own_level(&self) -> Option<Level> {
+        fleet_logline::level(&self.message.text)
+    }
+
     /// `stdout`, `stderr`, or `fleet` for what fleet itself notes in the log.
     pub(crate) fn stream(&self) -> &'static str {
         if self.message.notice { "fleet" } else { self.message.stream.word() }
@@ -89,11 +96,6 @@ impl Entry {
         fleet_logline::rank(&self.message.text).and_then(|rank| std::str::from_utf8(rank).ok())
     }
 
-    /// How grave it says that it is.
-    pub(crate) fn own_level(&self) -> Option<Level> {
-        fleet_logline::level(&self.message.text)
-    }
-
     /// What it says by name: as JSON or logfmt, or to its class.
     pub(crate) fn fields(&self) -> Option<Cow<'_, Fields>> {
         let fields = match self.noted.get() {
@@ -101,6 +103,11 @@ impl Entry {
             None => Cow::Owned(fleet_logline::fields(&self.message.text)?),
         };
         (!fields.is_empty()).then_some(fields)
+    }
+
+    /// Whether its class found fields that it does not name itself.
+    pub(crate) fn has_class_fields(&self) -> bool {
+        self.noted.get().is_some_and(|noted| noted.by_class)
     }
 
     /// What sort of thing it is.

@@ -3,7 +3,6 @@
 use std::io;
 
 use crate::entry::Entry;
-use crate::run::Run;
 
 /// Gives the lines of one log, as far as they are there.
 pub(crate) trait Source {
@@ -13,14 +12,4 @@ pub(crate) trait Source {
 
     /// What was found wrong since the last call.
     fn complaints(&mut self) -> Vec<String>;
-}
-
-impl Source for Run {
-    fn entries(&mut self, most: usize) -> impl Iterator<Item = (i64, io::Result<Entry>)> {
-        self.entries(most)
-    }
-
-    fn complaints(&mut self) -> Vec<String> {
-        self.complaints()
-    }
 }

@@ -51,8 +51,8 @@ pub(crate) struct Text {
 
 impl Text {
     pub(super) fn new(out: Out, ids: bool, timestamps: Timestamps) -> Text {
-        let (prefixes, line, live) = (HashMap::new(), Vec::new(), Live::default());
-        Text { out, ids, timestamps, pad: 0, prefixes, begun: false, line, live }
+        let (prefixes, line) = (HashMap::new(), Vec::new());
+        Text { out, ids, timestamps, pad: 0, prefixes, begun: false, line, live: Live::default() }
     }
 
     /// Makes room for a name.
@@ -78,13 +78,11 @@ impl Text {
 
     /// Shows a line that will be drawn again.
     pub(super) fn live(&mut self, drawn: Option<&Entry>) -> io::Result<()> {
-        let line = match drawn {
-            Some(entry) => {
-                self.make(entry)?;
-                Some(String::from_utf8_lossy(&self.line).into_owned())
-            }
-            None => None,
-        };
+        let mut line = None;
+        if let Some(entry) = drawn {
+            self.make(entry)?;
+            line = Some(String::from_utf8_lossy(&self.line).into_owned());
+        }
         self.live.show(line, &mut self.out)
     }
 
@@ -96,7 +94,6 @@ impl Text {
         self.out.flush()
     }
 
-    /// Makes the line of an entry, without a newline.
     fn make(&mut self, entry: &Entry) -> io::Result<()> {
         self.line.clear();
         self.time(entry)?;

@@ -75,17 +75,18 @@ impl Wire {
         if let Some(level) = entry.level() {
             write!(self.json, ",\"level\":\"{}\"", level.word())?;
         }
-        self.member("rank", entry.rank())?;
         self.member("category", entry.category())?;
-        self.member("anomaly", entry.anomaly())?;
-        match as_object(&entry.message.text).filter(|_| entry.noted.get().is_none()) {
+        self.member("rank", entry.rank())?;
+        let own = !entry.has_class_fields();
+        match own.then(|| as_object(&entry.message.text)).flatten() {
             Some(object) => {
                 self.json.extend_from_slice(b",\"fields\":");
                 self.json.extend_from_slice(object);
             }
             None => self.member("fields", entry.fields())?,
         }
-        self.member("traceback", entry.traceback.as_ref())
+        self.member("traceback", entry.traceback.as_ref())?;
+        self.member("anomaly", entry.anomaly())
     }
 
     fn message(&mut self, text: &[u8]) -> io::Result<()> {
