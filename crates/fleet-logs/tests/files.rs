@@ -78,6 +78,9 @@ fn a_plain_file_is_read_with_its_own_times_and_levels() {
     );
     assert_eq!(logs.text(&["-g", "without", "--file", &app]), "  a line without a time\n");
     logs.0.run(&["-g", "nowhere", "--file", &app]).code(1).stdout("");
+    let counted = &logs.0.records(&["--count", "-g", "begins|no end", "--file", &app])[0];
+    assert_eq!((&counted["id"], &counted["lines"]), (&json!("app"), &json!(2)));
+    assert!(counted.get("run").is_none(), "{counted}");
 }
 
 #[test]
