@@ -27,7 +27,8 @@ struct CountRecord<'a> {
     ts: Timestamp,
     subject: &'static str,
     id: &'a Id,
-    run: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<u32>,
     #[serde(skip_serializing_if = "Labels::is_empty")]
     labels: &'a Labels,
     lines: u64,
@@ -104,6 +105,6 @@ fn table<'a>(runs: impl Iterator<Item = &'a (Arc<Face>, u64)>) -> Table {
 }
 
 fn record(face: &Face, lines: u64, ts: Timestamp) -> CountRecord<'_> {
-    let (id, run) = (&face.key.id, face.key.run);
+    let (id, run) = (&face.key.id, face.run());
     CountRecord { kind: "sample", ts, subject: "log", id, run, labels: &face.labels, lines }
 }

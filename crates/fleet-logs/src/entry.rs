@@ -20,7 +20,7 @@ pub(crate) struct Face {
     /// The lines come from this file and not from a run: the key's id is made of its name, and
     /// its number means nothing.
     pub(crate) file: Option<String>,
-    /// It is known what each line was written to.
+    /// The file tells what each line was written to.
     pub(crate) streams: bool,
 }
 
@@ -34,6 +34,16 @@ impl Face {
     /// What stands before its lines.
     pub(crate) fn name(&self) -> String {
         if self.numbered { self.key.to_string() } else { self.key.id.to_string() }
+    }
+
+    /// The number of the run; a file is none.
+    pub(crate) fn run(&self) -> Option<u32> {
+        self.file.is_none().then_some(self.key.run)
+    }
+
+    /// Whether it is known what each line was written to: a plain file does not tell.
+    pub(crate) fn tells_streams(&self) -> bool {
+        self.file.is_none() || self.streams
     }
 }
 

@@ -272,8 +272,10 @@ struct ProgressRecord<'a> {
     #[serde(rename = "type")]
     event: &'static str,
     id: &'a str,
-    run: u32,
-    attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
     #[serde(skip_serializing_if = "Labels::is_empty")]
     labels: &'a Labels,
     stream: &'static str,
@@ -301,8 +303,8 @@ impl<'a> ProgressRecord<'a> {
             event_id: format!("{key}-{stream}-{stamp_nanos}-{}-{far}", name.unwrap_or_default()),
             event: "progress",
             id: key.id.as_str(),
-            run: key.run,
-            attempt: *attempt,
+            run: face.run(),
+            attempt: face.run().map(|_| *attempt),
             labels: &face.labels,
             stream,
             data: Data { path: name, bar },

@@ -55,6 +55,10 @@ pub(super) struct LogFile {
     /// Nothing more will come.
     over: bool,
     behind: bool,
+    /// The end was met, so that what comes now is written now.
+    met_end: bool,
+    /// It could not be read on from here.
+    trouble: Option<io::Error>,
     complaints: Vec<String>,
 }
 
@@ -89,21 +93,32 @@ impl LogFile {
             open: false,
             over: false,
             behind: false,
+            met_end: false,
+            trouble: None,
             complaints: Vec::new(),
             plan: plan.clone(),
         };
-        file.peek()?;
+        file.peek();
         file.begin()?;
         Ok(file)
     }
 
     /// Learns the form and the first time.
-    fn peek(&mut self) -> io::Result<()> {
+    fn peek(&mut self) {
         while self.buffer.len() < PEEK {
-            let lines = memchr::memchr_iter(b'\n', &self.buffer).count();
-            let live = matches!(self.bytes, Bytes::Stream { .. }) && lines > 0;
-            if live || self.bytes.fill(&mut self.buffer)? != Filled::More {
+            let any = memchr::memchr(b'\n', &self.buffer).is_some();
+            let live = matches!(self.bytes, Bytes::Stream { .. }) && any;
+            if live {
                 break;
+            }
+            match self.bytes.fill(&mut self.buffer) {
+                Ok(Filled::More) => {}
+                Ok(_) => break,
+                // What was read is shown first.
+                Err(error) => {
+                    self.trouble = Some(error);
+                    break;
+                }
             }
         }
         self.form = Form::of(&self.buffer);
@@ -121,7 +136,6 @@ impl LogFile {
             numbered: false,
         };
         self.face = Arc::new(face);
-        Ok(())
     }
 
     /// Goes to where what is wanted begins, where that can be found without reading all; of the
@@ -146,12 +160,21 @@ impl LogFile {
             }
         }
         let Some(lines) = self.plan.lines else { return Ok(()) };
-        while let Some(message) = self.message()? {
-            self.ready.push_back(message);
-            if self.ready.len() > lines {
-                self.ready.pop_front();
+        let mut last = VecDeque::new();
+        loop {
+            match self.next() {
+                Ok(Some(message)) => last.push_back(message),
+                Ok(None) => break,
+                Err(error) => {
+                    self.trouble = Some(error);
+                    break;
+                }
+            }
+            if last.len() > lines {
+                last.pop_front();
             }
         }
+        self.ready = last;
         // What comes later is shown from its beginning.
         self.plan.lines = None;
         Ok(())
@@ -182,7 +205,7 @@ impl LogFile {
 
     /// Whether nothing more will come.
     pub(super) fn is_over(&self) -> bool {
-        self.over && self.ready.is_empty()
+        self.over && !self.has_more()
     }
 
     /// Whether there is more to show, whatever is written from now on.
@@ -295,11 +318,14 @@ impl LogFile {
         self.buffer.drain(..self.from);
         self.searched -= self.from;
         self.from = 0;
+        if let Some(error) = self.trouble.take() {
+            return Err(error);
+        }
         let mut filled = self.bytes.fill(&mut self.buffer)?;
         if filled == Filled::Nothing && !matches!(self.bytes, Bytes::Stream { .. }) {
             filled = self.at_end()?;
         }
-        if filled == Filled::More && self.clock.silent && self.how.follow {
+        if filled == Filled::More && self.clock.silent && self.met_end {
             self.clock.last = Timestamp::now().nanos();
         }
         self.over |= filled == Filled::End;
@@ -312,6 +338,7 @@ impl LogFile {
         if !self.how.follow {
             return Ok(Filled::End);
         }
+        self.met_end = true;
         let filled = file.look(&mut self.buffer)?;
         if matches!(filled, Filled::Truncated | Filled::Replaced) {
             let rest = self.rest();

@@ -121,7 +121,7 @@ impl Files {
             if self.how.follow {
                 self.files.iter_mut().for_each(LogFile::do_not_wait);
             }
-            if self.files.iter().all(LogFile::is_over) && !self.how.follow {
+            if self.files.iter().all(LogFile::is_over) && !self.may_grow() {
                 self.sink.finish()?;
                 return Ok(self.exit.max(self.plan.verdict(self.any)));
             }
@@ -130,6 +130,11 @@ impl Files {
                 return Ok(self.exit);
             }
         }
+    }
+
+    /// Whether new files may join although all that are there are read.
+    fn may_grow(&self) -> bool {
+        self.how.follow && self.asked.iter().any(|path| path.is_dir())
     }
 
     fn print(&mut self) -> anyhow::Result<()> {

@@ -10,13 +10,14 @@ use super::stamp::Stamps;
 use crate::entry::Entry;
 
 /// The columns, whatever the lines have; what is not known is empty.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "ts",
     "id",
     "run",
     "attempt",
     "stream",
     "level",
+    "category",
     "rank",
     "error_type",
     "fingerprint",
@@ -45,18 +46,17 @@ impl Csv {
         let (face, said) = (&entry.face, &entry.message);
         self.stamp.clear();
         self.stamps.write(said.stamp_nanos, &mut self.stamp);
-        let ours =
-            |number: u32| if face.file.is_some() { String::new() } else { number.to_string() };
-        let streams = face.file.is_none() || face.streams;
+        let number = |number: u32| face.run().map(|_| number.to_string()).unwrap_or_default();
         let traceback = entry.traceback.as_ref();
         // Databases refuse text with a NUL in it as they refuse what is not UTF-8.
         let text = std::str::from_utf8(&said.text).ok().filter(|text| !text.contains('\0'));
         self.rows.write_field(&self.stamp)?;
         self.rows.write_field(face.key.id.as_str())?;
-        self.rows.write_field(ours(face.key.run))?;
-        self.rows.write_field(ours(entry.attempt))?;
-        self.rows.write_field(if streams { entry.stream() } else { "" })?;
+        self.rows.write_field(number(face.key.run))?;
+        self.rows.write_field(number(entry.attempt))?;
+        self.rows.write_field(if face.tells_streams() { entry.stream() } else { "" })?;
         self.rows.write_field(entry.level().map_or("", |level| level.word()))?;
+        self.rows.write_field(entry.category().unwrap_or_default())?;
         self.rows.write_field(entry.rank().unwrap_or_default())?;
         self.rows.write_field(traceback.and_then(|t| t.kind.as_deref()).unwrap_or_default())?;
         self.rows.write_field(traceback.map_or("", |t| &t.fingerprint))?;

@@ -55,16 +55,14 @@ impl Wire {
         self.json.extend_from_slice(b"{\"kind\":\"log\",\"ts\":\"");
         self.stamps.write(said.stamp_nanos, &mut self.json);
         write!(self.json, "\",\"id\":\"{}\"", face.key.id.as_str())?;
-        if let Some(file) = &face.file {
-            self.member("file", Some(file))?;
-        } else {
-            write!(self.json, ",\"run\":{},\"attempt\":{}", face.key.run, entry.attempt)?;
+        if let Some(run) = face.run() {
+            write!(self.json, ",\"run\":{run},\"attempt\":{}", entry.attempt)?;
         }
+        self.member("file", face.file.as_ref())?;
         if !face.labels.is_empty() {
             self.member("labels", Some(&face.labels))?;
         }
-        // A file does not tell its lines' streams.
-        if face.file.is_none() || face.streams {
+        if face.tells_streams() {
             write!(self.json, ",\"stream\":\"{}\"", entry.stream())?;
         }
         Ok(())
