@@ -29,13 +29,16 @@ const FLOOD: &str = r#"
 /// How long a follower may take for what is left once the stream has ended.
 const LAST_WORDS: Duration = Duration::from_secs(240);
 
+/// How often the follower with a cursor is ended.
+const ENDS: u32 = 6;
+
 /// What has come of the stream.
 #[derive(Debug, Default, PartialEq)]
 struct Tally {
     /// The number that comes next.
     next: u64,
     total: Option<u64>,
-    /// Who told of it was killed: its successor may begin with lines that were told already.
+    /// Who told of it was ended: its successor may begin with lines that were told already.
     repeats: bool,
 }
 
@@ -165,17 +168,16 @@ fn flood(fleet: &TestFleet, options: &[&str]) -> std::path::PathBuf {
     go
 }
 
-/// Follows by a cursor and is ended so often: asked to end it leaves off at a line that the next one
-/// goes on behind, killed it may tell its last lines twice.
+/// Follows by a cursor and is ended so often, asked or killed: the next one goes on where the last
+/// noted that it was, which may be some lines before the last that it showed.
 fn resumed(fleet: &TestFleet, ends: u32) -> Tally {
     let cursor = fleet.scratch().join("cursor");
     let options = ["-o", "jsonl", "--until-ended", "--cursor", cursor.to_str().unwrap()];
     let mut tally = Tally::default();
     for round in 0..ends {
-        let killed = round.is_multiple_of(2);
-        let signal = if killed { Signal::KILL } else { Signal::from_number(15).unwrap() };
+        let signal = [Signal::KILL, Signal::from_number(15).unwrap()][round as usize % 2];
         Follower::new(fleet, &options, message).read_and_end(&mut tally, 2_000, signal);
-        tally.repeats = killed;
+        tally.repeats = true;
     }
     Follower::new(fleet, &options, message).finish(tally)
 }
@@ -216,7 +218,7 @@ fn soak(files: usize, kills: u32, options: &[&str]) {
         let readers = [
             scope.spawn(|| records.finish(Tally::default())),
             scope.spawn(|| text.finish(Tally::default())),
-            scope.spawn(|| resumed(&fleet, kills)),
+            scope.spawn(|| resumed(&fleet, ENDS)),
         ];
         std::fs::write(&go, "").unwrap();
         (0..kills).for_each(|round| replace_shim(&fleet, round));
