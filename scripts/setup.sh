@@ -13,6 +13,7 @@ prometheus | prometheus | what is exported and the rules in configs/, held befor
 prometheus-node-exporter | prometheus-node-exporter | the textfile collector of the real node_exporter
 python3    | python3    | the demo and README blocks that serve a folder
 shellcheck | shellcheck | the check of the shell scripts
+tmux       | tmux       | what a person sees of fleet-logs -f on a real terminal
 systemd-notify | systemd | the test of sd_notify with the real program
 '
 peers='

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fleet_cli::{Align, Cell, Column, Exit, Table, talk};
 use fleet_core::duration_text;
-use fleet_rules::{Condition, Hold, Rule, RuleSet};
+use fleet_rules::{Condition, Count, Hold, Rule, RuleSet};
 
 use crate::args::Args;
 
@@ -47,6 +47,7 @@ fn row(rule: &Rule) -> Vec<Cell> {
         Hold::Now => "-".to_owned(),
         Hold::For(time) => duration_text(time),
         Hold::Times(times) => format!("{times} times"),
+        Hold::Count(Count { count, within }) => format!("{count} in {}", duration_text(within)),
     };
     let by = if rule.by.is_empty() { "-".to_owned() } else { rule.by.join(",") };
     [&rule.name, &rule.severity, &rule.on, &held, &by, &when.text].map(Cell::new).to_vec()

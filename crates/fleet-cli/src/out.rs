@@ -88,6 +88,14 @@ impl Out {
         terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
     }
 
+    /// Rows of the terminal, if it is one.
+    pub fn height(&self) -> Option<usize> {
+        if !self.terminal {
+            return None;
+        }
+        terminal_size::terminal_size().map(|(_, height)| usize::from(height.0))
+    }
+
     /// Writes what is still held back and puts a file in its place.
     ///
     /// # Errors

@@ -58,6 +58,14 @@ impl<W: Write> Records<W> {
         self.finish()
     }
 
+    /// Passes on what was written, while more may come.
+    ///
+    /// # Errors
+    /// The output does not take it.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// Closes the array and returns the output.
     ///
     /// # Errors

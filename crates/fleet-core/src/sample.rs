@@ -41,6 +41,8 @@ pub enum Subject {
     Custom,
     /// One source of samples, and whether it works.
     Collector,
+    /// Lines of logs, counted.
+    Log,
 }
 
 impl Subject {
@@ -59,6 +61,7 @@ impl Subject {
             Subject::Member => "member",
             Subject::Custom => "custom",
             Subject::Collector => "collector",
+            Subject::Log => "log",
         }
     }
 }

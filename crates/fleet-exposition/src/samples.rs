@@ -154,7 +154,7 @@ fn name_label(subject: Subject) -> Option<&'static str> {
         Subject::Sensor => Some("sensor"),
         Subject::Container => Some("container"),
         Subject::Custom | Subject::Collector => Some("collector"),
-        Subject::Process | Subject::Host | Subject::Fleet | Subject::Member => None,
+        Subject::Process | Subject::Host | Subject::Fleet | Subject::Member | Subject::Log => None,
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Plain<'a> {
 /// Takes a line out of its colours and its rank's prefix; a carriage return at its end goes, too.
 pub fn plain(text: &[u8]) -> Plain<'_> {
     let text = without_cr(text);
-    let (rank, text) = rank(text).map_or((None, text), |(rank, rest)| (Some(rank), rest));
+    let (rank, text) = prefix(text).map_or((None, text), |(rank, rest)| (Some(rank), rest));
     let text = match memchr(ESC, text) {
         None => Cow::Borrowed(text),
         Some(at) => Cow::Owned(without_escapes(text, at)),
@@ -29,8 +29,13 @@ pub fn plain(text: &[u8]) -> Plain<'_> {
     Plain { text, rank }
 }
 
+/// What torch and torchrun put before each line of a rank: `rank0`, `default0`.
+pub fn rank(text: &[u8]) -> Option<&[u8]> {
+    prefix(text).map(|(rank, _)| rank)
+}
+
 /// The name in `[rank0]: ` or `[default0]:`, and what stands behind the prefix.
-fn rank(text: &[u8]) -> Option<(&[u8], &[u8])> {
+fn prefix(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let inside = text.strip_prefix(b"[")?;
     let word = [b"rank".as_slice(), b"default"].into_iter().find(|w| inside.starts_with(w))?;
     let digits = inside[word.len()..].iter().take_while(|b| b.is_ascii_digit()).count();

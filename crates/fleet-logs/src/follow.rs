@@ -213,6 +213,7 @@ impl Follower {
     /// How long there is nothing to do unless something happens.
     fn patience(&self) -> Duration {
         let mut most = self.sweep_every().saturating_sub(self.swept_at.elapsed());
+        most = self.sink.due().map_or(most, |due| most.min(due));
         if self.recount {
             most = most.min(RECOUNT.saturating_sub(self.counted_at.elapsed()));
         }
@@ -375,7 +376,9 @@ impl Follower {
             self.runs.get_mut(number).into_iter().for_each(|f| f.run.close());
         }
         self.show(&over, usize::MAX)?;
-        self.runs.retain(|number, _| !over.contains(number));
+        for followed in over.iter().filter_map(|number| self.runs.remove(number)) {
+            self.sink.ended(&followed.run.face)?;
+        }
         Ok(())
     }
 }

@@ -13,18 +13,24 @@
 
 mod args;
 mod choose;
+mod classify;
 mod context;
 mod count;
+mod count_by;
 mod cursor;
 mod entry;
 mod filter;
+mod folded;
 mod follow;
+mod import;
 mod keep;
 mod pattern;
 mod print;
+mod progress;
 mod run;
 mod sieve;
 mod sink;
+mod source;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -40,17 +46,25 @@ pub use args::{
 };
 
 use choose::{Choice, runs_of_each};
+use classify::Classify;
 use context::Around;
 use count::Count;
+use count_by::CountBy;
 use cursor::Cursor;
 use filter::{Filter, Window};
+use folded::Folded;
 use follow::Follower;
 use print::Printer;
+use progress::Progress;
 use run::Run;
 use sink::{Sink, Tracebacks};
+use source::Source;
 
 /// Lines of each process when following begins.
 const LINES_BEFORE: usize = 10;
+
+/// Lines of each process that are compared when following for what is unlike before begins.
+const LINES_COMPARED: usize = 1000;
 
 /// Lines of each process on a terminal.
 const LINES_SEEN: usize = 100;
@@ -68,6 +82,9 @@ pub fn show(args: Args) -> anyhow::Result<Exit> {
     }
     let mut sink = open_sink(&args)?;
     let filter = Arc::new(Filter::read(&args.search)?);
+    if !args.source.files.is_empty() {
+        return import::show(&args, filter, sink);
+    }
     let choice = Choice::read(&args.select)?;
     let home = args.home.locate()?;
     let follow = args.follow || args.until_ended;
@@ -102,10 +119,26 @@ fn open_cursor(args: &Args, home: &Home, census: &Census) -> anyhow::Result<Opti
 
 /// What becomes of the lines.
 fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
-    Ok(match args.count.count {
-        true => Box::new(Count::open(args)?),
-        false => Box::new(Printer::open(args)?),
-    })
+    if args.errors.progress {
+        return Ok(Box::new(Progress::open(args)?));
+    }
+    if args.raw {
+        return Ok(Box::new(Printer::open(args)?));
+    }
+    let counts = &args.count;
+    let sink: Box<dyn Sink> = if counts.count {
+        Box::new(Count::open(args)?)
+    } else if counts.makes_table() {
+        Box::new(CountBy::open(args)?)
+    } else {
+        Box::new(Printer::open(args)?)
+    };
+    let live = (args.follow || args.until_ended) && sink.is_terminal();
+    // Text says nothing of classes, and need not wait for them.
+    let asks = !counts.category.is_empty() || counts.anomalies;
+    let records = sink.tracebacks() == Tracebacks::Records;
+    let sink = if asks || records { Box::new(Classify::before(sink, args)?) } else { sink };
+    Ok(Box::new(Folded::new(sink, live)))
 }
 
 /// Says which runs have not come so far.
@@ -164,14 +197,14 @@ pub(crate) struct Shown {
 
 /// Prints what the sources have, up to `most` lines of each, in order of time, and says what is
 /// wrong with them.
-fn print<'a>(
-    runs: impl Iterator<Item = &'a mut Run>,
+fn print<'a, S: Source + 'a>(
+    sources: impl Iterator<Item = &'a mut S>,
     most: usize,
     sink: &mut dyn Sink,
 ) -> anyhow::Result<Shown> {
     let mut shown = Shown { exit: Exit::Yes, any: false };
-    let mut runs: Vec<&mut Run> = runs.collect();
-    for (_, entry) in Merge::new(runs.iter_mut().map(|run| run.entries(most))) {
+    let mut sources: Vec<&mut S> = sources.collect();
+    for (_, entry) in Merge::new(sources.iter_mut().map(|source| source.entries(most))) {
         match entry {
             Ok(entry) => {
                 sink.take(&entry)?;
@@ -183,7 +216,7 @@ fn print<'a>(
             }
         }
     }
-    runs.iter_mut().flat_map(|run| run.complaints()).for_each(talk);
+    sources.iter_mut().flat_map(|source| source.complaints()).for_each(talk);
     Ok(shown)
 }
 
@@ -222,6 +255,11 @@ impl Plan {
         }
     }
 
+    /// Whether each line is decided upon by itself, whatever stands around it.
+    fn by_line(&self) -> bool {
+        self.filter.asks() && !self.grouped && !self.around.is_some() && self.lines.is_none()
+    }
+
     /// Whether a search found nothing.
     fn verdict(&self, found: bool) -> Exit {
         if found || !self.filter.asks() { Exit::Yes } else { Exit::No }
@@ -252,6 +290,7 @@ impl Plan {
 /// How many lines of each run, `None` for all. A pipe gets all: `| grep` must not miss a line for
 /// a bound that nobody sees.
 fn lines(args: &Args, searching: bool, terminal: bool) -> Option<usize> {
+    let following = args.follow || args.until_ended;
     let bounded = args.since.is_some()
         || args.until.is_some()
         || args.attempt.is_some()
@@ -259,8 +298,11 @@ fn lines(args: &Args, searching: bool, terminal: bool) -> Option<usize> {
     match args.lines {
         Some(Lines::All) => None,
         Some(Lines::Last(count)) => Some(count),
-        None if bounded => None,
-        None if args.follow || args.until_ended => Some(LINES_BEFORE),
+        None if bounded || args.errors.progress => None,
+        // A count begins with what comes, a search for what is unlike before with what was before.
+        None if following && args.count.makes_table() => Some(0),
+        None if following && args.count.anomalies => Some(LINES_COMPARED),
+        None if following => Some(LINES_BEFORE),
         None if searching => None,
         None if terminal => Some(LINES_SEEN),
         None => None,

@@ -17,6 +17,7 @@ use crate::cursor::{Held, Place};
 use crate::entry::{Entry, Face};
 use crate::filter::Window;
 use crate::sieve::Sieve;
+use crate::source::Source;
 
 /// The log of one run, read as far as it was shown.
 pub(crate) struct Run {
@@ -73,6 +74,8 @@ impl Run {
             labels: record.labels.clone(),
             spawned_at: record.spawned_at,
             numbered,
+            file: None,
+            streams: true,
         };
         let mut run = Run {
             face: Arc::new(face),
@@ -157,51 +160,6 @@ impl Run {
         self.lines.give(attempt, Joiner::flush);
     }
 
-    /// What was found wrong with the files since the last call.
-    pub(crate) fn complaints(&mut self) -> Vec<String> {
-        let reader = &self.reader;
-        let now = Told {
-            garbage: reader.garbage(),
-            truncations: reader.truncations(),
-            damaged: reader.damaged().len(),
-            lost: reader.lost_files(),
-        };
-        let before = std::mem::replace(&mut self.told, now);
-        let log = self.log.display();
-        let mut said = Vec::new();
-        if now.garbage > before.garbage {
-            let count = now.garbage - before.garbage;
-            said.push(format!("'{log}': lines that are no log lines, shown as they are: {count}"));
-        }
-        if now.truncations > before.truncations {
-            said.push(format!("'{log}': the file was truncated; reading it from its start"));
-        }
-        if now.lost && !before.lost {
-            said.push(format!(
-                "'{log}': files were removed before they were read; lines may be missing"
-            ));
-        }
-        said.extend(reader.damaged()[before.damaged..].iter().cloned());
-        said
-    }
-
-    /// What can be shown now, each with its stamp; no more than `most`, so that one who prints
-    /// without end does not keep the others waiting.
-    pub(crate) fn entries(
-        &mut self,
-        most: usize,
-    ) -> impl Iterator<Item = (i64, io::Result<Entry>)> {
-        let mut left = most;
-        self.behind = false;
-        // The clock may have been set back: one look for each batch, whatever the stamps say.
-        self.lines.attempts.known_to = i64::MIN;
-        std::iter::from_fn(move || {
-            let entry = self.sifted(&mut left).transpose()?;
-            self.failed |= entry.is_err();
-            Some((entry.as_ref().map_or(i64::MIN, |e| e.message.stamp_nanos), entry))
-        })
-    }
-
     /// The next that is to be shown, `None` after so many lines, or where there is no more now.
     fn sifted(&mut self, left: &mut usize) -> io::Result<Option<Entry>> {
         loop {
@@ -245,6 +203,47 @@ impl Run {
                 return Ok(None);
             }
         }
+    }
+}
+
+impl Source for Run {
+    fn entries(&mut self, most: usize) -> impl Iterator<Item = (i64, io::Result<Entry>)> {
+        let mut left = most;
+        self.behind = false;
+        // The clock may have been set back: one look for each batch, whatever the stamps say.
+        self.lines.attempts.known_to = i64::MIN;
+        std::iter::from_fn(move || {
+            let entry = self.sifted(&mut left).transpose()?;
+            self.failed |= entry.is_err();
+            Some((entry.as_ref().map_or(i64::MIN, |e| e.message.stamp_nanos), entry))
+        })
+    }
+
+    fn complaints(&mut self) -> Vec<String> {
+        let reader = &self.reader;
+        let now = Told {
+            garbage: reader.garbage(),
+            truncations: reader.truncations(),
+            damaged: reader.damaged().len(),
+            lost: reader.lost_files(),
+        };
+        let before = std::mem::replace(&mut self.told, now);
+        let log = self.log.display();
+        let mut said = Vec::new();
+        if now.garbage > before.garbage {
+            let count = now.garbage - before.garbage;
+            said.push(format!("'{log}': lines that are no log lines, shown as they are: {count}"));
+        }
+        if now.truncations > before.truncations {
+            said.push(format!("'{log}': the file was truncated; reading it from its start"));
+        }
+        if now.lost && !before.lost {
+            said.push(format!(
+                "'{log}': files were removed before they were read; lines may be missing"
+            ));
+        }
+        said.extend(reader.damaged()[before.damaged..].iter().cloned());
+        said
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::entry::{Entry, Face};
 
@@ -24,6 +25,17 @@ pub(crate) trait Sink {
     /// A process is going to be shown.
     fn line_up(&mut self, _face: &Arc<Face>) {}
 
+    /// What a process draws now, a progress bar on its way: shown while it moves, not kept. `None`
+    /// where nothing is drawn any more.
+    fn live(&mut self, _drawn: Option<&Entry>) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Nothing more comes of this process.
+    fn ended(&mut self, _face: &Arc<Face>) -> io::Result<()> {
+        Ok(())
+    }
+
     /// All that there is now was taken, and more may come: passes on what readers wait for.
     fn flush(&mut self) -> io::Result<()>;
 
@@ -41,6 +53,11 @@ pub(crate) trait Sink {
     /// Whether a person reads it at a terminal.
     fn is_terminal(&self) -> bool {
         false
+    }
+
+    /// How long until it has something to do by the clock alone; a flush is when it does it.
+    fn due(&self) -> Option<Duration> {
+        None
     }
 
     /// Whether a line without an end, a prompt perhaps, is of use to its reader.

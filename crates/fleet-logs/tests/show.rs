@@ -28,7 +28,7 @@ fn a_pipe_gets_records_that_stand_alone() {
         record
     };
     let expected = [
-        with(base(1, 1, "stdout"), "message", json!("one\r two\t\u{1b}[2J")),
+        with(base(1, 1, "stdout"), "message", json!(" two")),
         with(base(2, 1, "stderr"), "message_base64", json!("//4=")),
         with(base(6, 2, "fleet"), "message", json!("12 lines dropped")),
         with(with(base(7, 2, "stdout"), "message", json!("no end")), "partial", json!(true)),
@@ -45,17 +45,17 @@ fn text_names_the_process_and_cannot_harm_a_terminal() {
     fleet.ended("a").out(1, "10%\r20%\r").write(
         3,
         "stderr F",
-        "\u{1b}]0;evil\u{7}\u{1b}[31mred\u{8}",
+        "\u{1b}]0;evil\u{7}\u{1b}[31mred\u{7}",
     );
     fleet.ended("long-name").write(2, "stdout F:fleet", "noted");
     let text = fleet.text(&["-o", "table"]);
-    assert_eq!(text, "a         | 20%\nlong-name | fleet: noted\na         | red^H\n");
+    assert_eq!(text, "a         | 20%\nlong-name | fleet: noted\na         | red^G\n");
     let text = fleet.text(&["-o", "table", "-t=utc", "--no-id", "a"]);
-    assert_eq!(text, "2026-11-22T06:00:01.000Z 20%\n2026-11-22T06:00:03.000Z red^H\n");
+    assert_eq!(text, "2026-11-22T06:00:01.000Z 20%\n2026-11-22T06:00:03.000Z red^G\n");
     let text = fleet.text(&["-o", "table", "-t=relative", "--no-id", "a", "-n1"]);
-    assert_eq!(text, "      +3.000s red^H\n");
+    assert_eq!(text, "      +3.000s red^G\n");
     let text = fleet.text(&["-o", "table", "--color=always", "a", "-n1"]);
-    assert!(text.contains("\u{1b}[31mred^H\u{1b}[0m\n"), "{text:?}");
+    assert!(text.contains("\u{1b}[31mred^G\u{1b}[0m\n"), "{text:?}");
 }
 
 #[test]

@@ -133,21 +133,21 @@ impl Bar {
             || self.current.is_some() && self.current == self.total
     }
 
+    /// Whether it is the same bar of its program: by its name without the numbers, which move, and
+    /// without a name by how much there is to do.
+    pub fn is_same(&self, other: &Bar) -> bool {
+        let letters = |bar: &Bar| {
+            let name = bar.name.as_deref().unwrap_or_default();
+            name.chars().filter(|c| !c.is_ascii_digit()).collect::<String>()
+        };
+        let named = self.name.is_some() || other.name.is_some();
+        letters(self) == letters(other) && (named || self.total == other.total)
+    }
+
     /// Whether it is the same bar, as far as it was or farther.
     pub(crate) fn is_later_than(&self, before: &Bar) -> bool {
         let far = |bar: &Bar| (bar.percent.unwrap_or(0.0), bar.current.unwrap_or(0.0));
-        self.key() == before.key() && far(self) >= far(before)
-    }
-
-    /// What tells it from other bars of its program: its name without the numbers, which move, and
-    /// without a name how much there is to do.
-    pub(crate) fn key(&self) -> String {
-        let letters = |name: &str| name.chars().filter(|c| !c.is_ascii_digit()).collect();
-        match (&self.name, self.total) {
-            (Some(name), _) => letters(name),
-            (None, Some(total)) => format!("/{total}"),
-            (None, None) => String::new(),
-        }
+        self.is_same(before) && far(self) >= far(before)
     }
 }
 

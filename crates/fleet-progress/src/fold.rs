@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::LazyLock;
 
-use memchr::{memchr3, memmem};
+use aho_corasick::AhoCorasick;
+use memchr::memchr3;
 
 use crate::bar::{Bar, parse, parse_drawn};
 use crate::frame::{Escape, escape, plain};
@@ -46,10 +48,16 @@ pub fn draws(text: &[u8]) -> bool {
     false
 }
 
-/// Whether a line that does not draw may be a bar all the same: tqdm's with a newline behind each
-/// state, wget's rows of dots.
-fn may_be_bar(text: &[u8]) -> bool {
-    memmem::find(text, b"%|").is_some() || memmem::find(text, b".......... ").is_some()
+/// What a bar has of which each state is a line of its own, and few other lines have: of tqdm (with
+/// a total that is known, is not, and without one), wget, pip, Keras and cargo.
+const SIGNS: [&str; 9] =
+    ["%|", "/? [", "/s]", "%[", ".......... ", "━━", "/step", " - ETA: ", "=> "];
+
+static SIGN: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(SIGNS).ok());
+
+/// Whether a line that does not draw may be a bar all the same.
+pub(crate) fn may_be_bar(text: &[u8]) -> bool {
+    SIGN.as_ref().is_some_and(|sign| sign.is_match(text))
 }
 
 /// The lines that a terminal would show in the end of what a program wrote up to one newline.

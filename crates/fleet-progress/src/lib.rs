@@ -9,8 +9,8 @@
 //! one line alone.
 //!
 //! [`drawings`] are the states that a line went through, and [`parse`] says what one of them
-//! tells: a table of shapes (`shapes`), one for each of the usual programs. [`Bars`] keeps the latest
-//! of each bar.
+//! tells: a table of shapes (`shapes`), one for each of the usual programs. [`bars`]
+//! are those that a line drew, each in its last state.
 //!
 //! All are bounded in memory, whatever is written.
 
@@ -23,6 +23,6 @@ mod row;
 mod shapes;
 
 pub use bar::{Bar, parse, parse_drawn};
-pub use bars::Bars;
+pub use bars::bars;
 pub use fold::{Folder, Shown, draws, screen};
 pub use frame::drawings;

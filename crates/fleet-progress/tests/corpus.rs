@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fleet_progress::{Bars, Folder, Shown, drawings};
+use fleet_progress::{Bar, Folder, Shown, bars, drawings};
 use proptest::prelude::*;
 
 fn recordings() -> Vec<PathBuf> {
@@ -43,12 +43,13 @@ fn folded(bytes: &[u8], cuts: &[usize]) -> Vec<String> {
 
 fn expected(bytes: &[u8]) -> String {
     let mut text = folded(bytes, &[]).join("\n") + "\n---\n";
-    let mut bars = Bars::default();
-    for line in bytes.split(|&b| b == b'\n') {
-        bars.take(line);
+    let mut known: Vec<Bar> = Vec::new();
+    for bar in bytes.split(|&b| b == b'\n').flat_map(bars) {
+        known.retain(|before| !before.is_same(&bar));
+        known.push(bar);
     }
-    for bar in bars.iter() {
-        writeln!(text, "{}", serde_json::to_string(bar).unwrap()).unwrap();
+    for bar in known {
+        writeln!(text, "{}", serde_json::to_string(&bar).unwrap()).unwrap();
     }
     text
 }

@@ -7,6 +7,7 @@ use fleet_core::Timestamp;
 
 use crate::alert::AlertRecord;
 use crate::compiled::{Node, Selector};
+use crate::count;
 use crate::fields::{Fields, Record, Slot, leading_kind};
 use crate::instance::Instance;
 use crate::interpreter::Interpreter;
@@ -158,8 +159,12 @@ impl Engine {
     /// How long until [`Engine::tick`] will have something to do.
     pub fn next_tick(&self, now: Timestamp) -> Option<Duration> {
         let due = |watch: &Watch, instance: &Instance| {
+            let (timing, phase) = (&watch.rule.timing, instance.phase?);
             let holds = watch.holds_until_told() && instance.live;
-            let at = machine::due(&watch.rule.timing, instance.phase?, holds);
+            let at = match timing.counts() {
+                Some(counts) => count::due(counts, phase, &instance.hits),
+                None => machine::due(timing, phase, holds),
+            };
             let at = at.map(|at| at.nanos().saturating_sub(instance.clock(now).nanos()));
             let forget = plus(instance.seen, FORGET_AFTER).nanos().saturating_sub(now.nanos());
             Some(at.map_or(forget, |at| at.min(forget)))
@@ -314,7 +319,13 @@ fn ticked(
         instance.phase = None;
         return Some((What::Vanished, clock));
     }
-    let (next, what) = machine::tick(&rule.timing, phase, holds && instance.live, clock);
+    let (next, what) = match rule.timing.counts() {
+        Some(counts) => count::tick(counts, phase, &mut instance.hits, clock),
+        None => machine::tick(&rule.timing, phase, holds && instance.live, clock),
+    };
     instance.phase = next;
+    if what == What::Resolved {
+        instance.resolve();
+    }
     Some((what, clock))
 }

@@ -7,6 +7,7 @@ use fleet_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::AlertRecord;
+use crate::count::{Hits, after_resolved};
 use crate::machine::{Phase, plus};
 
 /// A record that is older than the newest by no more than this came late; by more, the clock
@@ -28,6 +29,9 @@ pub struct Instance {
     /// Where it is; absent means ok, and that the line ends what earlier ones say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
+    /// When the records were that it counts, if it does.
+    #[serde(default, skip_serializing_if = "Hits::is_empty")]
+    pub hits: Hits,
     /// The newest moment known from its records.
     pub last: Timestamp,
     /// When its newest record came, by the clock of this machine.
@@ -61,6 +65,7 @@ impl Instance {
             rule: rule.to_owned(),
             key,
             phase: None,
+            hits: Hits::default(),
             last: at,
             seen: at,
             run: None,
@@ -82,6 +87,7 @@ impl Instance {
         } else if plus(ts, LATE) < self.last {
             let by = ts.nanos().saturating_sub(self.last.nanos());
             self.phase = self.phase.map(|phase| phase.shifted(by));
+            self.hits.shift(by);
             self.last = ts;
         }
         self.last
@@ -92,6 +98,11 @@ impl Instance {
     pub(crate) fn clock(&self, now: Timestamp) -> Timestamp {
         let passed = now.nanos().saturating_sub(self.seen.nanos()).max(0);
         plus(self.last, Duration::from_nanos(passed.unsigned_abs()))
+    }
+
+    /// Leaves the alert, which is over; what is counted goes on to be.
+    pub(crate) fn resolve(&mut self) {
+        self.phase = after_resolved(&self.hits);
     }
 
     /// Whether nothing needs to be kept of it.

@@ -31,8 +31,11 @@
 //! next phase and what happened. Time is the record's own `ts`; a line that comes up to ten
 //! minutes late counts as the latest moment known, and a clock that was set back further keeps
 //! what was held so far. Between records the clock moves instances on: `keep_firing_for`,
-//! `repeat`, and — for kinds that report changes, not samples, since a sample says nothing of what
+//! `repeat`, the window of a rule that counts, and — for kinds that report changes, not samples, since a sample says nothing of what
 //! comes after it — `for`.
+//!
+//! **Counting** ([`count`]): a rule with `count` remembers when its newest records matched, no more
+//! of them than it counts, and fires while all of those lie within its time.
 //!
 //! **Memory** is a file of JSON lines ([`store`]), the last line of an instance wins. What is to
 //! be delivered is written down as owed before the first delivery and struck out after each, so a
@@ -42,6 +45,7 @@
 pub mod alert;
 pub mod compare;
 pub mod compiled;
+pub mod count;
 pub mod engine;
 pub mod error;
 pub mod expression;
@@ -58,6 +62,7 @@ mod visit;
 mod words;
 
 pub use alert::{AlertRecord, AlertState};
+pub use count::Count;
 pub use engine::{Engine, FORGET_AFTER, Fed, Handle, Outcome};
 pub use error::RulesError;
 pub use instance::Instance;

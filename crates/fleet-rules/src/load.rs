@@ -9,6 +9,7 @@ use fleet_config::{Fault, nearest};
 use fleet_core::parse_duration;
 use toml::Spanned;
 
+use crate::count::{Count, MOST};
 use crate::error::RulesError;
 use crate::expression::Settled;
 use crate::raw::{RawChannel, RawFile, RawRule};
@@ -111,19 +112,60 @@ impl Loader<'_> {
     }
 }
 
-fn timing(raw: &RawRule) -> Result<Timing, Fault> {
-    let hold = match (&raw.hold, &raw.times) {
-        (None, None) => Hold::Now,
-        (Some(hold), None) => Hold::For(duration(hold)?),
+fn hold(raw: &RawRule) -> Result<Hold, Fault> {
+    let counted = counted(raw)?;
+    let said = [
+        raw.hold.as_ref().map(|hold| hold.span().start),
+        raw.times.as_ref().map(|times| times.span().start),
+        raw.count.as_ref().map(|count| count.span().start),
+    ];
+    let mut said = said.into_iter().flatten();
+    if let (Some(_), Some(second)) = (said.next(), said.next()) {
+        let message = "a rule has one of 'for', 'times' and 'count'";
+        return Err(Fault::new(second, message).hint("remove the others"));
+    }
+    Ok(match (&raw.hold, &raw.times) {
+        (Some(hold), _) => Hold::For(duration(hold)?),
         (None, Some(times)) if *times.get_ref() > 0 => Hold::Times(*times.get_ref()),
         (None, Some(times)) => {
             return Err(Fault::new(times.span().start, "'times' counts from 1"));
         }
-        (Some(_), Some(times)) => {
-            let message = "a rule has 'for' or 'times', not both";
-            return Err(Fault::new(times.span().start, message).hint("remove one of them"));
+        (None, None) => counted.map_or(Hold::Now, Hold::Count),
+    })
+}
+
+/// `count` and `within`, of which neither is without the other.
+fn counted(raw: &RawRule) -> Result<Option<Count>, Fault> {
+    let (count, within) = match (&raw.count, &raw.within) {
+        (None, None) => return Ok(None),
+        (Some(count), Some(within)) => (count, within),
+        (Some(count), None) => {
+            let fault = Fault::new(count.span().start, "'count' needs the time that it counts in");
+            return Err(fault.hint("add within = \"5m\""));
+        }
+        (None, Some(within)) => {
+            let fault = Fault::new(within.span().start, "'within' needs how many to count");
+            return Err(fault.hint("add count = 10"));
         }
     };
+    if !(1..=MOST).contains(count.get_ref()) {
+        let message = format!("'count' is from 1 to {MOST}");
+        return Err(Fault::new(count.span().start, message));
+    }
+    if let Some(clear) = &raw.clear {
+        let message = "a rule that counts is over when there are fewer: it has no 'clear'";
+        let fault = Fault::new(clear.span().start, message);
+        return Err(fault.hint("use keep_firing_for to make it last"));
+    }
+    let time = duration(within)?;
+    if time.is_zero() {
+        return Err(Fault::new(within.span().start, "'within' is longer than nothing"));
+    }
+    Ok(Some(Count { count: *count.get_ref(), within: time }))
+}
+
+fn timing(raw: &RawRule) -> Result<Timing, Fault> {
+    let hold = hold(raw)?;
     let keep_firing_for = raw.keep_firing_for.as_ref().map_or(Ok(Duration::ZERO), duration)?;
     let repeat = raw.repeat.as_ref().map(duration).transpose()?;
     if let (Some(repeat), Some(written)) = (repeat, &raw.repeat)
@@ -190,6 +232,10 @@ mod tests {
         );
         assert_eq!(rules[0].timing.hold, Hold::For(Duration::from_secs(300)));
         assert!(rules[0].enabled);
+        let text = format!("{GOOD}when = 'x > 1'\ncount = 10\nwithin = '5m'\n");
+        let rules = RuleSet::parse("x".as_ref(), &text).unwrap().rules;
+        let counted = Count { count: 10, within: Duration::from_secs(300) };
+        assert_eq!(rules[0].timing.hold, Hold::Count(counted));
         assert!(RuleSet::parse("x".as_ref(), "").unwrap().rules.is_empty());
     }
 
@@ -211,7 +257,31 @@ mod tests {
             ),
             (
                 format!("{GOOD}when = 'x'\nfor = '5m'\ntimes = 3\n"),
-                "line 6 column 9: a rule has 'for' or",
+                "line 6 column 9: a rule has one of 'for', 'times' and 'count'",
+            ),
+            (
+                format!("{GOOD}when = 'x'\ncount = 3\n"),
+                "line 5 column 9: 'count' needs the time that it counts in (add within",
+            ),
+            (
+                format!("{GOOD}when = 'x'\nwithin = '5m'\n"),
+                "line 5 column 10: 'within' needs how many",
+            ),
+            (
+                format!("{GOOD}when = 'x'\nwithin = '5m'\ncount = 0\n"),
+                "line 6 column 9: 'count' is from 1 to 1000",
+            ),
+            (
+                format!("{GOOD}when = 'x'\ncount = 3\nwithin = '5m'\nfor = '5m'\n"),
+                "a rule has one of 'for'",
+            ),
+            (
+                format!("{GOOD}when = 'x'\ncount = 3\nwithin = '5m'\nclear = 'y'\n"),
+                "line 7 column 9: a rule that counts is over when there are fewer",
+            ),
+            (
+                format!("{GOOD}when = 'x'\ncount = 3\nwithin = '0s'\n"),
+                "line 6 column 10: 'within' is longer than nothing",
             ),
             (
                 format!("{GOOD}when = 'x'\nsummary = 'a {{{{id'\n"),

@@ -202,6 +202,8 @@ fn held(timing: &Timing, since: Timestamp, streak: u32, at: Timestamp, waits: Wh
         Hold::Now => true,
         Hold::For(time) => at >= plus(since, time),
         Hold::Times(times) => streak >= times,
+        // Counted elsewhere (`count`): whoever comes here has enough.
+        Hold::Count(_) => true,
     };
     if enough {
         (Some(Phase::Firing { since, told: at }), What::Fired)

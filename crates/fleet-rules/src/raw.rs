@@ -27,6 +27,8 @@ pub(crate) struct RawRule {
     #[serde(rename = "for")]
     pub(crate) hold: Option<Spanned<String>>,
     pub(crate) times: Option<Spanned<u32>>,
+    pub(crate) count: Option<Spanned<u32>>,
+    pub(crate) within: Option<Spanned<String>>,
     pub(crate) keep_firing_for: Option<Spanned<String>>,
     pub(crate) repeat: Option<Spanned<String>>,
     pub(crate) by: Option<Vec<String>>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleet_core::Labels;
 
+use crate::count::Count;
 use crate::expression::Settled;
 use crate::template::Template;
 
@@ -68,6 +69,8 @@ pub enum Hold {
     For(Duration),
     /// For so many records in a row.
     Times(u32),
+    /// For so many records within a time.
+    Count(Count),
 }
 
 /// What time has to do with a rule.
@@ -79,6 +82,16 @@ pub struct Timing {
     pub keep_firing_for: Duration,
     /// After how long a firing alert is told again, if at all.
     pub repeat: Option<Duration>,
+}
+
+impl Timing {
+    /// What is counted, if the rule counts.
+    pub(crate) fn counts(&self) -> Option<(Count, &Timing)> {
+        match self.hold {
+            Hold::Count(count) => Some((count, self)),
+            _ => None,
+        }
+    }
 }
 
 /// Where alerts are told.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::alert::{AlertRecord, fingerprint};
 use crate::compare::Verdict;
+use crate::count;
 use crate::engine::{Common, Handle, Outcome, Watch};
 use crate::fields::{Field, Fields, Record};
 use crate::instance::Instance;
@@ -93,7 +94,17 @@ impl Visit<'_> {
         if let Field::Int(run) = self.record.get(self.common.run) {
             instance.run = u64::try_from(*run).ok();
         }
-        let (phase, what) = machine::step(&watch.rule.timing, instance.phase, seen, moment);
+        let timing = &watch.rule.timing;
+        let (phase, what) = match timing.counts() {
+            Some(counts) => {
+                let matched = seen == Seen::Met;
+                if matched {
+                    instance.hits.note(ts.min(moment), counts.0);
+                }
+                count::step(counts, instance.phase, &mut instance.hits, matched, moment)
+            }
+            None => machine::step(timing, instance.phase, seen, moment),
+        };
         if what != What::Resolved {
             // A resolved alert still tells since when it was one.
             instance.phase = phase;
@@ -107,13 +118,13 @@ impl Visit<'_> {
         let Some(instance) = watch.instances.get_mut(&handle.key) else { return };
         let explanation = self.explain.then(|| explain(&watch.rule, instance, what, moment));
         if what == What::Resolved {
-            instance.phase = None;
+            instance.resolve();
         }
         if what.is_told() {
             instance.alert.clone_from(&alert);
         }
         instance.changed |= what.is_change();
-        if what == What::Unmet && !instance.changed && instance.owed.is_empty() {
+        if what == What::Unmet && !instance.changed && instance.is_over() {
             watch.instances.remove(&handle.key);
         }
         if alert.is_some() || explanation.is_some() {

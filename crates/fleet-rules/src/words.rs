@@ -7,6 +7,7 @@ use fleet_core::{Labels, Timestamp, duration_text};
 use serde_json::Value;
 
 use crate::alert::{AlertRecord, AlertState, fingerprint};
+use crate::count::Count;
 use crate::engine::FORGET_AFTER;
 use crate::instance::Instance;
 use crate::machine::{Phase, What};
@@ -50,6 +51,7 @@ pub(crate) fn reason(
     match (what, rule.timing.hold) {
         (What::Fired, Hold::For(_)) => format!("{found}, met for {held}"),
         (What::Fired, Hold::Times(times)) => format!("{found}, met {times} times in a row"),
+        (What::Fired, Hold::Count(counted)) => format!("{found}, {}", needs(Hold::Count(counted))),
         (What::Repeated, _) => format!("{found}, still firing after {held}"),
         (What::Resolved, _) => format!("{found}, resolved after {held}"),
         _ => found,
@@ -148,12 +150,17 @@ fn needs(hold: Hold) -> String {
         Hold::Now => "nothing more".to_owned(),
         Hold::For(time) => duration_text(time),
         Hold::Times(times) => format!("{times} records in a row"),
+        Hold::Count(Count { count, within }) => {
+            format!("{count} records within {}", duration_text(within))
+        }
     }
 }
 
 fn has(rule: &Rule, instance: &Instance, at: Timestamp) -> String {
     match (instance.phase, rule.timing.hold) {
-        (Some(Phase::Pending { streak, .. }), Hold::Times(_)) => streak.to_string(),
+        (Some(Phase::Pending { streak, .. }), Hold::Times(_) | Hold::Count(_)) => {
+            streak.to_string()
+        }
         (Some(phase), _) => duration_text(between(phase.since(), at)),
         (None, _) => "nothing".to_owned(),
     }

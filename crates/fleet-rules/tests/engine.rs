@@ -177,6 +177,51 @@ fn memory_survives_in_its_written_form() {
 }
 
 #[test]
+fn records_are_counted_within_a_time() {
+    let rule = "when = 'x > 1'\ncount = 3\nwithin = '60s'";
+    let mut bench = Bench::rule(rule);
+    for (second, fields, told) in [
+        (0, r#""id":"a","x":2"#, &[][..]),
+        (1, r#""id":"a","x":0"#, &[]),
+        (2, r#""id":"b","x":2"#, &[]),
+        (30, r#""id":"a","x":2"#, &[]),
+        (20, r#""id":"a","x":2"#, &[Firing]),
+        (59, r#""id":"a","x":0"#, &[]),
+        (60, r#""id":"a","x":0"#, &[Resolved]),
+        (61, r#""id":"a","x":2"#, &[Firing]),
+    ] {
+        assert_eq!(bench.sample(second, fields), told, "second {second}");
+    }
+    let alert = bench.engine.firing()[0].alert.clone().unwrap();
+    assert_eq!(alert.reason, "x is 2, 3 records within 1m00s");
+    // The clock of the machine stood still so far; from 61 on it goes.
+    assert_eq!(bench.engine.next_tick(at(0)).map(|d| d.as_secs()), Some(1), "b is forgotten");
+    assert_eq!(bench.clock(18), []);
+    assert_eq!(bench.clock(19), [Resolved], "twenty and sixty seconds");
+}
+
+#[test]
+fn what_was_counted_survives_in_its_written_form() {
+    let rule = "when = 'x > 1'\ncount = 3\nwithin = '60s'";
+    let mut bench = Bench::rule(rule);
+    for second in [0, 10] {
+        assert_eq!(bench.sample(second, r#""id":"a","x":2"#), []);
+    }
+    let written: Vec<String> =
+        bench.engine.instances().map(|i| serde_json::to_string(i).unwrap()).collect();
+    let mut next = Bench::rule(rule);
+    next.engine.restore(written.iter().map(|l| serde_json::from_str(l).unwrap()).collect());
+    assert_eq!(next.sample(59, r#""id":"a","x":2"#), [Firing]);
+}
+
+#[test]
+fn a_clock_that_was_set_keeps_what_was_counted() {
+    let mut bench = Bench::rule("when = 'x > 1'\ncount = 2\nwithin = '60s'");
+    assert_eq!(bench.sample(0, r#""id":"a","x":2"#), []);
+    assert_eq!(bench.sample(-86_400, r#""id":"a","x":2"#), [Firing]);
+}
+
+#[test]
 fn what_is_no_record_is_said_and_other_kinds_are_passed_over() {
     let mut bench = Bench::rule("when = 'x > 1'");
     let mut feed = |line: &str| bench.engine.feed(line.as_bytes(), at(0), &mut Vec::new());

@@ -1,5 +1,6 @@
 //! Numbers instead of lines.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -21,15 +22,35 @@ pub struct CountArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub rate: Option<Duration>,
 
-    /// Only lines of this category: crash, out_of_memory, timeout, auth_failure
-    #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
+    /// Only lines of these categories: crash, out_of_memory, connection_refused, permission_denied,
+    /// timeout, disk_full, and those of a process's log_class (auth_failure, integration_error)
+    #[arg(
+        long,
+        value_name = "CATEGORY",
+        value_delimiter = ',',
+        conflicts_with_all = ["after", "before", "context", "max_count"]
+    )]
     pub category: Vec<String>,
 
-    /// Only what is unlike what it was before: a rate, a duration or a value
-    #[arg(long)]
+    /// Only what is unlike what it was before: a number, how many lines of a level or category come,
+    /// and with -g or --category the pause between lines
+    #[arg(long, conflicts_with_all = ["after", "before", "context", "max_count"])]
     pub anomalies: bool,
+
+    /// Classes of logs of your own [default: $XDG_CONFIG_HOME/fleet/logs.toml, else
+    /// ~/.config/fleet/logs.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub logs_config: Option<PathBuf>,
+}
+
+impl CountArgs {
+    /// Whether numbers by key or window are wanted.
+    pub(crate) fn makes_table(&self) -> bool {
+        !self.count_by.is_empty() || self.rate.is_some()
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, BadUnit> {
-    parse_duration(text)
+    let bad = || BadUnit::Duration(text.to_owned());
+    parse_duration(text).and_then(|every| if every.is_zero() { Err(bad()) } else { Ok(every) })
 }

@@ -1,5 +1,6 @@
 //! Making what a process printed safe for a terminal.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
@@ -9,9 +10,11 @@ const RESET: &str = "\x1b[0m";
 /// The text without anything that would move a terminal's cursor, change its state or make it
 /// answer: of escape sequences only colours (SGR) are kept, and those only with `colours`; other
 /// control characters are written out (`^G`).
-pub(super) fn clean(text: &str, colours: bool) -> String {
-    if !text.chars().any(|c| c.is_control() && c != '\t') {
-        return text.to_owned();
+pub(super) fn clean(text: &str, colours: bool) -> Cow<'_, str> {
+    // Beyond ASCII control characters begin with C2; all bytes are looked at, many at a time.
+    let odd = |b: u8| (b < b' ') & (b != b'\t') | (b == 0x7f) | (b == 0xc2);
+    if !text.bytes().fold(false, |any, b| any | odd(b)) {
+        return Cow::Borrowed(text);
     }
     let mut cleaned = String::with_capacity(text.len());
     let mut coloured = false;
@@ -33,7 +36,7 @@ pub(super) fn clean(text: &str, colours: bool) -> String {
         // The next line is somebody else's.
         cleaned.push_str(RESET);
     }
-    cleaned
+    Cow::Owned(cleaned)
 }
 
 /// Passes over the escape sequence whose ESC was read; answers with it if it is a colour.

@@ -1,6 +1,9 @@
 //! Writing lines: as text for people, as records for programs, or as the bytes they were.
 
 mod clean;
+mod csv;
+mod live;
+mod stamp;
 mod text;
 mod wire;
 
@@ -12,17 +15,20 @@ use fleet_cli::{Exit, Failure, Format, Out, Records};
 use crate::args::Args;
 use crate::entry::{Entry, Face};
 use crate::sink::{Sink, Tracebacks};
+use csv::Csv;
 use text::Text;
-use wire::LogRecord;
+use wire::Wire;
 
 /// Where lines go.
 pub(crate) enum Printer {
     /// For people.
     Text(Text),
     /// A record a line.
-    Lines(Out),
+    Lines(Out, Wire),
     /// One array of records.
-    Array(Records<Out>),
+    Array(Records<Out>, Wire),
+    /// A row a line.
+    Csv(Csv),
     /// The bytes as they were written.
     Raw(Out),
 }
@@ -39,22 +45,18 @@ impl Printer {
         if args.raw {
             return Ok(Printer::Raw(open()?));
         }
-        let format = args.output.format(&[Format::Table, Format::Jsonl, Format::Json])?;
+        let format =
+            args.output.format(&[Format::Table, Format::Jsonl, Format::Json, Format::Csv])?;
         let endless = args.follow && !args.until_ended;
         Ok(match format {
             Format::Json if endless => {
                 let message = "'-o json' is an array, which has no end while following";
                 return Err(Failure::new(Exit::CouldNot, message).hint("use -o jsonl").into());
             }
-            Format::Json => Printer::Array(Records::array(open()?)),
-            Format::Jsonl => Printer::Lines(open()?),
-            _ => Printer::Text(Text {
-                out: open()?,
-                ids: !args.no_id,
-                timestamps: args.timestamps,
-                pad: 0,
-                begun: false,
-            }),
+            Format::Json => Printer::Array(Records::array(open()?), Wire::default()),
+            Format::Jsonl => Printer::Lines(open()?, Wire::default()),
+            Format::Csv => Printer::Csv(Csv::new(open()?)?),
+            _ => Printer::Text(Text::new(open()?, !args.no_id, args.timestamps)),
         })
     }
 }
@@ -63,12 +65,9 @@ impl Sink for Printer {
     fn take(&mut self, entry: &Entry) -> io::Result<()> {
         match self {
             Printer::Text(text) => text.write(entry),
-            Printer::Lines(out) => {
-                let mut json = serde_json::to_vec(&LogRecord::new(entry))?;
-                json.push(b'\n');
-                out.write_all(&json)
-            }
-            Printer::Array(records) => records.write(&LogRecord::new(entry)),
+            Printer::Lines(out, wire) => out.write_all(wire.line(entry)?),
+            Printer::Array(records, wire) => records.write_json(wire.record(entry)?),
+            Printer::Csv(csv) => csv.write(entry),
             Printer::Raw(out) => {
                 out.write_all(&entry.message.text)?;
                 if entry.message.partial { Ok(()) } else { out.write_all(b"\n") }
@@ -82,37 +81,46 @@ impl Sink for Printer {
         }
     }
 
+    fn live(&mut self, drawn: Option<&Entry>) -> io::Result<()> {
+        match self {
+            Printer::Text(text) => text.live(drawn),
+            _ => Ok(()),
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
-                out.flush()
-            }
-            Printer::Array(_) => Ok(()),
+            Printer::Text(text) => text.flush(),
+            Printer::Lines(out, _) | Printer::Raw(out) => out.flush(),
+            Printer::Csv(csv) => csv.flush(),
+            Printer::Array(..) => Ok(()),
         }
     }
 
     fn is_stdout(&self) -> bool {
         match self {
-            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
+            Printer::Text(Text { out, .. }) | Printer::Lines(out, _) | Printer::Raw(out) => {
                 out.is_stdout()
             }
+            Printer::Csv(csv) => csv.is_stdout(),
             // Its reader gets all of it at the end or nothing.
-            Printer::Array(_) => false,
+            Printer::Array(..) => false,
         }
     }
 
     fn finish(self: Box<Self>) -> io::Result<()> {
         match *self {
-            Printer::Text(Text { out, .. }) | Printer::Lines(out) | Printer::Raw(out) => {
+            Printer::Text(Text { out, .. }) | Printer::Lines(out, _) | Printer::Raw(out) => {
                 out.finish()
             }
-            Printer::Array(records) => records.finish()?.finish(),
+            Printer::Csv(csv) => csv.finish(),
+            Printer::Array(records, _) => records.finish()?.finish(),
         }
     }
 
     fn tracebacks(&self) -> Tracebacks {
         match self {
-            Printer::Lines(_) | Printer::Array(_) => Tracebacks::Records,
+            Printer::Lines(..) | Printer::Array(..) | Printer::Csv(_) => Tracebacks::Records,
             Printer::Text(_) | Printer::Raw(_) => Tracebacks::Whole,
         }
     }

@@ -1,14 +1,17 @@
 //! Lines for people.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use chrono::{DateTime, Local, Utc};
-use fleet_cli::Out;
+use fleet_cli::{Out, Paint};
 use fleet_core::{RunKey, Timestamp};
-use fleet_logfile::{MAX_MESSAGE, Stream, last_frame};
+use fleet_logfile::{MAX_MESSAGE, Stream};
+use fleet_logline::Level;
 
 use super::clean::clean;
+use super::live::Live;
 use crate::args::Timestamps;
 use crate::entry::{Entry, Face};
 
@@ -32,18 +35,30 @@ const COLOURS: [AnsiColor; 10] = [
 /// Lines for people.
 pub(crate) struct Text {
     pub(super) out: Out,
-    pub(super) ids: bool,
-    pub(super) timestamps: Timestamps,
+    ids: bool,
+    timestamps: Timestamps,
     /// Columns that the names take.
-    pub(super) pad: usize,
+    pad: usize,
+    /// What stands before the lines of each run, those of stdout and of stderr: it is the same a
+    /// million times.
+    prefixes: HashMap<RunKey, [String; 2]>,
     /// A group of lines around one that was found was shown.
-    pub(super) begun: bool,
+    begun: bool,
+    /// The line being made.
+    line: Vec<u8>,
+    live: Live,
 }
 
 impl Text {
+    pub(super) fn new(out: Out, ids: bool, timestamps: Timestamps) -> Text {
+        let (prefixes, line) = (HashMap::new(), Vec::new());
+        Text { out, ids, timestamps, pad: 0, prefixes, begun: false, line, live: Live::default() }
+    }
+
     /// Makes room for a name.
     pub(super) fn line_up(&mut self, face: &Face) {
         self.pad = self.pad.max(face.name().len()).min(MAX_PAD);
+        self.prefixes.clear();
     }
 
     pub(super) fn write(&mut self, entry: &Entry) -> io::Result<()> {
@@ -52,18 +67,45 @@ impl Text {
         if said.continues && said.text.is_empty() && !said.partial {
             return Ok(());
         }
+        self.live.clear(&mut self.out)?;
         if entry.gap && std::mem::replace(&mut self.begun, true) {
             self.out.write_all(b"--\n")?;
         }
-        let line = format!("{}{}{}\n", self.time(entry), self.prefix(entry), self.body(entry));
-        self.out.write_all(line.as_bytes())
+        self.make(entry)?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
     }
 
-    fn time(&self, entry: &Entry) -> String {
+    /// Shows a line that will be drawn again.
+    pub(super) fn live(&mut self, drawn: Option<&Entry>) -> io::Result<()> {
+        let mut line = None;
+        if let Some(entry) = drawn {
+            self.make(entry)?;
+            line = Some(String::from_utf8_lossy(&self.line).into_owned());
+        }
+        self.live.show(line, &mut self.out)
+    }
+
+    /// Passes all on, the live line below the others.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.live.is_off() {
+            self.live.draw(&mut self.out)?;
+        }
+        self.out.flush()
+    }
+
+    fn make(&mut self, entry: &Entry) -> io::Result<()> {
+        self.line.clear();
+        self.time(entry)?;
+        self.prefix(entry);
+        self.body(entry)
+    }
+
+    fn time(&mut self, entry: &Entry) -> io::Result<()> {
         let stamp = Timestamp::from_nanos(entry.message.stamp_nanos);
         let utc = DateTime::<Utc>::from(stamp);
         let text = match self.timestamps {
-            Timestamps::None => return String::new(),
+            Timestamps::None => return Ok(()),
             Timestamps::Utc => utc.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
             Timestamps::Local => {
                 utc.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f").to_string()
@@ -72,37 +114,64 @@ impl Text {
                 format!("{:+12.3}s", stamp.seconds_since(entry.face.spawned_at))
             }
         };
-        self.out.paint().apply(Style::new().dimmed(), &text) + " "
+        let text = self.out.paint().apply(Style::new().dimmed(), &text);
+        write!(self.line, "{text} ")
     }
 
-    fn prefix(&self, entry: &Entry) -> String {
+    fn prefix(&mut self, entry: &Entry) {
         if !self.ids {
-            return String::new();
+            return;
         }
+        let face = &entry.face;
         let paint = self.out.paint();
-        let name = format!("{:<width$}", entry.face.name(), width = self.pad);
-        let bar = match entry.message.stream {
-            Stream::Stderr if !entry.message.notice => {
-                paint.apply(AnsiColor::Red.on_default(), "|")
+        let prefixes = match self.prefixes.get(&face.key) {
+            Some(prefixes) => prefixes,
+            None => {
+                let prefixes = prefixes(face, self.pad, paint);
+                self.prefixes.entry(face.key.clone()).or_insert(prefixes)
             }
-            _ => "|".to_owned(),
         };
-        format!("{} {bar} ", paint.apply(colour(&entry.face.key), &name))
+        let said = &entry.message;
+        let red = said.stream == Stream::Stderr && !said.notice;
+        self.line.extend_from_slice(prefixes[usize::from(red)].as_bytes());
     }
 
-    fn body(&self, entry: &Entry) -> String {
+    fn body(&mut self, entry: &Entry) -> io::Result<()> {
         let said = &entry.message;
-        let text = String::from_utf8_lossy(last_frame(&said.text));
-        let text = clean(&text, self.out.paint().0);
-        let dimmed = |text: &str| self.out.paint().apply(Style::new().dimmed(), text);
+        let paint = self.out.paint();
+        let dimmed = Style::new().dimmed();
+        let text = String::from_utf8_lossy(&said.text);
+        let text = clean(&text, paint.0);
         if said.notice {
-            dimmed(&format!("fleet: {text}"))
-        } else if said.partial && said.text.len() + 4 >= MAX_MESSAGE {
-            // A line too long to hold goes on in the next.
-            text + &dimmed("…")
-        } else {
-            text
+            let notice = paint.apply(dimmed, &format!("fleet: {text}"));
+            return self.line.write_all(notice.as_bytes());
         }
+        let marked = paint.0 && !text.contains('\x1b');
+        match marked.then(|| grave(entry)).flatten() {
+            Some(style) => write!(self.line, "{style}{text}{style:#}")?,
+            None => self.line.extend_from_slice(text.as_bytes()),
+        }
+        if said.partial && said.text.len() + 4 >= MAX_MESSAGE {
+            // A line too long to hold goes on in the next.
+            self.line.extend_from_slice(paint.apply(dimmed, "…").as_bytes());
+        }
+        Ok(())
+    }
+}
+
+/// The name, and a bar that is red for standard error.
+fn prefixes(face: &Face, pad: usize, paint: Paint) -> [String; 2] {
+    let name = paint.apply(colour(&face.key), &format!("{:<pad$}", face.name()));
+    let red = paint.apply(AnsiColor::Red.on_default(), "|");
+    [format!("{name} | "), format!("{name} {red} ")]
+}
+
+/// How lines look that call for attention, and have no colours of their own.
+fn grave(entry: &Entry) -> Option<Style> {
+    match entry.level()? {
+        Level::Error | Level::Critical => Some(AnsiColor::Red.on_default()),
+        Level::Warning => Some(AnsiColor::Yellow.on_default()),
+        _ => None,
     }
 }
 

@@ -91,6 +91,7 @@ impl Fleet {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleet-logs"));
         command.args(args).arg("--home").arg(self.home());
         command.env_remove("NO_COLOR").env("TERM", "xterm").env("TZ", "UTC");
+        command.env("XDG_CONFIG_HOME", self.home());
         command.stdin(Stdio::null());
         command
     }
