@@ -132,8 +132,8 @@ fn what_had_no_log_yet_is_followed_from_its_first_line() {
 fn slow_a_thousand_are_followed_at_once() {
     let fleet = Fleet::new();
     let logs: Vec<_> = (0..1000).map(|n| fleet.running(&format!("p{n}"))).collect();
-    let mut tool = fleet.follow(&["-f", "-n", "0"]);
     fleet.running("up").out(0, "up");
+    let mut tool = fleet.follow(&["-f", "-n", "1"]);
     tool.until_line("\"up\"");
     for round in 0..5 {
         for (n, log) in logs.iter().enumerate() {
