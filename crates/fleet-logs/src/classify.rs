@@ -63,6 +63,11 @@ impl Classify {
         })
     }
 
+    /// Whether only some lines are passed on.
+    fn is_choosy(&self) -> bool {
+        !self.categories.is_empty() || self.anomalies
+    }
+
     fn known(&mut self, face: &Face) -> &mut Known {
         if self.runs.len() >= MAX_RUNS && !self.runs.contains_key(&face.key) {
             self.runs.clear();
@@ -172,7 +177,8 @@ impl Sink for Classify {
     }
 
     fn tracebacks(&self) -> Tracebacks {
-        self.inner.tracebacks()
+        // What a traceback is, it is as a whole.
+        if self.is_choosy() { Tracebacks::Records } else { self.inner.tracebacks() }
     }
 
     fn is_terminal(&self) -> bool {
@@ -184,6 +190,6 @@ impl Sink for Classify {
     }
 
     fn shows_beginnings(&self) -> bool {
-        self.inner.shows_beginnings() && self.categories.is_empty() && !self.anomalies
+        self.inner.shows_beginnings() && !self.is_choosy()
     }
 }

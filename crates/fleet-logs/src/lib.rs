@@ -19,6 +19,7 @@ mod count;
 mod count_by;
 mod cursor;
 mod entry;
+mod errors;
 mod filter;
 mod folded;
 mod follow;
@@ -51,6 +52,7 @@ use context::Around;
 use count::Count;
 use count_by::CountBy;
 use cursor::Cursor;
+use errors::Errors;
 use filter::{Filter, Window};
 use folded::Folded;
 use follow::Follower;
@@ -122,11 +124,10 @@ fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
     if args.errors.progress {
         return Ok(Box::new(Progress::open(args)?));
     }
-    if args.raw {
-        return Ok(Box::new(Printer::open(args)?));
-    }
     let counts = &args.count;
-    let sink: Box<dyn Sink> = if counts.count {
+    let sink: Box<dyn Sink> = if args.errors.errors {
+        Box::new(Errors::open(args)?)
+    } else if counts.count {
         Box::new(Count::open(args)?)
     } else if counts.makes_table() {
         Box::new(CountBy::open(args)?)
@@ -134,11 +135,11 @@ fn open_sink(args: &Args) -> anyhow::Result<Box<dyn Sink>> {
         Box::new(Printer::open(args)?)
     };
     let live = (args.follow || args.until_ended) && sink.is_terminal();
-    // Text says nothing of classes, and need not wait for them.
-    let asks = !counts.category.is_empty() || counts.anomalies;
-    let records = sink.tracebacks() == Tracebacks::Records;
-    let sink = if asks || records { Box::new(Classify::before(sink, args)?) } else { sink };
-    Ok(Box::new(Folded::new(sink, live)))
+    // Text and errors say nothing of classes, and need not wait for them.
+    let records = sink.tracebacks() == Tracebacks::Records && !args.errors.errors;
+    let asks = counts.is_of_classes() || counts.makes_table() || records;
+    let sink = if asks { Box::new(Classify::before(sink, args)?) } else { sink };
+    Ok(if args.raw { sink } else { Box::new(Folded::new(sink, live)) })
 }
 
 /// Says which runs have not come so far.
@@ -243,7 +244,8 @@ impl Plan {
                 Tracebacks::Whole => sources > 1 && !filter.asks(),
                 Tracebacks::Lines => false,
             };
-        let lines = lines(args, filter.asks(), sink.is_terminal());
+        let searching = filter.asks() || args.count.is_of_classes();
+        let lines = lines(args, searching, sink.is_terminal());
         Plan {
             window: Window::read(args),
             filter,
@@ -298,7 +300,7 @@ fn lines(args: &Args, searching: bool, terminal: bool) -> Option<usize> {
     match args.lines {
         Some(Lines::All) => None,
         Some(Lines::Last(count)) => Some(count),
-        None if bounded || args.errors.progress => None,
+        None if bounded || args.errors.progress || args.errors.errors => None,
         // A count begins with what comes, a search for what is unlike before with what was before.
         None if following && args.count.makes_table() => Some(0),
         None if following && args.count.anomalies => Some(LINES_COMPARED),

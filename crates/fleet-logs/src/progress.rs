@@ -183,6 +183,16 @@ impl Sink for Progress {
         self.out.finish()
     }
 
+    fn due(&self) -> Option<Duration> {
+        let moved = self.streams.values().flatten().filter(|state| state.news);
+        let last = |state: &State| match self.format {
+            Format::Jsonl => state.told.map(|told| told + EVERY),
+            _ => self.drawn.map(|(_, since)| since + EVERY / 5),
+        };
+        let at = |state| last(state).map_or(Duration::ZERO, |at| at.duration_since(Instant::now()));
+        self.follow.then(|| moved.map(at).min()).flatten()
+    }
+
     fn is_stdout(&self) -> bool {
         self.out.is_stdout()
     }

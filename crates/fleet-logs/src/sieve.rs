@@ -35,6 +35,10 @@ impl Said for Spoken {
     fn lane(&self) -> usize {
         lane(&self.0.message)
     }
+
+    fn at_nanos(&self) -> Option<i64> {
+        Some(self.0.message.stamp_nanos)
+    }
 }
 
 /// Notices of fleet's own stand between the lines of both streams.

@@ -218,7 +218,6 @@ fn contradictions_are_refused() {
         ["a", "-f", "--until", "1h", ""],
         ["a", "-f", "--output-file", "x", ""],
         ["a", "--raw", "-o", "table", ""],
-        ["a", "-o", "csv", "", ""],
     ] {
         let args: Vec<&str> = args.into_iter().filter(|a| !a.is_empty()).collect();
         fleet.run(&args).code(2).stdout("");

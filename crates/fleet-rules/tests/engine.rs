@@ -195,7 +195,7 @@ fn records_are_counted_within_a_time() {
     let alert = bench.engine.firing()[0].alert.clone().unwrap();
     assert_eq!(alert.reason, "x is 2, 3 records within 1m00s");
     // The clock of the machine stood still so far; from 61 on it goes.
-    assert_eq!(bench.engine.next_tick(at(0)).map(|d| d.as_secs()), Some(1), "b is forgotten");
+    assert_eq!(bench.engine.next_tick(at(0)).map(|d| d.as_secs()), Some(19));
     assert_eq!(bench.clock(18), []);
     assert_eq!(bench.clock(19), [Resolved], "twenty and sixty seconds");
 }
@@ -235,7 +235,7 @@ fn what_is_no_record_is_said_and_other_kinds_are_passed_over() {
 
 /// The rules that we ship, each with a record that fires it and one that does not. Rules that
 /// must be held get the first record again after an hour.
-const SHIPPED: [(&str, &str, &str); 14] = [
+const SHIPPED: [(&str, &str, &str); 13] = [
     (
         "process_failed",
         r#""kind":"sample","subject":"process","id":"a","run":1,"state":"failed","exit":{"cause":"exited","code":1,"reason":"exit code 1"}"#,
@@ -301,11 +301,23 @@ const SHIPPED: [(&str, &str, &str); 14] = [
         r#""kind":"sample","subject":"collector","name":"a","success":0,"error":"no answer""#,
         r#""kind":"sample","subject":"collector","name":"a","success":1"#,
     ),
-    (
-        "log_error",
-        r#""kind":"log","id":"a","stream":"stderr","message":"2026 ERROR out of cheese""#,
-        r#""kind":"log","id":"a","stream":"stderr","message":"2026 INFO all is well""#,
-    ),
+];
+
+/// The rules about logs, each with how many records within how many seconds fire it, and what
+/// those say that other records do not.
+const COUNTED: [(&str, usize, i64, &str); 12] = [
+    ("log_errors", 10, 300, r#""level":"error""#),
+    ("log_critical", 1, 300, r#""level":"critical""#),
+    ("log_warnings", 20, 300, r#""level":"warning""#),
+    ("log_timeouts", 5, 300, r#""category":"timeout""#),
+    ("log_crash", 1, 600, r#""category":"crash""#),
+    ("log_connection_refused", 1, 600, r#""category":"connection_refused""#),
+    ("log_out_of_memory", 1, 600, r#""category":"out_of_memory""#),
+    ("log_permission_denied", 1, 600, r#""category":"permission_denied""#),
+    ("auth_failures", 6, 300, r#""category":"auth_failure""#),
+    ("integration_errors", 1, 600, r#""category":"integration_error""#),
+    ("resource_conflict", 1, 600, r#""category":"resource_conflict""#),
+    ("safety_violation", 1, 600, r#""category":"safety_violation""#),
 ];
 
 fn fired(lines: &[(i64, &str)]) -> Vec<String> {
@@ -325,11 +337,32 @@ fn every_rule_that_we_ship_fires_when_it_should_and_not_otherwise() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/alerts.toml");
     let names: Vec<String> =
         RuleSet::load(&path).unwrap().rules.into_iter().map(|r| r.name).collect();
-    assert_eq!(names, SHIPPED.map(|(name, _, _)| name));
+    let shipped: Vec<&str> =
+        SHIPPED.iter().map(|rule| rule.0).chain(COUNTED.iter().map(|rule| rule.0)).collect();
+    assert_eq!(names, shipped);
     for (name, bad, good) in SHIPPED {
         let rule = name.to_owned();
         assert!(fired(&[(0, bad), (3600, bad)]).contains(&rule), "{name} must fire");
         assert!(!fired(&[(0, good), (3600, good)]).contains(&rule), "{name} must not fire");
+    }
+}
+
+#[test]
+fn the_rules_about_logs_count_as_they_say() {
+    for (name, count, within, says) in COUNTED {
+        let bad = format!(r#""kind":"log","id":"a","message":"x",{says}"#);
+        let good = r#""kind":"log","id":"a","level":"info","message":"ERROR: timeout, a crash""#;
+        let every = |pause: i64| -> Vec<(i64, &str)> {
+            (0..count as i64)
+                .flat_map(|at| [(at * pause, bad.as_str()), (at * pause, good)])
+                .collect()
+        };
+        let quick = every((within - 1) / count.max(1) as i64);
+        assert_eq!(fired(&quick), [name], "{name} must fire, and no other");
+        assert_eq!(fired(&quick[2..]), [""; 0], "{name} must not fire of one less");
+        if count > 1 {
+            assert_eq!(fired(&every(within / (count as i64 - 1) + 1)), [""; 0], "{name}: too slow");
+        }
     }
 }
 

@@ -2,53 +2,64 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::packed::Searcher;
 use fleet_logline::plain;
 
 use crate::shape::{Begun, Step};
-use crate::text::trimmed;
+use crate::text::{begins, trimmed};
 use crate::{go, java, named, native, node, python, rust};
 
-/// One of these stands in most lines that begin a traceback, and in few others.
-const SIGNS: [&str; 34] = [
-    "Traceback (most recent call last)",
-    "(most recent call first)",
-    "RemoteTraceback",
-    "Exception in thread ",
-    "Exception ignored in",
-    "  File \"",
-    "Fatal Python error: ",
-    "------------------------------------------------------------",
-    " panicked at ",
-    " has overflowed its stack",
-    "panic: ",
-    "panic serving ",
-    "fatal error: ",
-    "runtime: goroutine stack exceeds ",
-    "SIGQUIT: quit",
+/// These may stand anywhere in a line that begins a traceback, behind what a logger, a shell or a
+/// progress bar put before them.
+const SIGNS: [&str; 8] = [
+    "Traceback (most",
     "Error: ",
     "Exception: ",
-    "Error]: ",
     "Error [",
-    "terminate called ",
-    " detected ***",
-    "*** Error in",
-    "): ",
-    "double free or corruption",
-    "corrupted ",
-    "Assertion `",
-    "Segmentation fault",
-    "Aborted",
-    "Sanitizer: ",
-    "Sanitizer:DEADLYSIGNAL",
-    "==================",
+    "http: panic serving ",
+    ": line ",
+    ": Assertion `",
     ": runtime error: ",
-    "Bus error",
-    "Illegal instruction",
 ];
 
-static SEARCHER: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).build(SIGNS).ok());
+/// All at once by vectors; where the processor has none, every line is looked at.
+static SEARCHER: LazyLock<Option<Searcher>> = LazyLock::new(|| Searcher::new(SIGNS));
+
+/// What other tracebacks begin with, by the first byte.
+fn heads(first: u8) -> &'static [&'static str] {
+    match first {
+        b' ' => &["  File \""],
+        b'*' => &["*** "],
+        b'-' => &["-----------------------------------------------"],
+        b'=' => &["=="],
+        b'A' => &["Aborted", "AddressSanitizer:"],
+        b'B' => &["Bus error"],
+        b'C' => &["Current thread "],
+        b'E' => &["Exception in", "Exception ignored"],
+        b'F' => &["Fatal Python error: ", "Floating point exception", "FATAL: Thread"],
+        b'I' => &["Illegal instruction"],
+        b'L' => &["LeakSanitizer:"],
+        b'M' => &["MemorySanitizer:"],
+        b'S' => &["Segmentation fault", "SIGQUIT: quit", "Stack "],
+        b'T' => &["Thread 0x", "ThreadSanitizer:"],
+        b'U' => &["UndefinedBehaviorSanitizer:"],
+        b'W' => &["WARNING: Thread"],
+        b'c' => &["concurrent.futures.process._Remote", "corrupted "],
+        b'd' => &["double free or corruption"],
+        b'f' => &["fatal error: ", "free(): "],
+        b'm' => &[
+            "malloc(): ",
+            "malloc_consolidate(): ",
+            "multiprocessing.pool.Remote",
+            "munmap_chunk(): ",
+        ],
+        b'p' => &["panic: "],
+        b'r' => &["realloc(): ", "runtime: goroutine stack exceeds "],
+        b't' => &["thread '", "terminate called "],
+        b'u' => &["unexpected fault address "],
+        _ => &[],
+    }
+}
 
 /// Whether a line may begin a traceback; asked of every line, so that it must be quick. May say
 /// yes too often.
@@ -58,13 +69,12 @@ pub(crate) fn may_begin(text: &[u8]) -> bool {
 }
 
 fn may_begin_plain(text: &[u8]) -> bool {
-    match text.first() {
-        None | Some(b'\r') => return true,
-        Some(b'/' | b'<' | b'n' | b'f') if node::is_place(trimmed(text)) => return true,
-        Some(_) if named::is_bare(text) => return true,
-        Some(_) => {}
-    }
-    SEARCHER.as_ref().is_none_or(|searcher| searcher.is_match(text))
+    let Some(&first) = text.first() else { return true };
+    first == b'\r'
+        || heads(first).iter().any(|head| begins(text, head))
+        || matches!(first, b'/' | b'<' | b'n' | b'f') && node::is_place(trimmed(text))
+        || named::is_bare(text)
+        || SEARCHER.as_ref().is_none_or(|searcher| searcher.find(text).is_some())
 }
 
 /// What a line begins, if anything.

@@ -1,40 +1,27 @@
 //! Lines that begin something new, whatever was before.
 
-use crate::text::trimmed;
-
 /// Whether the line has a time or level of its own at its beginning.
 pub(crate) fn is_fresh(text: &[u8]) -> bool {
     let begins = text.first().is_some_and(|b| !b.is_ascii_whitespace());
     begins && (has_time(text) || fleet_logline::level(text).is_some())
 }
 
-/// Whether the line begins with a time: `2026-11-22`, `[2026/11/22`, `06:00:00`, `Nov 22 06:`,
-/// `E1122 06:`.
+/// Whether the line begins with a time, or is a record of its own.
 pub(crate) fn has_time(text: &[u8]) -> bool {
-    const SHAPES: [&str; 7] = [
-        "dddd-dd-dd",
-        "dddd/dd/dd",
-        "dd:dd:dd",
-        "dd/aaa/dddd",
-        "aaa dd dd:",
-        "aaa  d dd:",
-        "adddd dd:",
-    ];
-    let text = trimmed(text);
-    let text = text.strip_prefix(b"[").or(text.strip_prefix(b"(")).unwrap_or(text);
-    SHAPES.iter().any(|shape| is_like(text, shape.as_bytes()))
-        || text.starts_with(b"{\"")
-        || is_like(text, b"aaa dd, dddd")
+    text.starts_with(b"{\"")
+        || fleet_logline::time_near(text, 0).is_some()
+        || is_like(text.strip_prefix(b"[").unwrap_or(text), b"00:00:00")
+        || is_like(text, b"aaa 00, 0000 ")
 }
 
-/// Whether it begins like this, `d` for a digit and `a` for a letter.
+/// Whether it begins like this, `0` for any digit and `a` for any letter.
 fn is_like(text: &[u8], shape: &[u8]) -> bool {
-    text.len() >= shape.len()
-        && shape.iter().zip(text).all(|(wanted, is)| match wanted {
-            b'd' => is.is_ascii_digit(),
-            b'a' => is.is_ascii_alphabetic(),
-            other => other == is,
-        })
+    let fits = |(wanted, is): (&u8, &u8)| match wanted {
+        b'0' => is.is_ascii_digit(),
+        b'a' => is.is_ascii_alphabetic(),
+        other => other == is,
+    };
+    text.len() >= shape.len() && shape.iter().zip(text).all(fits)
 }
 
 #[cfg(test)]

@@ -48,6 +48,11 @@ impl CountArgs {
     pub(crate) fn makes_table(&self) -> bool {
         !self.count_by.is_empty() || self.rate.is_some()
     }
+
+    /// Whether it hangs on its class whether a line is wanted.
+    pub(crate) fn is_of_classes(&self) -> bool {
+        !self.category.is_empty() || self.anomalies
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, BadUnit> {

@@ -6,10 +6,10 @@ use clap::Args;
 #[derive(Args, Clone, Debug, Default)]
 pub struct ErrorArgs {
     /// Errors, those that are the same as one: how many, since when, of whom, with one traceback
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["raw", "count"])]
     pub errors: bool,
 
-    /// With --errors, every traceback
+    /// With --errors, every one as it comes, with its whole traceback
     #[arg(long, requires = "errors")]
     pub traceback: bool,
 

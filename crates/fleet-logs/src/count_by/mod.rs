@@ -217,7 +217,8 @@ impl Sink for CountBy {
     }
 
     fn tracebacks(&self) -> Tracebacks {
-        Tracebacks::Records
+        let whole = |key: &Key| matches!(key, Key::Level | Key::Category | Key::Fingerprint);
+        if self.keys.iter().any(whole) { Tracebacks::Records } else { Tracebacks::Lines }
     }
 
     fn is_stdout(&self) -> bool {

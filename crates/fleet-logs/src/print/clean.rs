@@ -10,7 +10,7 @@ const RESET: &str = "\x1b[0m";
 /// The text without anything that would move a terminal's cursor, change its state or make it
 /// answer: of escape sequences only colours (SGR) are kept, and those only with `colours`; other
 /// control characters are written out (`^G`).
-pub(super) fn clean(text: &str, colours: bool) -> Cow<'_, str> {
+pub(crate) fn clean(text: &str, colours: bool) -> Cow<'_, str> {
     // Beyond ASCII control characters begin with C2; all bytes are looked at, many at a time.
     let odd = |b: u8| (b < b' ') & (b != b'\t') | (b == 0x7f) | (b == 0xc2);
     if !text.bytes().fold(false, |any, b| any | odd(b)) {

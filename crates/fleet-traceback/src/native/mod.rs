@@ -54,7 +54,7 @@ fn is_assertion(text: &[u8]) -> bool {
 
 /// How a line says that a child of a shell died: `run.sh: line 3:  123 Aborted   ./a`, or the
 /// words alone.
-fn death(text: &[u8]) -> Option<&'static str> {
+pub(crate) fn death(text: &[u8]) -> Option<&'static str> {
     let text = text.strip_suffix(b"(core dumped)").map_or(text, |rest| rest.trim_ascii_end());
     let word = DEATHS.into_iter().find(|word| has(text, word))?;
     let before = text.get(..memchr::memmem::find(text, word.as_bytes())?)?;

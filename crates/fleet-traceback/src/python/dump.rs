@@ -1,6 +1,7 @@
 //! What faulthandler and the interpreter print when Python cannot go on.
 
 use super::read::frame;
+use crate::native;
 use crate::shape::{Begun, Line, Shape, Step, Told};
 use crate::text::{begins, has};
 use crate::traceback::Language;
@@ -37,6 +38,8 @@ impl Shape for Dump {
             || begins(text, "Extension modules: ")
             || begins(text, "Current thread's C stack trace");
         match goes_on {
+            // The shell's word for what has been told.
+            _ if native::death(text).is_some() => Step::Last,
             true => Step::Part,
             false if text.is_empty() => Step::Perhaps,
             false => Step::Not,
