@@ -29,20 +29,29 @@ const FLOOD: &str = r#"
 /// How long a follower may take for what is left once the stream has ended.
 const LAST_WORDS: Duration = Duration::from_secs(240);
 
+/// How often the follower with a cursor is ended.
+const ENDS: u32 = 6;
+
 /// What has come of the stream.
 #[derive(Debug, Default, PartialEq)]
 struct Tally {
     /// The number that comes next.
     next: u64,
     total: Option<u64>,
+    /// Who told of it was ended: its successor may begin with lines that were told already.
+    repeats: bool,
 }
 
 impl Tally {
     /// Takes the next line of the stream, or says what is wrong with it.
     fn take(&mut self, line: &[u8]) -> Result<(), String> {
-        let Tally { next, total } = self;
-        let long = if next.is_multiple_of(10_007) { 40_000 } else { 20 };
         let text = String::from_utf8_lossy(line);
+        self.repeats &= number(&text).is_some_and(|number| number < self.next);
+        if self.repeats {
+            return Ok(());
+        }
+        let Tally { next, total, .. } = self;
+        let long = if next.is_multiple_of(10_007) { 40_000 } else { 20 };
         if total.is_some() {
             return Err(format!("behind the last line: {}", head(&text)));
         }
@@ -60,6 +69,10 @@ impl Tally {
         *next += 1;
         Ok(())
     }
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.split(' ').nth(1)?.parse().ok()
 }
 
 fn head(text: &str) -> String {
@@ -88,22 +101,32 @@ impl Follower {
     }
 
     /// Takes what comes until the tally is as wanted, or the tool ends.
-    fn read(&self, tally: &mut Tally, limit: Duration, enough: impl Fn(&Tally) -> bool) {
-        let end = Instant::now() + limit;
+    fn read(&self, tally: &mut Tally, enough: impl Fn(&Tally) -> bool) {
+        let end = Instant::now() + LAST_WORDS;
         while !enough(tally) {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => tally.take(&line).unwrap(),
                 Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => panic!("for {limit:?} in vain: {tally:?}"),
+                Err(RecvTimeoutError::Timeout) => panic!("for {LAST_WORDS:?} in vain: {tally:?}"),
             }
         }
     }
 
     /// Reads on to the end of the stream.
-    fn finish(mut self, tally: &mut Tally) {
-        self.read(tally, LAST_WORDS, |_| false);
+    fn finish(mut self, mut tally: Tally) -> Tally {
+        self.read(&mut tally, |_| false);
         assert!(tally.total.is_some(), "the last line is missing: {tally:?}");
         assert!(self.child.wait().unwrap().success());
+        tally
+    }
+
+    /// Reads so many lines, ends the tool by a signal, and takes what it still had to tell.
+    fn read_and_end(mut self, tally: &mut Tally, lines: u64, signal: Signal) {
+        let goal = tally.next + lines;
+        self.read(tally, |tally| tally.next >= goal);
+        kill(self.child.id().cast_signed(), signal);
+        self.read(tally, |_| false);
+        let _ = self.child.wait();
     }
 }
 
@@ -145,6 +168,20 @@ fn flood(fleet: &TestFleet, options: &[&str]) -> std::path::PathBuf {
     go
 }
 
+/// Follows by a cursor and is ended so often, asked or killed: the next one goes on where the last
+/// noted that it was, which may be some lines before the last that it showed.
+fn resumed(fleet: &TestFleet, ends: u32) -> Tally {
+    let cursor = fleet.scratch().join("cursor");
+    let options = ["-o", "jsonl", "--until-ended", "--cursor", cursor.to_str().unwrap()];
+    let mut tally = Tally::default();
+    for round in 0..ends {
+        let signal = [Signal::KILL, Signal::from_number(15).unwrap()][round as usize % 2];
+        Follower::new(fleet, &options, message).read_and_end(&mut tally, 2_000, signal);
+        tally.repeats = true;
+    }
+    Follower::new(fleet, &options, message).finish(tally)
+}
+
 /// Kills the shim, at another moment of its work each time, and waits for the next one.
 fn replace_shim(fleet: &TestFleet, round: u32) {
     let before: ProcessRecord = fleet.record("job");
@@ -163,7 +200,7 @@ fn files_are_whole(fleet: &TestFleet, total: u64) {
         true
     });
     assert!(tool.wait().unwrap().success());
-    assert_eq!(tally, Tally { next: total, total: Some(total) });
+    assert_eq!(tally, Tally { next: total, total: Some(total), repeats: false });
 }
 
 fn files_of(fleet: &TestFleet) -> usize {
@@ -177,24 +214,22 @@ fn soak(files: usize, kills: u32, options: &[&str]) {
     let records = Follower::new(&fleet, &["-o", "jsonl", "-n", "all", "--until-ended"], message);
     let text = ["-o", "table", "--no-id", "--stream", "stdout", "-n", "all", "--until-ended"];
     let text = Follower::new(&fleet, &text, as_it_is);
-    let (records, text) = thread::scope(|scope| {
-        let read = |follower: Follower| {
-            move || {
-                let mut tally = Tally::default();
-                follower.finish(&mut tally);
-                tally
-            }
-        };
-        let readers = (scope.spawn(read(records)), scope.spawn(read(text)));
+    let told = thread::scope(|scope| {
+        let readers = [
+            scope.spawn(|| records.finish(Tally::default())),
+            scope.spawn(|| text.finish(Tally::default())),
+            scope.spawn(|| resumed(&fleet, ENDS)),
+        ];
         std::fs::write(&go, "").unwrap();
         (0..kills).for_each(|round| replace_shim(&fleet, round));
         until("enough files are set aside", || files_of(&fleet) >= files);
         kill(fleet.pid("job"), Signal::from_number(10).unwrap());
         assert_eq!(fleet.until_ended("job").state, State::Completed);
-        (readers.0.join().unwrap(), readers.1.join().unwrap())
+        readers.map(|reader| reader.join().unwrap())
     });
-    assert_eq!(records, text);
-    files_are_whole(&fleet, records.next);
+    let total = told[0].next;
+    assert_eq!(told.map(|tally| (tally.next, tally.total)), [(total, Some(total)); 3]);
+    files_are_whole(&fleet, total);
 }
 
 #[test]

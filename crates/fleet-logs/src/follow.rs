@@ -79,9 +79,18 @@ pub(crate) struct Follower {
     swept_at: Instant,
 }
 
+/// What of a run wakes us.
+#[derive(PartialEq)]
+enum Watched {
+    Nothing,
+    /// The folder of the run: it has printed nothing, and there is no log.
+    Run,
+    Log,
+}
+
 struct Followed {
     run: Run,
-    watched: bool,
+    watched: Watched,
     ended: Option<Instant>,
     holds: Option<Instant>,
     /// It holds lines that may become a traceback: since when, and when it was looked at last.
@@ -93,7 +102,14 @@ struct Followed {
 impl Followed {
     fn new(run: Run, ended: bool) -> Followed {
         let ended = ended.then(Instant::now);
-        Followed { run, watched: false, ended, holds: None, lines_hold: None, met: false }
+        Followed {
+            run,
+            watched: Watched::Nothing,
+            ended,
+            holds: None,
+            lines_hold: None,
+            met: false,
+        }
     }
 }
 
@@ -232,7 +248,7 @@ impl Follower {
     }
 
     fn sweep_every(&self) -> Duration {
-        let unwatched = |f: &Followed| !f.watched && f.ended.is_none();
+        let unwatched = |f: &Followed| f.watched == Watched::Nothing && f.ended.is_none();
         let blind = !self.watch.works() || self.runs.values().any(unwatched);
         match () {
             () if blind => SWEEP_BLIND,
@@ -258,6 +274,10 @@ impl Follower {
             self.sweep()?;
         } else {
             let changed: HashSet<u64> = woken.changed.iter().map(|(of, _)| *of).collect();
+            for number in &changed {
+                let followed = self.runs.get_mut(number).filter(|f| f.watched != Watched::Log);
+                followed.into_iter().for_each(|f| f.attend(&mut self.watch, *number));
+            }
             self.print(Some(&changed))?;
             self.drop_those(|f| f.run.failed || f.is_over())?;
         }
@@ -415,11 +435,22 @@ impl Followed {
         self.ended = ended.then(|| self.ended.unwrap_or_else(Instant::now));
     }
 
-    /// Watches its folder if that was not possible before.
+    /// Watches its log, or, until there is one, the folder that it will be in.
     fn attend(&mut self, watch: &mut Watch, number: u64) {
         self.met |= self.run.log.is_dir();
-        if self.met && !self.watched {
-            self.watched = watch.add(&self.run.log, Changes::Contents, number).is_ok();
+        let (wanted, folder) = match self.met {
+            true => (Watched::Log, Some(self.run.log.as_path())),
+            false => (Watched::Run, self.run.log.parent()),
+        };
+        if self.watched == Watched::Log || self.watched == wanted {
+            return;
+        }
+        watch.remove(number);
+        let added = folder.is_some_and(|dir| watch.add(dir, Changes::Contents, number).is_ok());
+        self.watched = if added { wanted } else { Watched::Nothing };
+        // It may have come before its folder was watched.
+        if self.watched == Watched::Run && self.run.log.is_dir() {
+            self.attend(watch, number);
         }
     }
 
