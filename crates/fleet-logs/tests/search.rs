@@ -45,7 +45,7 @@ fn only_what_the_process_wrote_is_searched() {
         .write(3, "stdout P", "in pie")
         .write(4, "stdout F", "ces");
     assert_eq!(fleet.messages(&["-g", "stdout"]), ["stdout F"]);
-    assert_eq!(fleet.messages(&["-g", "s$", "-g", "^in p"]), ["dos\r", "in pieces"]);
+    assert_eq!(fleet.messages(&["-g", "s$", "-g", "^in p"]), ["dos", "in pieces"]);
     fleet.run(&["-g", "2026", "-g", "Z stdout", "-g", "F d"]).code(1).stdout("").stderr("");
     log.append(b"strange line\n");
     fleet.run(&["-o", "table", "--no-id", "-g", "strange"]).success().stdout("strange line\n");
