@@ -32,8 +32,8 @@ fn followed(options: &[&str]) -> TestFleet {
     let cursor = fleet.scratch().join("cursor");
     let cursor = ["-f", "job", "--until-ended", "--raw", "--cursor", cursor.to_str().unwrap()];
     let ways: [&[&str]; 3] = [
-        &["--until-ended", "job", "--raw"],
-        &["-f", "job", "--until-ended", "-n", "all", "--no-id"],
+        &["--until-ended", "job", "--raw", "-n", "all"],
+        &["-f", "job", "--until-ended", "--raw", "--since", "-1h"],
         &cursor,
     ];
     let followers: Vec<_> =
