@@ -136,6 +136,11 @@ impl Source {
         while let Some(scanned) = self.chunks.next(pool, ahead)? {
             if let (Found::Count(found), false) = (&scanned.found, self.joiner.holds()) {
                 count += self.sieve.context().counts(*found);
+                if let Some(block) = &scanned.block {
+                    // A line without a stamp, in a block behind, has that of the line before.
+                    self.known = block.lines.start;
+                    self.stamp_before(&scanned.buffer, block.lines.end);
+                }
                 self.chunks.recycle(scanned.buffer);
             } else {
                 self.at = self.begin(scanned)?;
