@@ -183,6 +183,7 @@ impl Run {
             *left -= 1;
             match self.next()? {
                 Some(entry) => self.sieve.push(entry),
+                None if self.sieve.holds() && self.closing => self.sieve.finish(),
                 None if self.sieve.holds() && self.is_settled() => self.sieve.flush(),
                 None => return Ok(None),
             }
@@ -190,7 +191,7 @@ impl Run {
     }
 
     fn is_settled(&self) -> bool {
-        self.closing || self.lines.newest < self.settled_before
+        self.lines.newest < self.settled_before
     }
 
     fn next(&mut self) -> io::Result<Option<Entry>> {

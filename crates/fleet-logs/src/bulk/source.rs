@@ -123,7 +123,7 @@ impl Source {
                 None => match self.chunks.next(pool, ahead)? {
                     Some(scanned) => self.at = self.begin(scanned)?,
                     None if self.joiner.holds() => self.cut(self.attempt),
-                    None if self.sieve.holds() => self.sieve.flush(),
+                    None if self.sieve.holds() => self.sieve.finish(),
                     None => return Ok(false),
                 },
             }
