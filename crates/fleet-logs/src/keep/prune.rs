@@ -97,7 +97,7 @@ fn cap(all: &[Logs], total: u64, report: &mut Report) -> Exit {
         }
     }
     let mut bytes: u64 = files.iter().map(|(_, kept)| kept.bytes).sum();
-    // Of one run in the order of writing, whatever was done to the times of the files.
+    // Of one run in the order of writing: their times are set right, and the sort is stable.
     files.sort_by_key(|(_, kept)| kept.last);
     let why = format!("all logs together may have {}", size_text(total));
     for (logs, kept) in files.iter().filter(|(logs, kept)| logs.shelf.may_go(kept)) {
