@@ -39,7 +39,7 @@ pub struct Kept {
     pub name: String,
     /// Bytes of all of it.
     pub bytes: u64,
-    /// When its last line was written, and no later than those of the files behind it.
+    /// When its last line was written.
     pub last: SystemTime,
     /// Whether it is as it was written.
     plain: bool,
@@ -276,7 +276,6 @@ pub fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
     }
     kept.sort_by(|a, b| (a.stamp.is_none(), &a.stamp).cmp(&(b.stamp.is_none(), &b.stamp)));
     kept.dedup_by(|again, first| first.takes_in(again));
-    set_right_times(&mut kept);
     for (name, bytes) in beside {
         let under = |kept: &&mut Kept| kept.stamp.as_ref().is_some_and(|s| name.starts_with(s));
         if let Some(kept) = kept.iter_mut().find(under) {
@@ -286,9 +285,9 @@ pub fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
     Ok(kept)
 }
 
-/// No file was written to after those behind it: where the clock was set back meanwhile, its time
-/// says otherwise, and the younger would go before the older.
-fn set_right_times(kept: &mut [Kept]) {
+/// Gives no file a later time than those behind it: where the clock was set back meanwhile, their
+/// own times would let the younger go before the older.
+pub fn order_times(kept: &mut [Kept]) {
     let mut behind: Option<SystemTime> = None;
     for one in kept.iter_mut().rev() {
         one.last = behind.map_or(one.last, |behind| behind.min(one.last));

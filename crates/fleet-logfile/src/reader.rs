@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::content::{Bytes, Content, find};
 use crate::cri::{self, Line, Stream};
 use crate::files::{self, CURRENT, Listed, Position};
-use crate::open::{After, Open, open_after};
+use crate::open::{After, Fate, Open, open_after};
 
 /// Bytes read at a time: a merge holds so much of each source.
 const BLOCK: usize = 32 << 10;
@@ -40,6 +40,7 @@ pub struct Reader {
     ahead: VecDeque<Listed>,
     garbage: u64,
     truncations: u64,
+    taken_back: u64,
     lost: bool,
     damaged: Vec<String>,
 }
@@ -60,6 +61,7 @@ impl Reader {
             ahead: VecDeque::new(),
             garbage: 0,
             truncations: 0,
+            taken_back: 0,
             lost: false,
             damaged: Vec::new(),
         }
@@ -108,6 +110,12 @@ impl Reader {
     /// start then.
     pub fn truncations(&self) -> u64 {
         self.truncations
+    }
+
+    /// How often the end of the file was taken back after it had been read, as a writer does on a
+    /// full disk.
+    pub fn taken_back(&self) -> u64 {
+        self.taken_back
     }
 
     /// The place of the next line that was not handed out; `None` where there is no whole line yet.
@@ -291,15 +299,36 @@ impl Reader {
         let count = open.content.read_at(&mut self.buffer[held..], open.offset);
         self.buffer.truncate(held + *count.as_ref().unwrap_or(&0));
         let count = count?;
-        if open.was_replaced(count)? {
-            self.read_anew();
-            return self.read_block();
+        match open.fate(count)? {
+            Fate::Grows => {}
+            Fate::CutBack(len) => {
+                self.go_back(len);
+                return Ok(false);
+            }
+            Fate::Replaced => {
+                self.read_anew();
+                return self.read_block();
+            }
         }
         open.offset += count as u64;
         if count < BLOCK {
             self.buffer.shrink_to_fit();
         }
         Ok(count > 0)
+    }
+
+    /// Forgets what was read behind the new end of the file. Lines from there that were handed out
+    /// stay so.
+    fn go_back(&mut self, len: u64) {
+        let Some(open) = &mut self.open else { return };
+        self.taken_back += 1;
+        let start = open.offset - self.buffer.len() as u64;
+        if len < start {
+            self.overlong = None;
+        }
+        self.buffer.truncate(usize::try_from(len.saturating_sub(start)).unwrap_or(usize::MAX));
+        self.searched = self.searched.min(self.buffer.len());
+        open.offset = len;
     }
 
     fn read_anew(&mut self) {

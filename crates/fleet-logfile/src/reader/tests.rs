@@ -187,3 +187,30 @@ fn reading_may_begin_and_end_at_a_place() {
     log.rotate(1);
     assert_eq!(texts(&mut reader), ["2", "3"]);
 }
+
+#[test]
+fn what_is_taken_back_from_the_end_is_not_read_twice() {
+    let log = Log::new();
+    let mut reader = Reader::new(log.dir());
+    log.write(1, "stdout F", "a");
+    log.write(2, "stdout F", "b");
+    let path = log.dir().join("current");
+    let size = std::fs::metadata(&path).unwrap().len();
+    log.write(3, "stdout F", "taken back");
+    for torn in [&b""[..], b"1970-01-01T00:00:03.0", &[b'x'; 100_000]] {
+        log.append(torn);
+        texts(&mut reader);
+        for size in [size + 5, size] {
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            file.set_len(size).unwrap();
+            assert_eq!(texts(&mut reader), [""; 0]);
+        }
+        assert_eq!(reader.position().unwrap().offset, size);
+        log.write(4, "stdout F", "c");
+        assert_eq!(texts(&mut reader), ["c"]);
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_len(size).unwrap();
+    }
+    assert_eq!(reader.truncations(), 0);
+    assert!(reader.taken_back() >= 6);
+}
