@@ -98,7 +98,7 @@ impl Sink for Folded {
         }
         let key = (Arc::as_ptr(&entry.face), said.stream);
         let held = !self.streams.is_empty() && self.streams.contains_key(&key);
-        if held || Folder::<Head>::needed(&said.text) {
+        if held || !entry.plain && Folder::<Head>::needed(&said.text) {
             self.fold(key, entry)
         } else {
             self.sink.take(entry)

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use fleet_logfile::{Heads, Line, Stream, Tail, whole};
+use fleet_progress::Folder;
 use fleet_traceback::may_begin;
 use grep_matcher::{LineMatchKind, Matcher};
 use grep_regex::RegexMatcher;
@@ -11,6 +12,7 @@ use memchr::memmem::Finder;
 
 use crate::Plan;
 use crate::filter::{Filter, Window};
+use crate::print::is_clean;
 
 /// What is looked for in a block.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub(super) struct Mark {
     pub(super) begins: bool,
     /// It is no log line, and has the stamp of the line before.
     pub(super) garbage: bool,
+    /// It can be shown as it is.
+    pub(super) plain: bool,
     pub(super) stamp_nanos: i64,
 }
 
@@ -79,7 +83,10 @@ impl Scanner {
                 hits.count = count_lines(&buffer[lines.clone()]);
                 !self.has_pieces(&buffer[lines])
             }
-            None => self.look(buffer, lines, &mut hits),
+            None => {
+                hits.plain = !self.counted && is_plain(&buffer[lines.clone()]);
+                self.look(buffer, lines, &mut hits)
+            }
         };
         match clean {
             false => Found::Odd,
@@ -192,6 +199,8 @@ impl Scanner {
 /// What was found so far.
 struct Hits {
     counted: bool,
+    /// All lines can be shown as they are.
+    plain: bool,
     count: u64,
     marks: Vec<Mark>,
     heads: Heads,
@@ -199,7 +208,7 @@ struct Hits {
 
 impl Hits {
     fn new(counted: bool) -> Hits {
-        Hits { counted, count: 0, marks: Vec::new(), heads: Heads::default() }
+        Hits { counted, plain: false, count: 0, marks: Vec::new(), heads: Heads::default() }
     }
 
     fn note(&mut self, at: Range<usize>, line: &Line<'_>, begins: bool, garbage: bool) {
@@ -215,9 +224,15 @@ impl Hits {
             notice: line.notice,
             begins,
             garbage,
+            plain: !line.notice && (self.plain || is_plain(line.text)),
             stamp_nanos: line.stamp_nanos,
         });
     }
+}
+
+/// Whether nothing in lines must be changed to show them, and none is of a progress bar.
+fn is_plain(lines: &[u8]) -> bool {
+    is_clean(lines) && !Folder::<()>::needed(lines)
 }
 
 /// Where the line begins and ends that holds this place.

@@ -238,9 +238,10 @@ impl Source {
         if self.sieve.context().counts(1) == 0 {
             return false;
         }
-        let Entry { attempt, message, traceback, around, gap, noted, .. } = &mut self.head;
+        let Entry { attempt, message, traceback, around, gap, plain, noted, .. } = &mut self.head;
         noted.take();
         (*attempt, *traceback, *around, *gap) = (self.attempt, None, false, false);
+        *plain = mark.plain;
         (message.stamp_nanos, message.stream, message.notice) =
             (stamp_nanos, mark.stream, mark.notice);
         (message.partial, message.continues) = (false, false);
