@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use fleet_testkit::{Cause, State, TestFleet};
+use fleet_testkit::{Cause, State, TestFleet, until};
 
 #[test]
 fn a_missing_command_is_127() {

@@ -106,16 +106,16 @@ impl Text {
     }
 
     fn time(&mut self, entry: &Entry) -> io::Result<()> {
-        let stamp = Timestamp::from_nanos(entry.message.stamp_nanos);
-        let utc = DateTime::<Utc>::from(stamp);
+        let stamp = || Timestamp::from_nanos(entry.message.stamp_nanos);
+        let utc = || DateTime::<Utc>::from(stamp());
         let text = match self.timestamps {
             Timestamps::None => return Ok(()),
-            Timestamps::Utc => utc.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            Timestamps::Utc => utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
             Timestamps::Local => {
-                utc.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f").to_string()
+                utc().with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f").to_string()
             }
             Timestamps::Relative => {
-                format!("{:+12.3}s", stamp.seconds_since(entry.face.spawned_at))
+                format!("{:+12.3}s", stamp().seconds_since(entry.face.spawned_at))
             }
         };
         let text = self.out.paint().apply(Style::new().dimmed(), &text);
