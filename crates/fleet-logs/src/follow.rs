@@ -197,11 +197,11 @@ impl Follower {
         }
         self.print_up_to(usize::MAX, None)?;
         let cursor = self.plan.cursor.clone();
-        self.sink.finish()?;
+        let verdict = crate::end(self.sink, &self.plan, self.any)?;
         if let Some(cursor) = cursor {
             cursor.write()?;
         }
-        Ok(self.exit.max(self.plan.verdict(self.any)))
+        Ok(self.exit.max(verdict))
     }
 
     fn note(&mut self, shown: &Shown) {
