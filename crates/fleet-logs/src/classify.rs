@@ -54,9 +54,11 @@ impl Classify {
             Some(path) => Classes::load(path),
             None => Classes::of_user(),
         };
+        let classes = classes.map_err(refused)?;
+        count.category.iter().try_for_each(|category| check(category, &classes))?;
         Ok(Classify {
             inner,
-            classes: classes.map_err(refused)?,
+            classes,
             categories: count.category.clone(),
             anomalies: count.anomalies,
             chosen: !args.search.patterns.is_empty() || !count.category.is_empty(),
@@ -133,6 +135,18 @@ fn read(class: &Class, entry: &Entry) -> Reading {
         }
         _ => class.read(&plain(&entry.message.text).text),
     }
+}
+
+/// Refuses a category that no line can have: an empty answer would look like good news.
+fn check(category: &str, classes: &Classes) -> Result<(), Failure> {
+    let mut known = classes.categories();
+    known.insert(CRASH);
+    if known.contains(category) {
+        return Ok(());
+    }
+    let message = format!("'{category}' is no category that a class gives");
+    let list = known.into_iter().collect::<Vec<_>>().join(", ");
+    Err(Failure::new(Exit::CouldNot, message).hint(format!("there are: {list}")))
 }
 
 fn refused(error: ClassesError) -> Failure {
