@@ -134,8 +134,11 @@ impl Source {
     pub(super) fn count(&mut self, pool: &Pool, ahead: usize) -> io::Result<u64> {
         let mut count = 0;
         while let Some(scanned) = self.chunks.next(pool, ahead)? {
-            if let (Found::Count(found), false) = (&scanned.found, self.joiner.holds()) {
+            let simple = scanned.block.as_ref().filter(|_| !self.joiner.holds());
+            if let (Found::Count(found), Some(block)) = (&scanned.found, simple) {
                 count += self.sieve.context().counts(*found);
+                self.known = block.lines.start;
+                self.end(&scanned.buffer, block.lines.end);
                 self.chunks.recycle(scanned.buffer);
             } else {
                 self.at = self.begin(scanned)?;
@@ -185,7 +188,7 @@ impl Source {
     /// entry.
     fn step(&mut self, at: &mut At) -> io::Result<(bool, bool)> {
         if at.lines.is_empty() {
-            self.end(at);
+            self.end(&at.buffer, at.lines.end);
             return Ok((false, false));
         }
         let Some(marks) = &mut at.marks else {
@@ -380,8 +383,8 @@ impl Source {
     }
 
     /// Remembers of a block that is passed on what those behind it may ask for.
-    fn end(&mut self, at: &At) {
-        let stamp = self.stamp_before(&at.buffer, at.lines.end);
+    fn end(&mut self, buffer: &[u8], end: usize) {
+        let stamp = self.stamp_before(buffer, end);
         self.attempt = self.attempt.max(self.attempts.of(stamp));
     }
 
