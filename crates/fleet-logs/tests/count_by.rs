@@ -49,7 +49,9 @@ fn errors_without_a_traceback_have_a_fingerprint() {
     let fleet = Fleet::new();
     let lines = ["ERROR: job 7 is late", "ERROR: job 8 is late", "ERROR: no room", "INFO: job 9"];
     let log = fleet.ended("a");
-    lines.iter().enumerate().for_each(|(at, line)| drop(log.out(at as i64, line)));
+    for (at, line) in lines.iter().enumerate() {
+        log.out(at as i64, line);
+    }
     let records = fleet.records(&["--count-by", "fingerprint"]);
     let mut found = counted(&records, "fingerprint");
     found.sort_by_key(|(value, lines)| (u64::MAX - lines, value.is_null()));

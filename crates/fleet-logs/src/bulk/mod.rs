@@ -95,9 +95,9 @@ impl Opened {
         let Some((parts, lost)) = blocks else {
             let mut run = Run::open(home, record, plan, numbered)?;
             if whole {
-                run.close()
+                run.close();
             } else {
-                run.settle()
+                run.settle();
             }
             return Ok(Opened::Lines(Box::new(run)));
         };
