@@ -204,8 +204,20 @@ const HEAD: usize = STAMP + " stdout F ".len();
 impl Heads {
     /// As [`cri::parse`].
     pub fn parse<'a>(&mut self, line: &'a [u8]) -> Option<Line<'a>> {
-        let Some((stream, text)) = whole(line) else { return cri::parse(line) };
-        let stamp_nanos = self.stamp(&line[..STAMP])?;
+        match whole(line) {
+            Some((stream, text)) => self.stamped(line, stream, text),
+            None => cri::parse(line),
+        }
+    }
+
+    /// The same of a line whose stream and text are known from [`whole`].
+    pub fn stamped<'a>(
+        &mut self,
+        line: &[u8],
+        stream: cri::Stream,
+        text: &'a [u8],
+    ) -> Option<Line<'a>> {
+        let stamp_nanos = self.stamp(line.get(..STAMP)?)?;
         Some(Line { stamp_nanos, stream, partial: false, notice: false, text })
     }
 

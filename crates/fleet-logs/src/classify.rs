@@ -31,6 +31,8 @@ pub(crate) struct Classify {
     /// The lines were chosen, so that a pause between them means something.
     chosen: bool,
     runs: HashMap<RunKey, Known>,
+    /// Some line was wanted.
+    passed: bool,
     /// What was said of classes that there are not.
     said: HashSet<String>,
 }
@@ -61,6 +63,7 @@ impl Classify {
             anomalies: count.anomalies,
             chosen: !args.search.patterns.is_empty() || !count.category.is_empty(),
             runs: HashMap::new(),
+            passed: false,
             said: HashSet::new(),
         })
     }
@@ -162,6 +165,7 @@ impl Sink for Classify {
         let wanted = self.wants(&noted);
         // Nobody else notes anything.
         let _ = entry.noted.set(Box::new(noted));
+        self.passed |= wanted;
         if wanted { self.inner.take(entry) } else { Ok(()) }
     }
 
@@ -180,6 +184,10 @@ impl Sink for Classify {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+
+    fn left_nothing(&mut self) -> io::Result<bool> {
+        Ok(self.is_choosy() && !self.passed)
     }
 
     fn finish(self: Box<Self>) -> io::Result<()> {

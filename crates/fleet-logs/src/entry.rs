@@ -71,6 +71,8 @@ pub(crate) struct Entry {
     pub(crate) around: bool,
     /// Where lines around are shown: others of its process were passed over before it.
     pub(crate) gap: bool,
+    /// It is a line whose text was looked at: it can be shown as it is.
+    pub(crate) plain: bool,
     /// Filled in where classes are asked (`classify`).
     pub(crate) noted: OnceLock<Box<Noted>>,
 }
@@ -85,6 +87,7 @@ impl Entry {
             traceback: None,
             around: false,
             gap: false,
+            plain: false,
             noted: OnceLock::new(),
         }
     }

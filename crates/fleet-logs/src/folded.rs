@@ -100,7 +100,7 @@ impl Sink for Folded {
         }
         let key = (Arc::as_ptr(&entry.face), said.stream);
         let held = !self.streams.is_empty() && self.streams.contains_key(&key);
-        if held || Folder::<Head>::needed(&said.text) {
+        if held || !entry.plain && Folder::<Head>::needed(&said.text) {
             self.fold(key, entry)
         } else {
             self.sink.take(entry)
@@ -119,6 +119,11 @@ impl Sink for Folded {
 
     fn flush(&mut self) -> io::Result<()> {
         self.sink.flush()
+    }
+
+    fn left_nothing(&mut self) -> io::Result<bool> {
+        self.let_go(|_| true)?;
+        self.sink.left_nothing()
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {

@@ -195,12 +195,19 @@ fn once(
         Some(counts) => bulk.count(|face, lines| counts.add(face, lines)),
         None => bulk.show(sink.as_mut())?,
     };
-    sink.finish()?;
+    let verdict = end(sink, plan, shown.any)?;
     if let Some(cursor) = &plan.cursor {
         bulk.note(cursor);
         cursor.write()?;
     }
-    Ok(exit.max(shown.exit).max(plan.verdict(shown.any)))
+    Ok(exit.max(shown.exit).max(verdict))
+}
+
+/// Ends the output; answers whether a search found nothing.
+fn end(mut sink: Box<dyn Sink>, plan: &Plan, found: bool) -> io::Result<Exit> {
+    let left_nothing = sink.left_nothing()?;
+    sink.finish()?;
+    Ok(if left_nothing { Exit::No } else { plan.verdict(found) })
 }
 
 /// The runs that live.

@@ -59,6 +59,8 @@ fn only_lines_of_a_category() {
         fleet.messages(&["a", "--category", "connection_refused"]),
         ["c: Connection refused"]
     );
+    fleet.run(&["a", "--category", "disk_full", "-o", "jsonl"]).code(1).stdout("");
+    fleet.run(&["a", "--anomalies", "-o", "jsonl"]).code(1).stdout("");
 }
 
 #[test]

@@ -36,7 +36,7 @@ mod shape;
 mod text;
 mod traceback;
 
-pub use begin::may_begin;
+pub use begin::{Beginnings, may_begin};
 pub use fingerprint::fingerprint_of_line;
 pub use group::{Grouped, Grouper, Said};
 pub use traceback::{Frame, Language, Traceback};

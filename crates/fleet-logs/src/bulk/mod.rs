@@ -21,6 +21,7 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,9 +96,9 @@ impl Opened {
         let Some((parts, lost)) = blocks else {
             let mut run = Run::open(home, record, plan, numbered)?;
             if whole {
-                run.close()
+                run.close();
             } else {
-                run.settle()
+                run.settle();
             }
             return Ok(Opened::Lines(Box::new(run)));
         };
@@ -188,20 +189,16 @@ impl Bulk {
         for at in 0..self.feeds.len() {
             heap.extend(self.advance(at, &mut shown).map(|stamp| Reverse((stamp, at))));
         }
-        while let Some(Reverse((mut stamp, at))) = heap.pop() {
-            let next = heap.peek().map(|Reverse(next)| *next);
-            loop {
-                if let Some(entry) = self.feeds[at].head() {
-                    sink.take(entry)?;
-                    shown.any = true;
-                }
-                let Some(following) = self.advance(at, &mut shown) else { break };
+        while let Some(mut first) = heap.peek_mut() {
+            let Reverse((stamp, at)) = *first;
+            if let Some(entry) = self.feeds[at].head() {
+                sink.take(entry)?;
+                shown.any = true;
+            }
+            match self.advance(at, &mut shown) {
                 // Where a clock was set back, the order within a run is kept.
-                stamp = stamp.max(following);
-                if next.is_some_and(|next| next < (stamp, at)) {
-                    heap.push(Reverse((stamp, at)));
-                    break;
-                }
+                Some(following) => *first = Reverse((stamp.max(following), at)),
+                None => drop(PeekMut::pop(first)),
             }
         }
         self.complain();

@@ -3,14 +3,16 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use fleet_logfile::{Heads, Line, Stream, Tail, whole};
-use fleet_traceback::may_begin;
+use fleet_logfile::{Heads, Line, Stream, Tail, cri, whole};
+use fleet_progress::Folder;
+use fleet_traceback::Beginnings;
 use grep_matcher::{LineMatchKind, Matcher};
 use grep_regex::RegexMatcher;
 use memchr::memmem::Finder;
 
 use crate::Plan;
 use crate::filter::{Filter, Window};
+use crate::print::is_clean;
 
 /// What is looked for in a block.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub(super) struct Mark {
     pub(super) begins: bool,
     /// It is no log line, and has the stamp of the line before.
     pub(super) garbage: bool,
+    /// It can be shown as it is.
+    pub(super) plain: bool,
     pub(super) stamp_nanos: i64,
 }
 
@@ -69,7 +73,8 @@ impl Scanner {
         if tail != Tail::Whole {
             return Found::Odd;
         }
-        let mut hits = Hits::new(self.counted);
+        let beginnings = self.grouped.then(|| Beginnings::of(&buffer[..lines.end]));
+        let mut hits = Hits { counted: self.counted, beginnings, ..Hits::default() };
         let clean = match self.candidates() {
             Some(relaxed) => {
                 !self.has_pieces(&buffer[lines.clone()])
@@ -79,7 +84,10 @@ impl Scanner {
                 hits.count = count_lines(&buffer[lines.clone()]);
                 !self.has_pieces(&buffer[lines])
             }
-            None => self.look(buffer, lines, &mut hits),
+            None => {
+                hits.plain = !self.counted && is_plain(&buffer[lines.clone()]);
+                self.look(buffer, lines, &mut hits)
+            }
         };
         match clean {
             false => Found::Odd,
@@ -107,7 +115,7 @@ impl Scanner {
             finder.find_iter(lines).any(|at| {
                 let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |at| at + 1);
                 let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
-                fleet_logfile::cri::parse(&lines[start..end]).is_some_and(|line| line.partial)
+                cri::parse(&lines[start..end]).is_some_and(|line| line.partial)
             })
         })
     }
@@ -118,7 +126,7 @@ impl Scanner {
         buffer: &[u8],
         lines: Range<usize>,
         relaxed: &RegexMatcher,
-        hits: &mut Hits,
+        hits: &mut Hits<'_>,
     ) -> bool {
         let mut from = lines.start;
         while from < lines.end {
@@ -136,7 +144,7 @@ impl Scanner {
     }
 
     /// Looks at each line.
-    fn look(&self, buffer: &[u8], lines: Range<usize>, hits: &mut Hits) -> bool {
+    fn look(&self, buffer: &[u8], lines: Range<usize>, hits: &mut Hits<'_>) -> bool {
         let mut start = lines.start;
         for end in memchr::memchr_iter(b'\n', &buffer[lines.clone()]) {
             let end = lines.start + end;
@@ -150,16 +158,19 @@ impl Scanner {
     }
 
     /// Notes a line if it is wanted; `false` where it is a piece of one.
-    fn line(&self, buffer: &[u8], at: Range<usize>, hits: &mut Hits) -> bool {
+    fn line(&self, buffer: &[u8], at: Range<usize>, hits: &mut Hits<'_>) -> bool {
         let bytes = &buffer[at.clone()];
-        // Most lines are not wanted: their text is looked at before their stamp.
-        if let Some((stream, text)) = whole(bytes)
-            && (self.window.stream.is_some_and(|wanted| wanted != stream)
-                || !self.filter.takes_text(text) && !self.may_begin(text))
-        {
-            return true;
-        }
-        let parsed = hits.heads.parse(bytes);
+        let parsed = match whole(bytes) {
+            // Most lines are not wanted: their text is looked at before their stamp.
+            Some((stream, _)) if self.window.stream.is_some_and(|wanted| wanted != stream) => {
+                return true;
+            }
+            Some((_, text)) if !self.filter.takes_text(text) && !hits.may_begin(&at, text) => {
+                return true;
+            }
+            Some((stream, text)) => hits.heads.stamped(bytes, stream, text),
+            None => cri::parse(bytes),
+        };
         let garbage = parsed.is_none();
         let line = parsed.unwrap_or(Line {
             stamp_nanos: i64::MIN,
@@ -176,30 +187,33 @@ impl Scanner {
             return false;
         }
         if self.window.takes_head(&line) {
-            let begins = self.may_begin(line.text);
+            let begins = hits.may_begin(&at, line.text);
             if begins || self.filter.takes_text(line.text) {
                 hits.note(at, &line, begins, garbage);
             }
         }
         true
     }
-
-    fn may_begin(&self, text: &[u8]) -> bool {
-        self.grouped && may_begin(text)
-    }
 }
 
 /// What was found so far.
-struct Hits {
+#[derive(Default)]
+struct Hits<'a> {
     counted: bool,
+    /// All lines can be shown as they are.
+    plain: bool,
     count: u64,
     marks: Vec<Mark>,
     heads: Heads,
+    /// Where lines that may begin a traceback are looked for.
+    beginnings: Option<Beginnings<'a>>,
 }
 
-impl Hits {
-    fn new(counted: bool) -> Hits {
-        Hits { counted, count: 0, marks: Vec::new(), heads: Heads::default() }
+impl Hits<'_> {
+    /// Whether the line that stands there, with this text at its end, may begin a traceback.
+    fn may_begin(&mut self, at: &Range<usize>, text: &[u8]) -> bool {
+        let place = at.end - text.len()..at.end;
+        self.beginnings.as_mut().is_some_and(|beginnings| beginnings.may_begin(place))
     }
 
     fn note(&mut self, at: Range<usize>, line: &Line<'_>, begins: bool, garbage: bool) {
@@ -215,9 +229,15 @@ impl Hits {
             notice: line.notice,
             begins,
             garbage,
+            plain: !line.notice && (self.plain || is_plain(line.text)),
             stamp_nanos: line.stamp_nanos,
         });
     }
+}
+
+/// Whether nothing in lines must be changed to show them, and none is of a progress bar.
+fn is_plain(lines: &[u8]) -> bool {
+    is_clean(lines) && !Folder::<()>::needed(lines)
 }
 
 /// Where the line begins and ends that holds this place.

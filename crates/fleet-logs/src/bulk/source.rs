@@ -33,7 +33,7 @@ pub(crate) struct Source {
     /// Of the last log line before this place of the block.
     last_stamp: i64,
     known: usize,
-    at: Option<At>,
+    at: Option<Box<At>>,
     garbage: u64,
     lost: bool,
 }
@@ -134,12 +134,18 @@ impl Source {
     pub(super) fn count(&mut self, pool: &Pool, ahead: usize) -> io::Result<u64> {
         let mut count = 0;
         while let Some(scanned) = self.chunks.next(pool, ahead)? {
-            if let (Found::Count(found), false) = (&scanned.found, self.joiner.holds()) {
-                count += self.sieve.context().counts(*found);
-                self.chunks.recycle(scanned.buffer);
-            } else {
-                self.at = self.begin(scanned)?;
-                count += self.count_at()?;
+            let whole = !self.joiner.holds();
+            match scanned {
+                Scanned { found: Found::Count(found), block: Some(block), buffer, .. } if whole => {
+                    count += self.sieve.context().counts(found);
+                    self.known = block.lines.start;
+                    self.end(&buffer, block.lines.end);
+                    self.chunks.recycle(buffer);
+                }
+                scanned => {
+                    self.at = self.begin(scanned)?;
+                    count += self.count_at()?;
+                }
             }
             if self.sieve.is_over() {
                 return Ok(count);
@@ -167,7 +173,7 @@ impl Source {
         std::iter::from_fn(|| self.sieve.pop()).filter(|entry| !entry.around).count() as u64
     }
 
-    fn begin(&mut self, scanned: Scanned) -> io::Result<Option<At>> {
+    fn begin(&mut self, scanned: Scanned) -> io::Result<Option<Box<At>>> {
         let Scanned { part, buffer, block, found } = scanned;
         let Some(block) = block else {
             self.lost = true;
@@ -178,14 +184,15 @@ impl Source {
             Found::Lines(marks) if !self.joiner.holds() => Some(marks.into_iter()),
             _ => None,
         };
-        Ok(Some(At { part, buffer, tail: block.tail, lines: block.lines, marks }))
+        let (tail, lines) = (block.tail, block.lines);
+        Ok(Some(Box::new(At { part, buffer, tail, lines, marks })))
     }
 
     /// Passes on some of a block: whether there is more of it, and whether the head is the next
     /// entry.
     fn step(&mut self, at: &mut At) -> io::Result<(bool, bool)> {
         if at.lines.is_empty() {
-            self.end(at);
+            self.end(&at.buffer, at.lines.end);
             return Ok((false, false));
         }
         let Some(marks) = &mut at.marks else {
@@ -233,9 +240,10 @@ impl Source {
         if self.sieve.context().counts(1) == 0 {
             return false;
         }
-        let Entry { attempt, message, traceback, around, gap, noted, .. } = &mut self.head;
+        let Entry { attempt, message, traceback, around, gap, plain, noted, .. } = &mut self.head;
         noted.take();
         (*attempt, *traceback, *around, *gap) = (self.attempt, None, false, false);
+        *plain = mark.plain;
         (message.stamp_nanos, message.stream, message.notice) =
             (stamp_nanos, mark.stream, mark.notice);
         (message.partial, message.continues) = (false, false);
@@ -380,8 +388,8 @@ impl Source {
     }
 
     /// Remembers of a block that is passed on what those behind it may ask for.
-    fn end(&mut self, at: &At) {
-        let stamp = self.stamp_before(&at.buffer, at.lines.end);
+    fn end(&mut self, buffer: &[u8], end: usize) {
+        let stamp = self.stamp_before(buffer, end);
         self.attempt = self.attempt.max(self.attempts.of(stamp));
     }
 

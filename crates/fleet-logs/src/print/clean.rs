@@ -11,9 +11,7 @@ const RESET: &str = "\x1b[0m";
 /// answer: of escape sequences only colours (SGR) are kept, and those only with `colours`; other
 /// control characters are written out (`^G`).
 pub(crate) fn clean(text: &str, colours: bool) -> Cow<'_, str> {
-    // Beyond ASCII control characters begin with C2; all bytes are looked at, many at a time.
-    let odd = |b: u8| (b < b' ') & (b != b'\t') | (b == 0x7f) | (b == 0xc2);
-    if !text.bytes().fold(false, |any, b| any | odd(b)) {
+    if !has_odd(text.as_bytes(), |b| b == b'\t') {
         return Cow::Borrowed(text);
     }
     let mut cleaned = String::with_capacity(text.len());
@@ -37,6 +35,18 @@ pub(crate) fn clean(text: &str, colours: bool) -> Cow<'_, str> {
         cleaned.push_str(RESET);
     }
     Cow::Owned(cleaned)
+}
+
+/// Whether [`clean`] leaves each of these lines as it is; it may say no too often.
+pub(crate) fn is_clean(lines: &[u8]) -> bool {
+    !has_odd(lines, |b| (b == b'\t') | (b == b'\n')) && str::from_utf8(lines).is_ok()
+}
+
+/// Whether any byte may begin a control character but for these; beyond ASCII they begin with C2.
+/// All bytes are looked at, many at a time.
+fn has_odd(bytes: &[u8], but: impl Fn(u8) -> bool) -> bool {
+    let odd = |b: u8| (b < b' ') & !but(b) | (b == 0x7f) | (b == 0xc2);
+    bytes.iter().fold(false, |any, &b| any | odd(b))
 }
 
 /// Passes over the escape sequence whose ESC was read; answers with it if it is a colour.
@@ -107,6 +117,14 @@ mod tests {
             assert_eq!(clean(text, true), cleaned, "{text:?}");
         }
         assert_eq!(clean("\x1b[31mred\x1b[0m", false), "red");
+    }
+
+    #[test]
+    fn clean_lines_are_left_as_they_are() {
+        for (lines, is) in [("a\tb\nc é\n", true), ("a\r\n", false), ("\u{9b}", false)] {
+            assert_eq!(is_clean(lines.as_bytes()), is, "{lines:?}");
+        }
+        assert!(!is_clean(b"\xff"));
     }
 
     proptest! {

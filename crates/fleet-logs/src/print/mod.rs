@@ -15,7 +15,7 @@ use fleet_cli::{Exit, Failure, Format, Out, Records};
 use crate::args::Args;
 use crate::entry::{Entry, Face};
 use crate::sink::{Sink, Tracebacks};
-pub(crate) use clean::clean;
+pub(crate) use clean::{clean, is_clean};
 use csv::Csv;
 use text::Text;
 use wire::Wire;

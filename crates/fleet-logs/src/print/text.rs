@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use chrono::{DateTime, Local, Utc};
@@ -32,6 +33,10 @@ const COLOURS: [AnsiColor; 10] = [
     AnsiColor::BrightMagenta,
 ];
 
+/// What stands before the lines of a run, those of stdout and of stderr. The face is held so that
+/// no other has its place in memory.
+type Prefixes = (Arc<Face>, [String; 2]);
+
 /// Lines for people.
 pub(crate) struct Text {
     pub(super) out: Out,
@@ -39,9 +44,8 @@ pub(crate) struct Text {
     timestamps: Timestamps,
     /// Columns that the names take.
     pad: usize,
-    /// What stands before the lines of each run, those of stdout and of stderr: it is the same a
-    /// million times.
-    prefixes: HashMap<RunKey, [String; 2]>,
+    /// For each run: they are the same a million times.
+    prefixes: HashMap<*const Face, Prefixes>,
     /// A group of lines around one that was found was shown.
     begun: bool,
     /// The line being made.
@@ -110,16 +114,16 @@ impl Text {
     }
 
     fn time(&mut self, entry: &Entry) -> io::Result<()> {
-        let stamp = Timestamp::from_nanos(entry.message.stamp_nanos);
-        let utc = DateTime::<Utc>::from(stamp);
+        let stamp = || Timestamp::from_nanos(entry.message.stamp_nanos);
+        let utc = || DateTime::<Utc>::from(stamp());
         let text = match self.timestamps {
             Timestamps::None => return Ok(()),
-            Timestamps::Utc => utc.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            Timestamps::Utc => utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
             Timestamps::Local => {
-                utc.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f").to_string()
+                utc().with_timezone(&Local).format("%Y-%m-%d %H:%M:%S%.3f").to_string()
             }
             Timestamps::Relative => {
-                format!("{:+12.3}s", stamp.seconds_since(entry.face.spawned_at))
+                format!("{:+12.3}s", stamp().seconds_since(entry.face.spawned_at))
             }
         };
         let text = self.out.paint().apply(Style::new().dimmed(), &text);
@@ -132,13 +136,9 @@ impl Text {
         }
         let face = &entry.face;
         let paint = self.out.paint();
-        let prefixes = match self.prefixes.get(&face.key) {
-            Some(prefixes) => prefixes,
-            None => {
-                let prefixes = prefixes(face, self.pad, paint);
-                self.prefixes.entry(face.key.clone()).or_insert(prefixes)
-            }
-        };
+        let pad = self.pad;
+        let made = || (Arc::clone(face), prefixes(face, pad, paint));
+        let (_, prefixes) = self.prefixes.entry(Arc::as_ptr(face)).or_insert_with(made);
         let said = &entry.message;
         let red = said.stream == Stream::Stderr && !said.notice;
         self.line.extend_from_slice(prefixes[usize::from(red)].as_bytes());
@@ -147,6 +147,10 @@ impl Text {
     fn body(&mut self, entry: &Entry, text: &[u8]) -> io::Result<()> {
         let said = &entry.message;
         let paint = self.out.paint();
+        if entry.plain && !paint.0 {
+            self.line.extend_from_slice(&said.text);
+            return Ok(());
+        }
         let dimmed = Style::new().dimmed();
         let text = String::from_utf8_lossy(text);
         let text = clean(&text, paint.0);
