@@ -50,7 +50,7 @@ impl Pattern {
     /// The same of a text that may be none.
     pub(crate) fn new(text: &str) -> Result<Pattern, BadRegex> {
         parse(text).map_err(|error| {
-            let (what, at) = match &error {
+            let (what, at) = match &*error {
                 regex_syntax::Error::Parse(e) => (e.kind().to_string(), e.span().start),
                 regex_syntax::Error::Translate(e) => (e.kind().to_string(), e.span().start),
                 other => return BadRegex { message: other.to_string(), at: 0 },
@@ -94,8 +94,8 @@ impl Pattern {
     }
 }
 
-fn parse(text: &str) -> Result<Hir, regex_syntax::Error> {
-    ParserBuilder::new().unicode(false).utf8(false).build().parse(text)
+fn parse(text: &str) -> Result<Hir, Box<regex_syntax::Error>> {
+    ParserBuilder::new().unicode(false).utf8(false).build().parse(text).map_err(Box::new)
 }
 
 fn build(text: &str) -> Result<Regex, regex::Error> {
