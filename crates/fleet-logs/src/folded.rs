@@ -37,6 +37,8 @@ struct Head {
     attempt: u32,
     stamp_nanos: i64,
     stream: Stream,
+    around: bool,
+    gap: bool,
 }
 
 impl Folded {
@@ -153,7 +155,8 @@ impl Sink for Folded {
 impl Head {
     fn of(entry: &Entry) -> Head {
         let Message { stamp_nanos, stream, .. } = entry.message;
-        Head { face: Arc::clone(&entry.face), attempt: entry.attempt, stamp_nanos, stream }
+        let Entry { attempt, around, gap, .. } = *entry;
+        Head { face: Arc::clone(&entry.face), attempt, stamp_nanos, stream, around, gap }
     }
 
     fn entry(&self, text: Vec<u8>, partial: bool) -> Entry {
@@ -165,6 +168,7 @@ impl Head {
             continues: false,
             text,
         };
-        Entry::line(Arc::clone(&self.face), self.attempt, message)
+        let Head { around, gap, .. } = *self;
+        Entry { around, gap, ..Entry::line(Arc::clone(&self.face), self.attempt, message) }
     }
 }

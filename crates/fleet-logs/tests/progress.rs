@@ -237,3 +237,14 @@ fn a_person_sees_the_table_in_place() {
         });
     }
 }
+
+#[test]
+fn a_bar_near_a_line_that_was_found_is_said_to_be() {
+    let fleet = Fleet::new();
+    let log = fleet.ended("a");
+    log.out(1, "far").out(2, &format!("\r{}\r{}", bar("x", 1), bar("x", 10))).out(3, "found");
+    let records = fleet.records(&["a", "-g", "found", "-B", "1"]);
+    assert_eq!(records[0]["message"], json!(bar("x", 10)));
+    assert_eq!(records[0]["context"], true);
+    assert_eq!(records[1].get("context"), None);
+}
