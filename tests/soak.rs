@@ -95,7 +95,7 @@ impl Follower {
         // A bound on what waits here: a test that is slower than the tool is a slow reader of it.
         let (send, lines) = sync_channel(10_000);
         thread::spawn(move || {
-            pass_on(out, |line| text(line).is_none_or(|line| send.send(line).is_ok()))
+            pass_on(out, |line| text(line).is_none_or(|line| send.send(line).is_ok()));
         });
         Follower { child, lines }
     }

@@ -225,8 +225,9 @@ def tracebacks(kept, lines=500_000):
     for at, line in enumerate(head[:-6]):
         if "Traceback (most" in line:
             name = line.split()[0]
-            own = all(other.split()[0] == name for other in head[at:at + 6])
-            is_whole = own and "ValueError: bad batch" in head[at + 5]
+            # Its lines stand behind each other, or are shown as one.
+            own = [other for other in head[at:at + 6] if other.split()[0] == name]
+            is_whole = "ValueError: bad batch" in line or (len(own) == 6 and "ValueError" in own[5])
             whole, torn = whole + is_whole, torn + (not is_whole)
     return whole, torn
 

@@ -20,13 +20,30 @@ pub(crate) const GZIP: &str = ".log.gz";
 /// What comes behind the ending of a packed file that is being made.
 pub(crate) const PART: &str = ".part";
 
+/// Ending of a side index.
+pub(crate) const INDEX: &str = ".idx";
+
 /// Endings of all that may lie under one stamp, in the order in which it is removed: what is
 /// nothing by itself goes first, so that a kill in between leaves nothing that nobody looks for.
-const ALL: [&str; 6] = [".log.zst.part", ".log.gz.part", ".idx", ZSTD, GZIP, PLAIN];
+const ALL: [&str; 6] = [".log.zst.part", ".log.gz.part", INDEX, ZSTD, GZIP, PLAIN];
 
 /// The stamp that a file is named for, if it is one that was set aside.
 pub(crate) fn stamp_of(name: &str) -> Option<&str> {
     let stamp = [PLAIN, ZSTD, GZIP].iter().find_map(|ending| name.strip_suffix(ending))?;
+    cri::parse_stamp(stamp.as_bytes()).map(|_| stamp)
+}
+
+/// Whether this is a packed file or a side index whose maker has not finished it.
+pub(crate) fn is_part(name: &str) -> bool {
+    let Some(made) = name.strip_suffix(PART) else { return false };
+    // The part of an index has the number of its maker, too: any reader may make one.
+    let index = made.rsplit_once('.').and_then(|(index, _maker)| index_stamp(index));
+    stamp_of(made).or(index).is_some()
+}
+
+/// The stamp of the file that a side index belongs to, if it is one.
+pub(crate) fn index_stamp(name: &str) -> Option<&str> {
+    let stamp = name.strip_suffix(INDEX)?;
     cri::parse_stamp(stamp.as_bytes()).map(|_| stamp)
 }
 
@@ -68,6 +85,24 @@ pub(crate) fn remove(folder: &Path, stamp: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_and_indexes_are_known_by_their_names() {
+        let stamp = "2026-11-22T06:00:00.000000000Z";
+        for (ending, part) in [
+            (".log.zst.part", true),
+            (".log.gz.part", true),
+            (".idx.4711.part", true),
+            (".idx.part", false),
+            (".log.zst", false),
+            (".part", false),
+        ] {
+            assert_eq!(is_part(&format!("{stamp}{ending}")), part, "{ending}");
+        }
+        assert!(!is_part("notes.log.zst.part") && !is_part("notes.idx.4711.part"));
+        assert_eq!(index_stamp(&format!("{stamp}.idx")), Some(stamp));
+        assert_eq!(index_stamp("notes.idx"), None);
+    }
 
     #[test]
     fn a_stamp_counts_once_and_goes_with_all_that_lies_under_it() {

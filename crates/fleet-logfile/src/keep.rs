@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fleet_core::{LogLimits, duration_text, size_text};
 
-use crate::aside::{self, PART, PLAIN, stamp_of};
+use crate::aside::{self, PLAIN, stamp_of};
 use crate::files::{CURRENT, list};
 use crate::index::Index;
 use crate::pack::pack;
@@ -114,23 +114,12 @@ impl Shelf {
     /// what is too much, packs what is left and makes its side indexes, so that no reader has to
     /// wait for them. What is set aside meanwhile is packed, too.
     pub fn care(&self, now: SystemTime, tell: &mut Tell<'_>) {
-        self.remove_parts(tell);
+        self.remove_leftovers(tell);
         self.remove_old(now, tell);
         self.remove_surplus(tell);
         self.pack_all(tell);
         self.index_all(tell);
-        if let Some(total) = self.limits.total_bytes {
-            let why = format!("the logs of the run may have {} in all", size_text(total));
-            let kept = self.kept_or_told(tell);
-            let mut bytes: u64 = kept.iter().map(|kept| kept.bytes).sum();
-            for one in kept.iter().filter(|kept| self.may_go(kept)) {
-                if bytes <= total {
-                    break;
-                }
-                self.remove(one, why.clone(), tell);
-                bytes -= one.bytes;
-            }
-        }
+        self.remove_beyond_total(tell);
     }
 
     /// What lies on the shelf, oldest first.
@@ -169,19 +158,31 @@ impl Shelf {
         kept.map_err(|error| tell(Err(error))).unwrap_or_default()
     }
 
-    /// A packed file that was not finished is nothing; the plain one is still there.
-    fn remove_parts(&self, tell: &mut Tell<'_>) {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+    /// What nobody looks for: a packed file or an index that was not finished is nothing, what it
+    /// was made of is still there; and an index may have been made after its file was removed.
+    fn remove_leftovers(&self, tell: &mut Tell<'_>) {
+        let (Ok(stamps), Ok(entries)) = (aside::stamps(&self.folder), fs::read_dir(&self.folder))
+        else {
+            return;
+        };
         for entry in entries.flatten() {
             let Ok(file) = entry.file_name().into_string() else { continue };
-            if file.strip_suffix(PART).is_none_or(|name| stamp_of(name).is_none()) {
-                continue;
-            }
+            let alone = aside::index_stamp(&file)
+                .is_some_and(|stamp| stamps.binary_search_by(|s| s.as_str().cmp(stamp)).is_err());
+            let why = match () {
+                () if aside::is_part(&file) => {
+                    "whoever made it was killed; the file that it was made of is there"
+                }
+                () if alone => "the file that it belongs to is gone",
+                () => continue,
+            };
             let bytes = entry.metadata().map_or(0, |meta| meta.len());
-            let why =
-                "whoever made it was killed; the file that it was made of is there".to_owned();
             let removed = self.told("remove", &file, fs::remove_file(entry.path()));
-            tell(removed.map(|()| Done { file, bytes, deed: Deed::Removed { why } }));
+            tell(removed.map(|()| Done {
+                file,
+                bytes,
+                deed: Deed::Removed { why: why.to_owned() },
+            }));
         }
     }
 
@@ -202,6 +203,22 @@ impl Shelf {
         let surplus = kept.len().saturating_sub(most);
         for old in kept.iter().take(surplus) {
             self.remove(old, format!("more than {most} files"), tell);
+        }
+    }
+
+    fn remove_beyond_total(&self, tell: &mut Tell<'_>) {
+        let Some(total) = self.limits.total_bytes else { return };
+        let why = format!("the logs of the run may have {} in all", size_text(total));
+        let kept = self.kept_or_told(tell);
+        let mut bytes: u64 = kept.iter().map(|kept| kept.bytes).sum();
+        for one in kept.iter().filter(|kept| self.may_go(kept)) {
+            if bytes <= total {
+                break;
+            }
+            self.remove(one, why.clone(), &mut |told| {
+                bytes -= if told.is_ok() { one.bytes } else { 0 };
+                tell(told);
+            });
         }
     }
 
@@ -268,6 +285,16 @@ pub fn kept(folder: &Path) -> io::Result<Vec<Kept>> {
     Ok(kept)
 }
 
+/// Gives no file a later time than those behind it: where the clock was set back meanwhile, their
+/// own times would let the younger go before the older.
+pub fn order_times(kept: &mut [Kept]) {
+    let mut behind: Option<SystemTime> = None;
+    for one in kept.iter_mut().rev() {
+        one.last = behind.map_or(one.last, |behind| behind.min(one.last));
+        behind = Some(one.last);
+    }
+}
+
 impl Kept {
     fn new(name: String, stamp: Option<String>, meta: &Metadata) -> io::Result<Kept> {
         let plain = stamp.is_some() && name.ends_with(PLAIN);
@@ -293,169 +320,4 @@ impl Kept {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use fleet_core::Compression;
-    use std::io::Read;
-
-    const PLENTY: LogLimits = LogLimits {
-        keep: u32::MAX,
-        keep_seconds: None,
-        compress: Compression::None,
-        ..LogLimits::DAILY
-    };
-
-    fn stamp(hour: u32) -> String {
-        format!("2026-11-22T{hour:02}:00:00.000000000Z")
-    }
-
-    fn line(hour: u32) -> String {
-        format!("{} stdout F {hour}\n", stamp(hour))
-    }
-
-    /// A folder with a file of one line for each hour, and a current one.
-    fn folder(hours: &[u32]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for hour in hours {
-            fs::write(dir.path().join(stamp(*hour) + PLAIN), line(*hour)).unwrap();
-        }
-        fs::write(dir.path().join(CURRENT), line(23)).unwrap();
-        dir
-    }
-
-    /// The names of all files but the side indexes.
-    fn names(dir: &Path) -> Vec<String> {
-        let entries = fs::read_dir(dir).unwrap().flatten();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
-        names.retain(|name| !name.ends_with(".idx"));
-        names.sort();
-        names
-    }
-
-    /// All lines, as a reader takes them that knows that a plain file counts.
-    fn lines(dir: &Path) -> String {
-        let mut text = String::new();
-        for stamp in aside::stamps(dir).unwrap() {
-            let (plain, zst) = (format!("{stamp}.log"), format!("{stamp}.log.zst"));
-            if dir.join(&plain).exists() {
-                text += &fs::read_to_string(dir.join(plain)).unwrap();
-            } else if dir.join(&zst).exists() {
-                let file = File::open(dir.join(zst)).unwrap();
-                zstd::Decoder::new(file).unwrap().read_to_string(&mut text).unwrap();
-            } else {
-                let file = File::open(dir.join(format!("{stamp}.log.gz"))).unwrap();
-                flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
-            }
-        }
-        text + &fs::read_to_string(dir.join(CURRENT)).unwrap_or_default()
-    }
-
-    fn care(dir: &Path, limits: LogLimits, living: bool, now: SystemTime) -> Vec<Done> {
-        let shelf = Shelf::open(dir, limits, living).unwrap().unwrap();
-        let mut done = Vec::new();
-        shelf.care(now, &mut |one| done.push(one.unwrap()));
-        done
-    }
-
-    /// File and reason of each, which were all removals.
-    fn removed(done: &[Done]) -> Vec<String> {
-        let words = |done: &Done| match &done.deed {
-            Deed::Removed { why } => format!("{}: {why}", done.file),
-            Deed::Compressed { .. } => panic!("{done:?}"),
-        };
-        done.iter().map(words).collect()
-    }
-
-    #[test]
-    fn what_is_too_old_goes_and_the_current_file_of_the_living_stays() {
-        let limits = LogLimits { keep_seconds: Some(3600.0), ..PLENTY };
-        let later = SystemTime::now() + Duration::from_secs(3700);
-        for living in [true, false] {
-            let dir = folder(&[6, 7]);
-            let young =
-                File::options().write(true).open(dir.path().join(stamp(7) + PLAIN)).unwrap();
-            young.set_modified(SystemTime::now() + Duration::from_secs(200)).unwrap();
-            fs::write(dir.path().join(stamp(6) + ".idx"), "").unwrap();
-            let done = care(dir.path(), limits, living, later);
-            let (six, seven) = (stamp(6) + PLAIN, stamp(7) + PLAIN);
-            if living {
-                assert_eq!(removed(&done), [format!("{six}: older than 1h00m")]);
-                assert_eq!(names(dir.path()), [&*seven, CURRENT]);
-            } else {
-                assert_eq!(
-                    removed(&done),
-                    [&*six, CURRENT].map(|f| format!("{f}: older than 1h00m"))
-                );
-                assert_eq!(names(dir.path()), [seven]);
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_too_much_goes_oldest_first() {
-        let dir = folder(&[6, 7, 8, 9]);
-        let done = care(dir.path(), LogLimits { keep: 3, ..PLENTY }, true, SystemTime::now());
-        assert_eq!(removed(&done), [format!("{}.log: more than 3 files", stamp(6))]);
-        let newest: u64 = kept(dir.path()).unwrap()[2..].iter().map(|kept| kept.bytes).sum();
-        let limits = LogLimits { total_bytes: Some(newest + 5), ..PLENTY };
-        assert_eq!(care(dir.path(), limits, true, SystemTime::now()).len(), 2);
-        assert!(dir.path().join(stamp(9) + ".idx").exists(), "it has a side index");
-        assert!(!dir.path().join(stamp(8) + ".idx").exists(), "it went with its file");
-        assert_eq!(lines(dir.path()), line(9) + &line(23));
-        let limits = LogLimits { total_bytes: Some(1), ..PLENTY };
-        care(dir.path(), limits, true, SystemTime::now());
-        assert_eq!(names(dir.path()), [CURRENT]);
-        care(dir.path(), limits, false, SystemTime::now());
-        assert!(names(dir.path()).is_empty());
-    }
-
-    #[test]
-    fn a_kill_at_any_step_of_packing_is_made_good_by_the_next() {
-        for form in [Compression::Zstd, Compression::Gzip] {
-            let limits = LogLimits { compress: form, ..PLENTY };
-            let packed = folder(&[6]);
-            let whole = care(packed.path(), limits, true, SystemTime::now());
-            let Deed::Compressed { into, .. } = &whole[0].deed else { panic!("{whole:?}") };
-            let bytes = fs::read(packed.path().join(into)).unwrap();
-            let part = format!("{into}{PART}");
-            // While the part is written; before the rename; before the plain file is removed.
-            for (name, bytes) in [(&part, &bytes[..7]), (&part, &bytes[..]), (into, &bytes[..])] {
-                let dir = folder(&[6, 7]);
-                fs::write(dir.path().join(name), bytes).unwrap();
-                let all = [6, 7, 23].map(line).concat();
-                assert_eq!(lines(dir.path()), all, "{name}");
-                care(dir.path(), limits, true, SystemTime::now());
-                assert_eq!(lines(dir.path()), all, "{name}");
-                let stamps = [6, 7].map(|hour| into.replace(&stamp(6), &stamp(hour)));
-                assert_eq!(names(dir.path()), [&*stamps[0], &*stamps[1], CURRENT], "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_trouble_with_one_file_is_told_and_the_others_are_cared_for() {
-        let dir = folder(&[6, 7]);
-        fs::create_dir(dir.path().join(stamp(6) + ".log.zst.part")).unwrap();
-        let shelf =
-            Shelf::open(dir.path(), LogLimits { compress: Compression::Zstd, ..PLENTY }, true);
-        let (mut done, mut errors) = (0, Vec::new());
-        shelf.unwrap().unwrap().care(SystemTime::now(), &mut |one| match one {
-            Ok(_) => done += 1,
-            Err(error) => errors.push(error.what),
-        });
-        assert_eq!((done, errors), (1, vec!["remove", "compress"]));
-        assert_eq!(lines(dir.path()), [6, 7, 23].map(line).concat());
-    }
-
-    #[test]
-    fn one_at_a_time_cares_for_a_folder_and_none_for_one_that_is_not_there() {
-        let dir = folder(&[]);
-        let first = Shelf::open(dir.path(), PLENTY, true).unwrap();
-        let second = File::open(dir.path()).unwrap();
-        assert!(second.try_lock().is_err());
-        drop(first);
-        second.try_lock().unwrap();
-        assert!(Shelf::open(&dir.path().join("x"), PLENTY, true).unwrap().is_none());
-    }
-}
+mod tests;

@@ -30,22 +30,40 @@ impl Open {
         self.listed.first.is_some()
     }
 
-    /// Whether the file was cut short, or cut and filled anew, before `count` bytes were read of
-    /// it. Its first line has a stamp of its own, so that its first bytes tell even where it is
+    /// What became of the file when `count` bytes had been read of it. Its first line has a stamp of
+    /// its own, so that its first bytes tell a file that was cut and filled anew even where it is
     /// longer than before. A file that was set aside is left alone by all.
-    pub(crate) fn was_replaced(&mut self, count: usize) -> io::Result<bool> {
+    pub(crate) fn fate(&mut self, count: usize) -> io::Result<Fate> {
         if self.is_named() {
-            return Ok(false);
+            return Ok(Fate::Grows);
         }
-        let short = count == 0 && self.content.len()? < self.offset;
+        let len = if count == 0 { self.content.len()? } else { u64::MAX };
+        let short = len < self.offset;
         let head = self.content.head()?;
         let other = !head.starts_with(&self.head);
         if short || other || head.len() > self.head.len() {
             self.file = beginning(&head, self.file.inode, &self.listed);
         }
         self.head = head;
-        Ok(short || other)
+        Ok(match () {
+            () if other => Fate::Replaced,
+            // Without a head it cannot be told from another.
+            () if short && self.file.head.is_none() => Fate::Replaced,
+            () if short => Fate::CutBack(len),
+            () => Fate::Grows,
+        })
     }
+}
+
+/// What became of a file that is being read.
+pub(crate) enum Fate {
+    /// It is as it was, and may be longer.
+    Grows,
+    /// What was written last was taken back, as from a full disk; what is left, up to this length,
+    /// was read.
+    CutBack(u64),
+    /// It was cut and filled anew.
+    Replaced,
 }
 
 /// What stands behind a file.

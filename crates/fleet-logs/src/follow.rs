@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fleet_census::Seen;
@@ -95,7 +96,7 @@ struct Followed {
     holds: Option<Instant>,
     /// It holds lines that may become a traceback: since when, and when it was looked at last.
     lines_hold: Option<(Instant, Instant)>,
-    /// Its folder was there.
+    /// The folder of the run was there.
     met: bool,
 }
 
@@ -269,8 +270,13 @@ impl Follower {
             self.recount = true;
         }
         // A folder that was removed is watched no more.
-        let gone = woken.changed.iter().any(|(_, name)| name.is_empty());
-        if woken.overflow || gone || self.swept_at.elapsed() >= self.sweep_every() {
+        let gone: Vec<u64> =
+            woken.changed.iter().filter(|(_, name)| name.is_empty()).map(|(of, _)| *of).collect();
+        for number in &gone {
+            // A shim that lives makes its log anew.
+            self.runs.get_mut(number).into_iter().for_each(|f| f.watched = Watched::Nothing);
+        }
+        if woken.overflow || !gone.is_empty() || self.swept_at.elapsed() >= self.sweep_every() {
             self.sweep()?;
         } else {
             let changed: HashSet<u64> = woken.changed.iter().map(|(of, _)| *of).collect();
@@ -437,10 +443,11 @@ impl Followed {
 
     /// Watches its log, or, until there is one, the folder that it will be in.
     fn attend(&mut self, watch: &mut Watch, number: u64) {
-        self.met |= self.run.log.is_dir();
-        let (wanted, folder) = match self.met {
+        let run = self.run.log.parent();
+        self.met |= run.is_some_and(Path::is_dir);
+        let (wanted, folder) = match self.run.log.is_dir() {
             true => (Watched::Log, Some(self.run.log.as_path())),
-            false => (Watched::Run, self.run.log.parent()),
+            false => (Watched::Run, run),
         };
         if self.watched == Watched::Log || self.watched == wanted {
             return;
@@ -454,9 +461,9 @@ impl Followed {
         }
     }
 
-    /// Its folder was removed.
+    /// The folder of the run was removed, where its log would be.
     fn is_gone(&self) -> bool {
-        self.met && !self.run.log.is_dir()
+        self.met && !self.run.log.parent().is_some_and(Path::is_dir)
     }
 
     fn is_over(&self) -> bool {

@@ -44,6 +44,7 @@ pub(crate) struct Run {
 struct Told {
     garbage: u64,
     truncations: u64,
+    taken_back: u64,
     damaged: usize,
     lost: bool,
 }
@@ -183,6 +184,7 @@ impl Run {
             *left -= 1;
             match self.next()? {
                 Some(entry) => self.sieve.push(entry),
+                None if self.sieve.holds() && self.closing => self.sieve.finish(),
                 None if self.sieve.holds() && self.is_settled() => self.sieve.flush(),
                 None => return Ok(None),
             }
@@ -190,7 +192,7 @@ impl Run {
     }
 
     fn is_settled(&self) -> bool {
-        self.closing || self.lines.newest < self.settled_before
+        self.lines.newest < self.settled_before
     }
 
     fn next(&mut self) -> io::Result<Option<Entry>> {
@@ -235,6 +237,7 @@ impl Source for Run {
         let now = Told {
             garbage: reader.garbage(),
             truncations: reader.truncations(),
+            taken_back: reader.taken_back(),
             damaged: reader.damaged().len(),
             lost: reader.lost_files(),
         };
@@ -242,6 +245,12 @@ impl Source for Run {
         let garbage = now.garbage - before.garbage;
         let truncated = now.truncations > before.truncations;
         let mut said = complaints(&self.log, garbage, truncated, now.lost && !before.lost);
+        if now.taken_back > before.taken_back {
+            said.push(format!(
+                "'{}': the end of the file was taken back after it was shown; the disk may be full",
+                self.log.display()
+            ));
+        }
         said.extend(reader.damaged()[before.damaged..].iter().cloned());
         said
     }

@@ -62,8 +62,10 @@ impl Sieve {
         let message = &entry.message;
         // A part of a line says too little, and an attempt's end ends what it said.
         let apart = message.partial || message.continues;
-        if apart || entry.attempt != self.attempt {
+        if entry.attempt != self.attempt {
             self.attempt = entry.attempt;
+            self.finish();
+        } else if apart {
             self.flush();
         }
         let Sieve { filter, grouper, context, ready, .. } = self;
@@ -91,6 +93,14 @@ impl Sieve {
         let Sieve { filter, grouper, context, ready, .. } = self;
         if let Some(grouper) = grouper {
             grouper.flush(&mut |grouped| pass(filter, context, grouped, ready));
+        }
+    }
+
+    /// Nothing more comes: what was said last after an error is of its message.
+    pub(crate) fn finish(&mut self) {
+        let Sieve { filter, grouper, context, ready, .. } = self;
+        if let Some(grouper) = grouper {
+            grouper.finish(&mut |grouped| pass(filter, context, grouped, ready));
         }
     }
 

@@ -89,6 +89,46 @@ fn ten_files_set_aside_within_a_moment_lose_nothing() {
 }
 
 #[test]
+fn a_folder_that_is_removed_and_made_anew_is_followed_on() {
+    let fleet = Fleet::new();
+    let log = fleet.running("a");
+    let folder = fleet.run_dir("a", 1).join("log");
+    let mut tool = fleet.follow(&["-f", "a", "-n", "all"]);
+    for n in 0..12 {
+        log.out(n, &format!("n{n}"));
+        tool.until_line(&format!("\"n{n}\""));
+        fs::remove_dir_all(&folder).unwrap();
+        if n % 3 == 0 {
+            // Long enough for the follower to find that there is none.
+            std::thread::sleep(std::time::Duration::from_millis(30));
+        }
+        fs::create_dir(&folder).unwrap();
+    }
+    log.out(12, "n12");
+    tool.until_line("\"n12\"");
+    assert_eq!(tool.messages(), numbers(13));
+}
+
+#[test]
+fn what_is_taken_back_from_a_full_disk_is_not_shown_twice() {
+    let fleet = Fleet::new();
+    let log = fleet.running("a");
+    let current = fleet.run_dir("a", 1).join("log/current");
+    let mut tool = fleet.follow(&["-f", "a", "-n", "all"]);
+    log.out(0, "n0").out(1, "n1");
+    let size = fs::metadata(&current).unwrap().len();
+    log.out(2, "taken back");
+    log.append(b"2026-");
+    tool.until_line("taken back");
+    fs::File::options().write(true).open(&current).unwrap().set_len(size).unwrap();
+    // Nothing is written between: the follower finds the file shorter.
+    tool.until_line("the end of the file was taken back");
+    log.out(3, "n2");
+    tool.until_line("\"n2\"");
+    assert_eq!(tool.messages(), ["n0", "n1", "taken back", "n2"]);
+}
+
+#[test]
 fn a_reader_that_stops_reading_gets_all_of_it_later() {
     let fleet = Fleet::new();
     let log = fleet.running("a");

@@ -142,9 +142,16 @@ impl Shim<'_> {
         let Ok(Some(last)) = oldest(&self.post.dir.log()) else { return };
         let age = SystemTime::now().duration_since(last).unwrap_or_default().as_secs_f64();
         let left = ((seconds - age) * SECOND as f64) as u64;
-        // One that is too old and still there could not be removed.
-        let wait = if left > 0 { left + PAUSE / 10 } else { AGAIN };
-        let at = monotonic_nanos().saturating_add(wait);
+        let now = monotonic_nanos();
+        let meanwhile = now.saturating_sub(self.care.began) as f64 / SECOND as f64;
+        let wait = match left {
+            // It became too old while the tool was at work.
+            0 if age - meanwhile < seconds => PAUSE,
+            // It could not be removed.
+            0 => AGAIN,
+            _ => left + PAUSE / 10,
+        };
+        let at = now.saturating_add(wait);
         self.care.at = Some(self.care.at.map_or(at, |sooner| sooner.min(at)));
     }
 

@@ -101,7 +101,14 @@ impl<T: Said> Grouper<T> {
         }
     }
 
-    /// Gives out all that is held: the log has ended, or has been quiet for a while.
+    /// Gives out all that is held, because the program has ended: what it said last after an error
+    /// is the rest of its message.
+    pub fn finish(&mut self, give: &mut impl FnMut(Grouped<T>)) {
+        self.open.iter_mut().for_each(Open::believe);
+        self.flush(give);
+    }
+
+    /// Gives out all that is held, because it has been quiet for a while.
     pub fn flush(&mut self, give: &mut impl FnMut(Grouped<T>)) {
         while !self.open.is_empty() {
             self.close(0, give);
@@ -217,6 +224,13 @@ impl<T: Said> Open<T> {
         if step != Step::Perhaps {
             self.sure = self.held.len();
         }
+    }
+
+    /// Takes what is held on suspicion for part of it, up to a blank line.
+    fn believe(&mut self) {
+        let doubtful = self.held.iter().skip(self.sure);
+        let more = doubtful.take_while(|line| !trimmed(line.text()).is_empty()).count();
+        self.sure += if self.sure > 0 { more } else { 0 };
     }
 
     /// Gives out all that is held as a traceback.

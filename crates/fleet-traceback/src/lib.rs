@@ -16,7 +16,10 @@
 //! different lanes, or of different ranks within a lane, may stand between each other.
 //!
 //! Where the end cannot be known (a message of several lines is no different from what the program
-//! prints next) it is a line with its own time or level, a blank line, or a pause.
+//! prints next) it is a line with its own time or level, a blank line, or a pause. Further lines
+//! belong to the message if they look so, if a chain goes on behind them, or if the program has
+//! ended: a multi-line message is mostly the last that it says, and what it prints in good health
+//! is none of its errors.
 
 mod begin;
 mod fingerprint;

@@ -40,7 +40,7 @@ fn groups(recording: &[u8]) -> Vec<(Traceback, Vec<usize>)> {
     for (at, text) in all.clone().enumerate() {
         grouper.push(Line { number: at + 1, text: text.to_vec() }, &mut take);
     }
-    grouper.flush(&mut take);
+    grouper.finish(&mut take);
     assert_eq!(lines, all.count(), "no line is lost");
     groups
 }

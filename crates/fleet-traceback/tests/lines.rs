@@ -251,3 +251,21 @@ fn a_pause_ends_a_message() {
     }
     assert_eq!(sizes(&lines), [4, 0]);
 }
+
+#[test]
+fn what_is_printed_after_a_traceback_is_not_of_it_unless_the_program_ended() {
+    let lines = of([
+        "Traceback (most recent call last):",
+        "  File \"a.py\", line 1, in f",
+        "E: a",
+        "trying again",
+        "still at it",
+    ]
+    .map(str::to_owned));
+    assert_eq!(sizes(&lines), [3, 0, 0]);
+    let mut grouper = Grouper::default();
+    let mut out = Vec::new();
+    lines.into_iter().for_each(|line| grouper.push(line, &mut |grouped| out.push(grouped)));
+    grouper.finish(&mut |grouped| out.push(grouped));
+    assert!(matches!(&out[..], [Grouped::Traceback(_, lines)] if lines.len() == 5));
+}

@@ -32,7 +32,7 @@ fn tracebacks(text: &[u8]) -> Vec<Traceback> {
     for line in text.split(|&b| b == b'\n') {
         grouper.push(Line(line.to_vec()), &mut take);
     }
-    grouper.flush(&mut take);
+    grouper.finish(&mut take);
     found
 }
 

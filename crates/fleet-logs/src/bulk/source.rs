@@ -123,7 +123,7 @@ impl Source {
                 None => match self.chunks.next(pool, ahead)? {
                     Some(scanned) => self.at = self.begin(scanned)?,
                     None if self.joiner.holds() => self.cut(self.attempt),
-                    None if self.sieve.holds() => self.sieve.flush(),
+                    None if self.sieve.holds() => self.sieve.finish(),
                     None => return Ok(false),
                 },
             }
@@ -134,18 +134,17 @@ impl Source {
     pub(super) fn count(&mut self, pool: &Pool, ahead: usize) -> io::Result<u64> {
         let mut count = 0;
         while let Some(scanned) = self.chunks.next(pool, ahead)? {
-            let whole = !self.joiner.holds();
-            match scanned {
-                Scanned { found: Found::Count(found), block: Some(block), buffer, .. } if whole => {
-                    count += self.sieve.context().counts(found);
+            if let (Found::Count(found), false) = (&scanned.found, self.joiner.holds()) {
+                count += self.sieve.context().counts(*found);
+                if let Some(block) = &scanned.block {
+                    // A line without a stamp, in a block behind, has that of the line before.
                     self.known = block.lines.start;
-                    self.end(&buffer, block.lines.end);
-                    self.chunks.recycle(buffer);
+                    self.stamp_before(&scanned.buffer, block.lines.end);
                 }
-                scanned => {
-                    self.at = self.begin(scanned)?;
-                    count += self.count_at()?;
-                }
+                self.chunks.recycle(scanned.buffer);
+            } else {
+                self.at = self.begin(scanned)?;
+                count += self.count_at()?;
             }
             if self.sieve.is_over() {
                 return Ok(count);
@@ -192,7 +191,7 @@ impl Source {
     /// entry.
     fn step(&mut self, at: &mut At) -> io::Result<(bool, bool)> {
         if at.lines.is_empty() {
-            self.end(&at.buffer, at.lines.end);
+            self.end(at);
             return Ok((false, false));
         }
         let Some(marks) = &mut at.marks else {
@@ -388,8 +387,8 @@ impl Source {
     }
 
     /// Remembers of a block that is passed on what those behind it may ask for.
-    fn end(&mut self, buffer: &[u8], end: usize) {
-        let stamp = self.stamp_before(buffer, end);
+    fn end(&mut self, at: &At) {
+        let stamp = self.stamp_before(&at.buffer, at.lines.end);
         self.attempt = self.attempt.max(self.attempts.of(stamp));
     }
 

@@ -241,7 +241,7 @@ impl LogFile {
                 Some(message) => {
                     self.sieve.push(Entry::line(Arc::clone(&self.face), 1, message));
                 }
-                None if self.over && self.sieve.holds() => self.sieve.flush(),
+                None if self.over && self.sieve.holds() => self.sieve.finish(),
                 None => return Ok(None),
             }
         }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use fleet_census::Seen;
 use fleet_cli::{Exit, Failure, SelectArgs, talk};
 use fleet_core::{RunKey, size_text};
-use fleet_logfile::keep::{Kept, Shelf};
+use fleet_logfile::keep::{Kept, Shelf, order_times};
 use fleet_registry::{Home, read_spec};
 
 use crate::keep::report::Report;
@@ -89,7 +89,10 @@ fn cap(all: &[Logs], total: u64, report: &mut Report) -> Exit {
     let mut files: Vec<(&Logs, Kept)> = Vec::new();
     for logs in all {
         match logs.shelf.kept() {
-            Ok(kept) => files.extend(kept.into_iter().map(|kept| (logs, kept))),
+            Ok(mut kept) => {
+                order_times(&mut kept);
+                files.extend(kept.into_iter().map(|kept| (logs, kept)));
+            }
             Err(error) => {
                 talk(format_args!("cannot list the log of '{}': {error}", logs.run));
                 exit = Exit::CouldNot;
@@ -97,7 +100,7 @@ fn cap(all: &[Logs], total: u64, report: &mut Report) -> Exit {
         }
     }
     let mut bytes: u64 = files.iter().map(|(_, kept)| kept.bytes).sum();
-    // Of one run in the order of writing, whatever was done to the times of the files.
+    // Of one run in the order of writing, for the sort is stable.
     files.sort_by_key(|(_, kept)| kept.last);
     let why = format!("all logs together may have {}", size_text(total));
     for (logs, kept) in files.iter().filter(|(logs, kept)| logs.shelf.may_go(kept)) {

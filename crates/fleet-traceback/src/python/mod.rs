@@ -185,7 +185,7 @@ impl Python {
         }
         let text = text.get(header..).unwrap_or_default();
         if indent(text) == 0 && is_error(text) {
-            return self.go(At::Said(Message::default()));
+            return self.go(At::Said(Message::behind(text)));
         }
         Step::Not
     }
@@ -207,7 +207,7 @@ impl Python {
         }
         let name = text.get(..name_length(text)).unwrap_or_default();
         if is_error(text) && name.ends_with(b"Error") {
-            return self.go(At::Said(Message::default()));
+            return self.go(At::Said(Message::behind(text)));
         }
         Step::Not
     }

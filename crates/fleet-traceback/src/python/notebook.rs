@@ -62,7 +62,7 @@ impl Shape for Notebook {
             }
             At::Frames(name) => {
                 if is_error(line.text, name) {
-                    self.at = At::Said(Message::default());
+                    self.at = At::Said(Message::behind(line.text));
                 } else if has_time(line.text) {
                     return Step::Not;
                 }
