@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use fleet_logline::{Fields, Level};
 
 use crate::pattern::Pattern;
+use crate::texts::Texts;
 use crate::value::number;
 
 /// Of a longer line only so much is looked at.
@@ -35,10 +35,8 @@ pub struct Class {
 /// Finds the patterns that a line may match, in one pass over it.
 #[derive(Debug)]
 struct Finder {
-    /// None where no text can be searched for.
-    texts: Option<AhoCorasick>,
-    /// The pattern that asks for each text.
-    owners: Vec<usize>,
+    /// Each for the pattern that asks for it.
+    texts: Texts,
     /// Patterns that ask for no text.
     always: Vec<usize>,
 }
@@ -82,35 +80,17 @@ fn read_curves(text: &[u8], fields: &mut Fields) {
 
 impl Finder {
     fn new(patterns: &[Arc<Pattern>]) -> Finder {
-        let (mut texts, mut owners, mut always) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, pattern) in patterns.iter().enumerate() {
-            match &pattern.needs {
-                Some(needs) => {
-                    texts.extend(needs);
-                    owners.extend(needs.iter().map(|_| at));
-                }
-                None => always.push(at),
-            }
-        }
-        // A table for each state is the quickest there is, and a class has few texts.
-        let built = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(texts);
-        match built {
-            Ok(texts) => Finder { texts: Some(texts), owners, always },
-            Err(_) => Finder { texts: None, owners, always: (0..patterns.len()).collect() },
-        }
+        let needed = patterns.iter().enumerate().flat_map(|(at, pattern)| {
+            pattern.needs().into_iter().flatten().map(move |text| (text.as_slice(), at))
+        });
+        let alone = |at: &usize| patterns.get(*at).is_some_and(|p| p.needs().is_none());
+        Finder { texts: Texts::new(needed), always: (0..patterns.len()).filter(alone).collect() }
     }
 
     /// The patterns that the line may match, in their order.
     fn candidates(&self, line: &[u8]) -> Vec<usize> {
         let mut found = self.always.clone();
-        // Whether there is any is quicker to tell than which; nearly always there is none.
-        if let Some(texts) = self.texts.as_ref().filter(|texts| texts.is_match(line)) {
-            let owner = |hit: aho_corasick::Match| self.owners.get(hit.pattern().as_usize());
-            found.extend(texts.find_overlapping_iter(line).filter_map(owner));
-        }
+        self.texts.owners(line, &mut found);
         if found.len() > 1 {
             found.sort_unstable();
             found.dedup();

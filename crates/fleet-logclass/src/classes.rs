@@ -1,6 +1,6 @@
 //! The classes that there are, and which of them a process has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::io;
@@ -107,6 +107,13 @@ impl Classes {
             .collect();
         let general = named.get(GENERAL).cloned().unwrap_or_default();
         Ok(Classes { general, named })
+    }
+
+    /// All categories that lines may have.
+    pub fn categories(&self) -> BTreeSet<&str> {
+        let classes = self.named.values().chain([&self.general]);
+        let patterns = classes.flat_map(|class| class.patterns.iter());
+        patterns.filter_map(|pattern| pattern.category.as_deref()).collect()
     }
 
     /// The class of a process by its labels; without one, or where nobody knows it, what any

@@ -9,8 +9,8 @@
 //! samples do not match is refused.
 //!
 //! **Speed.** Nearly every line says nothing to a class. From each expression the texts are
-//! taken of which a line must hold one for it to match (`literals`); one automaton looks for all
-//! of them at once, and an expression is compiled when the first line comes that may match it.
+//! taken of which a line must hold one for it to match (`literals`); all of them are looked for at
+//! once (`texts`), and an expression is compiled when the first line comes that may match it.
 //!
 //! **Anomalies** ([`Detector`]) need no pattern: a number, a rate or a pause that is far from the
 //! median of what the same process had before, in units of the median deviation from it.
@@ -21,6 +21,7 @@ mod classes;
 mod literals;
 mod load;
 mod pattern;
+mod texts;
 mod value;
 
 pub use anomaly::{Anomaly, Detector, Happened};

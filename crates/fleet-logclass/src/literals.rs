@@ -5,13 +5,26 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 /// More texts than this tell little of a line, and the next shorter choice is taken.
 const MAX_TEXTS: usize = 64;
 
+/// The branches of an expression together may ask for more.
+const MAX_OF_BRANCHES: usize = 256;
+
 /// Shorter texts are in every line.
 const MIN_LENGTH: usize = 3;
 
 /// Texts in lower case, one of which, in any case, is in each line that matches; none where the
 /// expression asks for no text of its own.
 pub(crate) fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
-    best(hir).filter(|texts| worth(texts) >= MIN_LENGTH)
+    best(hir).filter(|texts| worth(texts) >= MIN_LENGTH).map(|texts| shortest(&texts))
+}
+
+/// Without those that hold another: a line that has such a one has the other, too.
+fn shortest(texts: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let holds = |text: &[u8], part: &[u8]| text.windows(part.len()).any(|there| there == part);
+    let other = |text: &&Vec<u8>| !texts.iter().any(|t| t.len() < text.len() && holds(text, t));
+    let mut kept: Vec<Vec<u8>> = texts.iter().filter(other).cloned().collect();
+    kept.sort();
+    kept.dedup();
+    kept
 }
 
 /// How much of a line they ask for: the shortest decides.
@@ -29,7 +42,7 @@ fn best(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         HirKind::Repetition(repeated) if repeated.min > 0 => best(&repeated.sub),
         HirKind::Alternation(branches) => {
             let texts = branches.iter().map(best).collect::<Option<Vec<_>>>()?.concat();
-            (texts.len() <= MAX_TEXTS).then_some(texts)
+            (texts.len() <= MAX_OF_BRANCHES).then_some(texts)
         }
         _ => None,
     }

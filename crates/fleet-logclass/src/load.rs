@@ -124,7 +124,9 @@ impl<'t> Reader<'t> {
     fn pattern(&mut self, mut table: Spanned<Table<'t>>) -> Option<Pattern> {
         self.drop_unknown(&mut table, &PATTERN_KEYS);
         let raw: RawPattern = self.take(table)?;
-        let mut pattern = match Pattern::new(raw.regex.get_ref()) {
+        let text = raw.regex.get_ref();
+        let read = if self.checks { Pattern::new(text) } else { Ok(Pattern::unchecked(text)) };
+        let mut pattern = match read {
             Ok(pattern) => pattern,
             Err(bad) => {
                 let at = self.inside(&raw.regex, bad.at);

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use fleet_logline::{Fields, Level};
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
+use regex_syntax::hir::Hir;
 
 use crate::literals;
 use crate::value::{Kind, value};
@@ -19,8 +20,8 @@ pub(crate) struct Pattern {
     text: String,
     /// Compiled when the first line comes that may match: most patterns never see one.
     regex: OnceLock<Option<Regex>>,
-    /// Texts in lower case of which a line must hold one; none where each line must be tried.
-    pub(crate) needs: Option<Vec<Vec<u8>>>,
+    /// Found when the first line comes to a class that has it.
+    needs: OnceLock<Option<Vec<Vec<u8>>>>,
     pub(crate) category: Option<String>,
     pub(crate) level: Option<Level>,
     pub(crate) kinds: BTreeMap<String, Kind>,
@@ -34,10 +35,21 @@ pub(crate) struct BadRegex {
 }
 
 impl Pattern {
-    /// A pattern without a category and a level.
+    /// A pattern without a category and a level; one that is no expression matches nothing.
+    pub(crate) fn unchecked(text: &str) -> Pattern {
+        Pattern {
+            text: text.to_owned(),
+            regex: OnceLock::new(),
+            needs: OnceLock::new(),
+            category: None,
+            level: None,
+            kinds: BTreeMap::new(),
+        }
+    }
+
+    /// The same of a text that may be none.
     pub(crate) fn new(text: &str) -> Result<Pattern, BadRegex> {
-        let mut parser = ParserBuilder::new().unicode(false).utf8(false).build();
-        let hir = parser.parse(text).map_err(|error| {
+        parse(text).map_err(|error| {
             let (what, at) = match &error {
                 regex_syntax::Error::Parse(e) => (e.kind().to_string(), e.span().start),
                 regex_syntax::Error::Translate(e) => (e.kind().to_string(), e.span().start),
@@ -46,14 +58,13 @@ impl Pattern {
             let message = format!("{what} at column {} of the expression", at.column);
             BadRegex { message, at: at.offset }
         })?;
-        Ok(Pattern {
-            text: text.to_owned(),
-            regex: OnceLock::new(),
-            needs: literals::required(&hir),
-            category: None,
-            level: None,
-            kinds: BTreeMap::new(),
-        })
+        Ok(Pattern::unchecked(text))
+    }
+
+    /// Texts in lower case of which a line must hold one; none where each line must be tried.
+    pub(crate) fn needs(&self) -> Option<&[Vec<u8>]> {
+        let found = || parse(&self.text).ok().and_then(|hir| literals::required(&hir));
+        self.needs.get_or_init(found).as_deref()
     }
 
     /// Compiles it now, for who must know whether it can be.
@@ -81,6 +92,10 @@ impl Pattern {
         }
         true
     }
+}
+
+fn parse(text: &str) -> Result<Hir, regex_syntax::Error> {
+    ParserBuilder::new().unicode(false).utf8(false).build().parse(text)
 }
 
 fn build(text: &str) -> Result<Regex, regex::Error> {

@@ -4,8 +4,10 @@
 //! killed between reading and writing, its successor formats the same batch again, byte by byte
 //! the same, and writes what is missing of it.
 
+use std::sync::LazyLock;
+
 use fleet_core::Timestamp;
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::cri::Stream;
 
@@ -101,7 +103,8 @@ pub fn format(batch: Batch<'_>, next: &mut [u8], out: &mut impl Output) -> (Open
             lines.out.put(&rest[..=end]);
         } else {
             let (text, line) = folded(open.bar, text, line, &mut counts.folded);
-            lines.pieces(open.stamp, text, line, true);
+            let stamp = if are_moves(text) { batch.now } else { open.stamp };
+            lines.pieces(stamp, text, line, true);
         }
         counts.lines += 1;
         open = Open::default();
@@ -194,7 +197,7 @@ impl<O: Output> Lines<'_, O> {
             same => same,
         };
         let (mut a, mut b) = folded(bar, text, rest, &mut counts.folded);
-        let mut stamp = if a.is_empty() { self.now.nanos } else { open.stamp };
+        let mut stamp = if a.is_empty() || are_moves(a) { self.now.nanos } else { open.stamp };
         if a.len() + b.len() > MAX_PIECE {
             let keep = (a.len() + b.len()) % MAX_PIECE;
             let (written, kept) = b.split_at(b.len() - keep.min(b.len()));
@@ -212,21 +215,62 @@ fn has_return(text: &[u8]) -> bool {
     memchr(b'\r', text).is_some()
 }
 
-/// Of a progress bar the latest state, from the carriage return before it; of other text all.
+/// Of a progress bar the latest state, from the carriage return before it, with the moves upwards
+/// before it: without them it would stand on another row. Of other text all.
 fn folded<'a>(bar: Bar, a: &'a [u8], b: &'a [u8], folded: &mut u64) -> (&'a [u8], &'a [u8]) {
     if bar != Bar::Yes {
         return (a, b);
     }
     if let Some(at) = last_state(b) {
-        *folded += (a.len() + at) as u64;
-        return (&[], &b[at..]);
+        let moves = moves(ups(a) + ups(&b[..at]));
+        *folded += (a.len() + at).saturating_sub(moves.len()) as u64;
+        return (moves, &b[at..]);
     }
     // No state begins within `b`: either `b` goes on with the last one of `a`, or it is nothing
     // but returns behind it.
     let more = b.iter().any(|&byte| byte != b'\r');
-    let at = if more { memrchr(b'\r', a) } else { last_state(a) }.unwrap_or(0);
+    let mut at = if more { memrchr(b'\r', a) } else { last_state(a) }.unwrap_or(0);
+    while a[..at].ends_with(UP) {
+        at -= UP.len();
+    }
+    if ups(&a[..at]) > 0 {
+        return (a, b);
+    }
     *folded += at as u64;
     (&a[at..], b)
+}
+
+/// Moves the cursor to the row above: nested bars do.
+const UP: &[u8] = b"\x1b[A";
+
+/// More rows than this no terminal has.
+const MAX_UPS: usize = 48;
+
+static UPS: LazyLock<Vec<u8>> = LazyLock::new(|| UP.repeat(MAX_UPS));
+
+/// So many moves upwards.
+fn moves(rows: usize) -> &'static [u8] {
+    if rows == 0 { &[] } else { &UPS[..rows.min(MAX_UPS) * UP.len()] }
+}
+
+/// Whether these are such as stand for what was folded, and belong to what comes behind them.
+fn are_moves(text: &[u8]) -> bool {
+    std::ptr::eq(text.as_ptr(), UPS.as_ptr())
+}
+
+/// How many rows a text goes up: `ESC [ A`, `ESC [ 2 A`.
+fn ups(text: &[u8]) -> usize {
+    memchr_iter(b'\x1b', text).map(|at| rows_up(&text[at + 1..])).fold(0, usize::saturating_add)
+}
+
+fn rows_up(sequence: &[u8]) -> usize {
+    let Some(rest) = sequence.strip_prefix(b"[") else { return 0 };
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    if rest.get(digits) != Some(&b'A') {
+        return 0;
+    }
+    let number = std::str::from_utf8(&rest[..digits]).ok().and_then(|digits| digits.parse().ok());
+    if digits == 0 { 1 } else { number.unwrap_or(MAX_UPS).min(MAX_UPS) }
 }
 
 /// Where the last state begins: at the last carriage return that something follows.
@@ -314,6 +358,16 @@ mod tests {
         // The other habit: the return at the end of each state.
         let (log, _) = log_of(&[b" 10%\r", b" 20%\r", b" 30%\r\n"]);
         assert_eq!(printed(log.as_bytes()), b"\r 30%\r\n");
+    }
+
+    #[test]
+    fn a_state_that_left_its_row_leaves_its_move_behind() {
+        let reads: [&[u8]; 4] = [b"\rin 1\x1b[A", b"\rout 1", b"\rout 2", b"\n\rin 2\x1b[A\n"];
+        let (log, counts) = log_bytes(&reads);
+        assert_eq!(printed(&log), b"\x1b[A\rout 2\n\rin 2\x1b[A\n");
+        assert_eq!(counts.folded, 11);
+        let (log, _) = log_bytes(&[b"\ra\x1b[2A", b"\rb\x1b[1A", b"\rc", b" d", b"\n"]);
+        assert_eq!(printed(&log), b"\x1b[A\x1b[A\x1b[A\rc d\n");
     }
 
     #[test]

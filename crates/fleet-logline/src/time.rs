@@ -16,6 +16,9 @@ const QUARTER: i64 = 15 * 60;
 /// A time without a year is taken for no later than a day from now.
 const DAY: i64 = 24 * 60 * 60 * SECOND;
 
+/// What stands before the time of a request is no longer.
+const MAX_CLIENT: usize = 128;
+
 /// The keys under which JSON lines have their time.
 const KEYS: [&[u8]; 7] =
     [b"time", b"ts", b"timestamp", b"@timestamp", b"@t", b"datetime", b"asctime"];
@@ -36,16 +39,18 @@ pub fn time_near(text: &[u8], near: i64) -> Option<(i64, usize)> {
     let inside = text.get(open..)?;
     let (nanos, end) = match inside.first()? {
         b'{' if open == 0 => return in_json(inside).map(|nanos| (nanos, 0)),
-        b'0'..=b'9' => digits_first(inside)?,
-        b'I' | b'W' | b'E' | b'F' | b'D' => klog(inside, near).or_else(|| named(inside, near))?,
-        b'A'..=b'Z' => named(inside, near)?,
+        b'0'..=b'9' => digits_first(inside).or_else(|| access(inside))?,
+        b'I' | b'W' | b'E' | b'F' | b'D' => {
+            klog(inside, near).or_else(|| named(inside, near)).or_else(|| access(inside))?
+        }
+        b'A'..=b'Z' => named(inside, near).or_else(|| access(inside))?,
         b'<' => {
             let end = inside.iter().take(6).position(|b| *b == b'>')? + 1;
             let version = if inside[end..].starts_with(b"1 ") { 2 } else { 0 };
             let (nanos, length) = time_near(&inside[end + version..], near)?;
             (nanos, end + version + length)
         }
-        _ => return None,
+        _ => access(inside)?,
     };
     let behind = inside[end..].iter().take(2).take_while(|b| b"] :,".contains(b)).count();
     Some((nanos, open + end + behind))
@@ -85,6 +90,18 @@ fn digits_first(text: &[u8]) -> Option<(i64, usize)> {
     let end = end + blank + length;
     let (offset, length) = zone(&text[end..]);
     Some((nanos(date.and_time(time), offset)?, end + length))
+}
+
+/// `203.0.113.7 - ann [22/Nov/2026:06:00:00 +0000]`, with which web servers begin what they write
+/// of a request: client, identity and user stand before the time.
+fn access(text: &[u8]) -> Option<(i64, usize)> {
+    let open = memchr::memchr(b'[', &text[..text.len().min(MAX_CLIENT)])?;
+    let before = text[..open].strip_suffix(b" ")?;
+    if text.get(open + 3) != Some(&b'/') || before.split(|b| *b == b' ').count() != 3 {
+        return None;
+    }
+    let (nanos, length) = digits_first(&text[open + 1..])?;
+    Some((nanos, open + 1 + length))
 }
 
 fn year_first(text: &[u8]) -> Option<(NaiveDate, usize)> {
@@ -264,6 +281,8 @@ mod tests {
             ("[2026-11-22 06:00:00 +0000] [12] x", "2026-11-22T06:00:00", "[12] x"),
             ("2026-11-22 06:00:00.5 UTC [12] x", "2026-11-22T06:00:00.500", "[12] x"),
             ("[22/Nov/2026:06:00:00 -0330] x", "2026-11-22T09:30:00", "x"),
+            ("::1 - ann [22/Nov/2026:06:00:00 +0000] \"GET", "2026-11-22T06:00:00", "\"GET"),
+            ("10.0.0.7 - - [22/Nov/2026:06:00:00 +0000] x", "2026-11-22T06:00:00", "x"),
             ("<34>1 2026-11-22T06:00:00Z host", "2026-11-22T06:00:00", "host"),
             ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999999", ""),
             (
@@ -314,6 +333,8 @@ mod tests {
             "[",
             "2026-11-2206:00:00",
             "Error at 06:00:00",
+            "seen at [22/Nov/2026:06:00:00 +0000]",
+            "a - - [12] x",
         ] {
             assert_eq!(time_near(text.as_bytes(), NEAR), None, "{text}");
         }

@@ -31,6 +31,8 @@ pub(crate) struct Classify {
     /// The lines were chosen, so that a pause between them means something.
     chosen: bool,
     runs: HashMap<RunKey, Known>,
+    /// Some line was wanted.
+    passed: bool,
     /// What was said of classes that there are not.
     said: HashSet<String>,
 }
@@ -52,13 +54,16 @@ impl Classify {
             Some(path) => Classes::load(path),
             None => Classes::of_user(),
         };
+        let classes = classes.map_err(refused)?;
+        count.category.iter().try_for_each(|category| check(category, &classes))?;
         Ok(Classify {
             inner,
-            classes: classes.map_err(refused)?,
+            classes,
             categories: count.category.clone(),
             anomalies: count.anomalies,
             chosen: !args.search.patterns.is_empty() || !count.category.is_empty(),
             runs: HashMap::new(),
+            passed: false,
             said: HashSet::new(),
         })
     }
@@ -132,6 +137,18 @@ fn read(class: &Class, entry: &Entry) -> Reading {
     }
 }
 
+/// Refuses a category that no line can have: an empty answer would look like good news.
+fn check(category: &str, classes: &Classes) -> Result<(), Failure> {
+    let mut known = classes.categories();
+    known.insert(CRASH);
+    if known.contains(category) {
+        return Ok(());
+    }
+    let message = format!("'{category}' is no category that a class gives");
+    let list = known.into_iter().collect::<Vec<_>>().join(", ");
+    Err(Failure::new(Exit::CouldNot, message).hint(format!("there are: {list}")))
+}
+
 fn refused(error: ClassesError) -> Failure {
     match &error {
         ClassesError::Read { source, .. } => {
@@ -148,6 +165,7 @@ impl Sink for Classify {
         let wanted = self.wants(&noted);
         // Nobody else notes anything.
         let _ = entry.noted.set(Box::new(noted));
+        self.passed |= wanted;
         if wanted { self.inner.take(entry) } else { Ok(()) }
     }
 
@@ -166,6 +184,10 @@ impl Sink for Classify {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+
+    fn left_nothing(&mut self) -> io::Result<bool> {
+        Ok(self.is_choosy() && !self.passed)
     }
 
     fn finish(self: Box<Self>) -> io::Result<()> {

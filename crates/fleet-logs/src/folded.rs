@@ -119,6 +119,11 @@ impl Sink for Folded {
         self.sink.flush()
     }
 
+    fn left_nothing(&mut self) -> io::Result<bool> {
+        self.let_go(|_| true)?;
+        self.sink.left_nothing()
+    }
+
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.let_go(|_| true)?;
         self.sink.finish()

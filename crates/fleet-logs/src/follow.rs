@@ -1,6 +1,7 @@
 //! Going on with what is printed from now on.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use fleet_census::Seen;
 use fleet_cli::{Exit, talk};
 use fleet_core::RunKey;
+use fleet_logfile::CURRENT;
 use fleet_os::{Changes, Watch, Woken};
 use fleet_registry::Home;
 
@@ -80,13 +82,14 @@ pub(crate) struct Follower {
     swept_at: Instant,
 }
 
-/// What of a run wakes us.
+/// What of a run wakes us: folders, known by their inodes.
 #[derive(PartialEq)]
 enum Watched {
     Nothing,
-    /// The folder of the run: it has printed nothing, and there is no log.
-    Run,
-    Log,
+    /// The folder of the run, in which that of the log will be made, and that if there is one: it
+    /// has printed nothing, or somebody removes its files.
+    Run(Option<u64>),
+    Log(u64),
 }
 
 struct Followed {
@@ -194,11 +197,11 @@ impl Follower {
         }
         self.print_up_to(usize::MAX, None)?;
         let cursor = self.plan.cursor.clone();
-        self.sink.finish()?;
+        let verdict = crate::end(self.sink, &self.plan, self.any)?;
         if let Some(cursor) = cursor {
             cursor.write()?;
         }
-        Ok(self.exit.max(self.plan.verdict(self.any)))
+        Ok(self.exit.max(verdict))
     }
 
     fn note(&mut self, shown: &Shown) {
@@ -273,7 +276,7 @@ impl Follower {
         let gone: Vec<u64> =
             woken.changed.iter().filter(|(_, name)| name.is_empty()).map(|(of, _)| *of).collect();
         for number in &gone {
-            // A shim that lives makes its log anew.
+            // A shim that lives makes its log anew, perhaps with the same inode.
             self.runs.get_mut(number).into_iter().for_each(|f| f.watched = Watched::Nothing);
         }
         if woken.overflow || !gone.is_empty() || self.swept_at.elapsed() >= self.sweep_every() {
@@ -281,7 +284,7 @@ impl Follower {
         } else {
             let changed: HashSet<u64> = woken.changed.iter().map(|(of, _)| *of).collect();
             for number in &changed {
-                let followed = self.runs.get_mut(number).filter(|f| f.watched != Watched::Log);
+                let followed = self.runs.get_mut(number);
                 followed.into_iter().for_each(|f| f.attend(&mut self.watch, *number));
             }
             self.print(Some(&changed))?;
@@ -441,22 +444,29 @@ impl Followed {
         self.ended = ended.then(|| self.ended.unwrap_or_else(Instant::now));
     }
 
-    /// Watches its log, or, until there is one, the folder that it will be in.
+    /// Watches its log, and, while there is none, the folder that it will be in. A folder that is
+    /// removed does not tell as long as a file of it is open: its files do, and where one was made
+    /// anew, its inode.
     fn attend(&mut self, watch: &mut Watch, number: u64) {
-        let run = self.run.log.parent();
+        let (log, run) = (self.run.log.as_path(), self.run.log.parent());
         self.met |= run.is_some_and(Path::is_dir);
-        let (wanted, folder) = match self.run.log.is_dir() {
-            true => (Watched::Log, Some(self.run.log.as_path())),
-            false => (Watched::Run, run),
+        let wanted = match inode(log) {
+            Some(inode) if log.join(CURRENT).exists() => Watched::Log(inode),
+            none_or_empty => Watched::Run(none_or_empty),
         };
-        if self.watched == Watched::Log || self.watched == wanted {
+        if self.watched == wanted {
             return;
         }
         watch.remove(number);
-        let added = folder.is_some_and(|dir| watch.add(dir, Changes::Contents, number).is_ok());
+        let (run, log) = match wanted {
+            Watched::Run(inode) => (run, inode.map(|_| log)),
+            _ => (None, Some(log)),
+        };
+        let mut folders = run.into_iter().chain(log);
+        let added = folders.all(|dir| watch.add(dir, Changes::Contents, number).is_ok());
         self.watched = if added { wanted } else { Watched::Nothing };
         // It may have come before its folder was watched.
-        if self.watched == Watched::Run && self.run.log.is_dir() {
+        if matches!(self.watched, Watched::Run(before) if before != inode(&self.run.log)) {
             self.attend(watch, number);
         }
     }
@@ -469,4 +479,9 @@ impl Followed {
     fn is_over(&self) -> bool {
         self.ended.is_some_and(|since| since.elapsed() >= LINGER)
     }
+}
+
+/// The inode of a folder, if there is one.
+fn inode(dir: &Path) -> Option<u64> {
+    dir.metadata().ok().filter(Metadata::is_dir).map(|meta| meta.ino())
 }

@@ -44,7 +44,7 @@ use std::io;
 use std::sync::Arc;
 
 use fleet_census::{Census, Seen};
-use fleet_cli::{Exit, talk};
+use fleet_cli::{Exit, Failure, talk};
 use fleet_core::{Id, ProcessRecord, RunKey};
 use fleet_logfile::Merge;
 use fleet_registry::Home;
@@ -90,6 +90,7 @@ pub fn show(args: Args) -> anyhow::Result<Exit> {
     if args.keep.is_wanted() {
         return keep::care(&args);
     }
+    check_times(&args)?;
     let mut sink = open_sink(&args)?;
     let filter = Arc::new(Filter::read(&args.search)?);
     if !args.source.files.is_empty() {
@@ -121,6 +122,17 @@ pub fn show(args: Args) -> anyhow::Result<Exit> {
     runs.iter().for_each(|run| sink.line_up(&run.face));
     let ended = args.until_ended;
     Follower::new(home, choice, plan, sink, watch, ended, exit).run(runs, &seen)
+}
+
+/// Refuses a time that ends before it begins: an empty answer would look like good news.
+fn check_times(args: &Args) -> Result<(), Failure> {
+    match args.since.zip(args.until) {
+        Some((since, until)) if until < since => {
+            let message = format!("--until {until} lies before --since {since}");
+            Err(Failure::new(Exit::CouldNot, message).hint("'10m' is ten minutes back from now"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Opens the cursor that was asked for.
@@ -183,12 +195,19 @@ fn once(
         Some(counts) => bulk.count(|face, lines| counts.add(face, lines)),
         None => bulk.show(sink.as_mut())?,
     };
-    sink.finish()?;
+    let verdict = end(sink, plan, shown.any)?;
     if let Some(cursor) = &plan.cursor {
         bulk.note(cursor);
         cursor.write()?;
     }
-    Ok(exit.max(shown.exit).max(plan.verdict(shown.any)))
+    Ok(exit.max(shown.exit).max(verdict))
+}
+
+/// Ends the output; answers whether a search found nothing.
+fn end(mut sink: Box<dyn Sink>, plan: &Plan, found: bool) -> io::Result<Exit> {
+    let left_nothing = sink.left_nothing()?;
+    sink.finish()?;
+    Ok(if left_nothing { Exit::No } else { plan.verdict(found) })
 }
 
 /// The runs that live.

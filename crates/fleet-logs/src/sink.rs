@@ -40,6 +40,11 @@ pub(crate) trait Sink {
     /// All that there is now was taken, and more may come: passes on what readers wait for.
     fn flush(&mut self) -> io::Result<()>;
 
+    /// Nothing more comes: whether it chose among what it took and wanted none of it.
+    fn left_nothing(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// Nothing more comes.
     fn finish(self: Box<Self>) -> io::Result<()>;
 

@@ -59,6 +59,8 @@ fn only_lines_of_a_category() {
         fleet.messages(&["a", "--category", "connection_refused"]),
         ["c: Connection refused"]
     );
+    fleet.run(&["a", "--category", "disk_full", "-o", "jsonl"]).code(1).stdout("");
+    fleet.run(&["a", "--anomalies", "-o", "jsonl"]).code(1).stdout("");
 }
 
 #[test]
@@ -131,4 +133,12 @@ fn only_what_is_unlike_before() {
     assert_eq!((&anomaly["field"], &anomaly["value"]), (&json!("latency_seconds"), &json!(0.9)));
     assert!(anomaly["score"].as_f64().is_some_and(|score| score > 8.0), "{anomaly}");
     assert!(anomaly["median"].as_f64().is_some_and(|median| (0.02..0.03).contains(&median)));
+}
+
+#[test]
+fn a_category_that_no_class_gives_is_refused() {
+    let fleet = Fleet::new();
+    fleet.ended("a").out(1, "x");
+    assert!(fleet.refused(&["a", "--category", "permision_denied"]).contains("there are: "));
+    fleet.run(&["a", "--category", "crash"]).success().stdout("");
 }

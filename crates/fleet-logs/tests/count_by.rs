@@ -44,6 +44,21 @@ fn lines_are_counted_by_what_they_are() {
     );
 }
 
+#[test]
+fn errors_without_a_traceback_have_a_fingerprint() {
+    let fleet = Fleet::new();
+    let lines = ["ERROR: job 7 is late", "ERROR: job 8 is late", "ERROR: no room", "INFO: job 9"];
+    let log = fleet.ended("a");
+    for (at, line) in lines.iter().enumerate() {
+        log.out(at as i64, line);
+    }
+    let records = fleet.records(&["--count-by", "fingerprint"]);
+    let mut found = counted(&records, "fingerprint");
+    found.sort_by_key(|(value, lines)| (u64::MAX - lines, value.is_null()));
+    let sorts: Vec<(bool, u64)> = found.iter().map(|(v, lines)| (v.is_string(), *lines)).collect();
+    assert_eq!(sorts, [(true, 2), (true, 1), (false, 1)]);
+}
+
 fn micros(seconds: i64) -> String {
     stamp(seconds).replace("000000000Z", "000000Z")
 }

@@ -223,3 +223,34 @@ fn contradictions_are_refused() {
         fleet.run(&args).code(2).stdout("");
     }
 }
+
+#[test]
+fn a_traceback_among_others_is_whole_and_has_its_lines() {
+    let fleet = Fleet::new();
+    let (a, b) = (fleet.ended("a"), fleet.ended("b"));
+    a.write(1, "stderr F", "Traceback (most recent call last):");
+    b.out(2, "between");
+    a.write(3, "stderr F", "  File \"x.py\", line 1, in f").write(3, "stderr F", "E: no");
+    let lines = "a | Traceback (most recent call last):\na |   File \"x.py\", line 1, in f\n\
+                 a | E: no\nb | between\n";
+    assert_eq!(fleet.text(&["-o", "table", "a", "b"]), lines);
+    let found = lines.replace("b | between\n", "");
+    assert_eq!(fleet.text(&["-o", "table", "a", "--level", "error.."]), found);
+}
+
+#[test]
+fn an_order_of_times_that_cannot_be_is_refused() {
+    let fleet = Fleet::new();
+    fleet.ended("a").out(1, "x");
+    let said = fleet.refused(&["a", "--since", "1m", "--until", "10m"]);
+    assert!(said.contains("lies before --since"), "{said}");
+    for args in [
+        &["--errors", "--count-by", "level"][..],
+        &["--progress", "--count"],
+        &["--progress", "--raw"],
+        &["--raw", "--count"],
+        &["--raw", "--rate", "1m"],
+    ] {
+        assert!(fleet.refused(args).contains("cannot be used with"), "{args:?}");
+    }
+}

@@ -25,7 +25,7 @@ pub struct Watch {
 /// Which changes of a folder wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changes {
-    /// Files that are written, made, renamed in it.
+    /// Files that are written, made, renamed or removed in it.
     Contents,
     /// Files that are complete: renamed into it, or closed by who wrote them. What is printed into
     /// a FIFO of the folder wakes nobody, and costs who prints nothing.
@@ -35,7 +35,9 @@ pub enum Changes {
 impl Changes {
     fn flags(self) -> AddWatchFlags {
         let what = match self {
-            Changes::Contents => AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE,
+            Changes::Contents => {
+                AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE
+            }
             Changes::Completed => AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_DELETE_SELF,
         };
         what | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ONLYDIR

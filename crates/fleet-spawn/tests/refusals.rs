@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use fleet_testkit::{Cause, State, TestFleet};
+use fleet_testkit::{Cause, State, TestFleet, until};
 
 #[test]
 fn a_missing_command_is_127() {
@@ -129,7 +129,9 @@ fn a_read_only_home_is_refused_and_leaves_nothing() {
     // Made once, and then read-only: the lock is what cannot be had now.
     fleet.spawn("web", "true");
     fleet.until_ended("web");
-    fleet.shell("mount -o remount,ro \"$FLEET_HOME\"").succeeds();
+    // Its supervisor has files open for a moment more.
+    let read_only = || fleet.shell("mount -o remount,ro \"$FLEET_HOME\"").ends();
+    until("nothing is written there any more", || read_only().code() == Some(0));
     let run = fleet.run("fleet-spawn").args(["--name", "web", "--", "true"]);
     run.fails_with(2).stdout_is("").stderr_has("Read-only file system");
     // Reading needs no right to write.

@@ -200,9 +200,10 @@ impl Rates {
         rate.move_to(now);
         rate.count += 1;
         let count = f64::from(rate.count);
+        let median = rate.window.median();
         // What comes by chance varies by the root of how many there are.
-        let least = rate.window.median().sqrt().max(1.0);
-        if rate.told || count <= rate.window.median() {
+        let least = median.sqrt().max(1.0);
+        if rate.told || count - median < window::FAR * least {
             return None;
         }
         let found = far(&rate.window, count, least, || format!("lines.{sort}"));

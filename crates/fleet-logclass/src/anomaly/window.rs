@@ -52,6 +52,16 @@ impl Window {
         self.recent.push_back(value);
     }
 
+    /// Whether it is not far for certain, which is quick to tell: then fewer than half of the
+    /// values are so near to their median that their deviation could be small enough.
+    fn is_near(&self, value: f64) -> bool {
+        let median = self.median();
+        let near = (value - median).abs() / (FAR * NORMAL);
+        let from = self.sorted.partition_point(|other| *other < median - near);
+        let to = self.sorted.partition_point(|other| *other <= median + near);
+        to.saturating_sub(from) < self.sorted.len() / 2
+    }
+
     /// The median of what is remembered, zero of nothing.
     pub(super) fn median(&self) -> f64 {
         middle(&self.sorted)
@@ -63,6 +73,9 @@ impl Window {
     /// orders of magnitude, as durations are, is far from its median all the time.
     pub(super) fn far(&self, value: f64, least: f64) -> Option<Distance> {
         if self.sorted.len() < MIN {
+            return None;
+        }
+        if self.is_near(value) {
             return None;
         }
         let (median, mad) = spread(&self.sorted);
@@ -165,6 +178,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_near_is_not_far(
+            values in proptest::collection::vec(-5i32..5, 1..40), value in -100i32..100,
+        ) {
+            let window = window(values.into_iter().map(f64::from));
+            let value = f64::from(value);
+            if window.is_near(value) {
+                let (median, mad) = spread(&window.sorted);
+                prop_assert!((value - median).abs() < FAR * scale(&window.sorted, median, mad));
+            }
+        }
+
         #[test]
         fn the_window_is_the_newest_values(values in prop::collection::vec(-1e6f64..1e6, 1..300)) {
             let window = window(values.iter().copied());

@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Args, Clone, Debug, Default)]
 pub struct ErrorArgs {
     /// Errors, those that are the same as one: how many, since when, of whom, with one traceback
-    #[arg(long, conflicts_with_all = ["raw", "count"])]
+    #[arg(long, conflicts_with_all = ["raw", "count", "count_by", "rate"])]
     pub errors: bool,
 
     /// With --errors, every one as it comes, with its whole traceback
@@ -14,6 +14,6 @@ pub struct ErrorArgs {
     pub traceback: bool,
 
     /// Progress bars alone, the latest state of each
-    #[arg(long, conflicts_with = "errors")]
+    #[arg(long, conflicts_with_all = ["errors", "raw", "count", "count_by", "rate"])]
     pub progress: bool,
 }

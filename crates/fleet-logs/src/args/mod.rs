@@ -22,11 +22,18 @@ const EXAMPLES: &str = "\
 Examples:
   fleet-logs mission-a                     its last lines
   fleet-logs -f 'mission-*' -l team=vision follow several at once, new ones too
-  fleet-logs --since 10m --stream stderr   errors of the last ten minutes
+  fleet-logs --since 10m --errors          what went wrong in ten minutes, each error once
+  fleet-logs -f --level error.. -C 2       errors as they come, and what stands around them
+  fleet-logs -g 'loss=nan' -i --count      how often each process said so
+  fleet-logs --progress -f                 how far every progress bar is
+  fleet-logs --count-by level --rate 1m    lines of each level in each minute
   fleet-logs --raw mission-a#2 > out.txt   an old run, exactly as it was printed
   fleet-logs mission-a | jq -r .message    JSON lines in a pipe
+  fleet-logs --file /var/log/nginx -g 500  logs of other programs
+  fleet-logs -f -o jsonl | fleet-alert --rules configs/alerts.toml
 
-Exit status: 0 shown; 1 a selector matched nothing; 2 something could not be read.";
+Exit status: 0 shown; 1 a selector matched nothing or a search found nothing; 2 something could
+not be read.";
 
 /// Show and follow what processes print
 ///
@@ -93,7 +100,7 @@ pub struct Args {
     pub timestamps: Timestamps,
 
     /// The bytes as the processes wrote them and nothing else
-    #[arg(long, conflicts_with_all = ["output", "no_id", "timestamps"])]
+    #[arg(long, conflicts_with_all = ["output", "no_id", "timestamps", "count", "count_by", "rate"])]
     pub raw: bool,
 
     /// Which lines.

@@ -134,17 +134,18 @@ impl Source {
     pub(super) fn count(&mut self, pool: &Pool, ahead: usize) -> io::Result<u64> {
         let mut count = 0;
         while let Some(scanned) = self.chunks.next(pool, ahead)? {
-            if let (Found::Count(found), false) = (&scanned.found, self.joiner.holds()) {
-                count += self.sieve.context().counts(*found);
-                if let Some(block) = &scanned.block {
-                    // A line without a stamp, in a block behind, has that of the line before.
+            let whole = !self.joiner.holds();
+            match scanned {
+                Scanned { found: Found::Count(found), block: Some(block), buffer, .. } if whole => {
+                    count += self.sieve.context().counts(found);
                     self.known = block.lines.start;
-                    self.stamp_before(&scanned.buffer, block.lines.end);
+                    self.end(&buffer, block.lines.end);
+                    self.chunks.recycle(buffer);
                 }
-                self.chunks.recycle(scanned.buffer);
-            } else {
-                self.at = self.begin(scanned)?;
-                count += self.count_at()?;
+                scanned => {
+                    self.at = self.begin(scanned)?;
+                    count += self.count_at()?;
+                }
             }
             if self.sieve.is_over() {
                 return Ok(count);
@@ -191,7 +192,7 @@ impl Source {
     /// entry.
     fn step(&mut self, at: &mut At) -> io::Result<(bool, bool)> {
         if at.lines.is_empty() {
-            self.end(at);
+            self.end(&at.buffer, at.lines.end);
             return Ok((false, false));
         }
         let Some(marks) = &mut at.marks else {
@@ -387,8 +388,8 @@ impl Source {
     }
 
     /// Remembers of a block that is passed on what those behind it may ask for.
-    fn end(&mut self, at: &At) {
-        let stamp = self.stamp_before(&at.buffer, at.lines.end);
+    fn end(&mut self, buffer: &[u8], end: usize) {
+        let stamp = self.stamp_before(buffer, end);
         self.attempt = self.attempt.max(self.attempts.of(stamp));
     }
 

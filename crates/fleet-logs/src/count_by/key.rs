@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use fleet_core::{Sample, Timestamp};
+use fleet_logline::Level;
+use fleet_traceback::fingerprint_of_line;
 use serde_json::Value;
 
 use crate::entry::Entry;
@@ -41,6 +43,15 @@ pub(crate) enum Key {
     Attempt,
     /// What they say by this name.
     Field(String),
+}
+
+/// Which error a line or a traceback is.
+fn fingerprint(entry: &Entry) -> Option<String> {
+    let of_line = || {
+        let is_error = entry.level() >= Some(Level::Error);
+        is_error.then(|| fingerprint_of_line(&entry.message.text))
+    };
+    entry.traceback.as_ref().map(|traceback| traceback.fingerprint.clone()).or_else(of_line)
 }
 
 impl Key {
@@ -84,7 +95,7 @@ impl Key {
             Key::Stream if said.notice => "fleet".into(),
             Key::Stream => said.stream.word().into(),
             Key::Category => entry.category().into(),
-            Key::Fingerprint => entry.traceback.as_ref().map(|t| t.fingerprint.as_str()).into(),
+            Key::Fingerprint => fingerprint(entry).into(),
             Key::Minute => {
                 let minute = said.stamp_nanos.div_euclid(MINUTE).saturating_mul(MINUTE);
                 Timestamp::from_nanos(minute).to_string().into()

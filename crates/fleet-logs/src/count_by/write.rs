@@ -107,10 +107,12 @@ impl Writer {
 
     fn table(&mut self, keys: &[Key]) -> io::Result<()> {
         let To::Table(out) = &mut self.to else { return Ok(()) };
-        let rows = std::mem::take(&mut self.held);
+        let mut rows = std::mem::take(&mut self.held);
         if rows.is_empty() {
             return Ok(());
         }
+        // Bars come out at the end, with the times at which they were drawn.
+        rows.sort_by_key(|row| row.since);
         let crossed = if self.timed { None } else { crossed(keys, &rows) };
         crossed.unwrap_or_else(|| listed(keys, &rows, self.timed)).write(out)
     }

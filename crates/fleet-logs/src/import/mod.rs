@@ -122,8 +122,7 @@ impl Files {
                 self.files.iter_mut().for_each(LogFile::do_not_wait);
             }
             if self.files.iter().all(LogFile::is_over) && !self.may_grow() {
-                self.sink.finish()?;
-                return Ok(self.exit.max(self.plan.verdict(self.any)));
+                return Ok(self.exit.max(crate::end(self.sink, &self.plan, self.any)?));
             }
             self.sink.flush()?;
             if self.wait()? {

@@ -75,7 +75,15 @@ impl Text {
         if entry.gap && std::mem::replace(&mut self.begun, true) {
             self.out.write_all(b"--\n")?;
         }
-        self.make(entry)?;
+        if entry.traceback.is_none() {
+            return self.one(entry, &said.text);
+        }
+        said.text.split(|&b| b == b'\n').try_for_each(|line| self.one(entry, line))
+    }
+
+    /// Writes one line of an entry.
+    fn one(&mut self, entry: &Entry, text: &[u8]) -> io::Result<()> {
+        self.make(entry, text)?;
         self.line.push(b'\n');
         self.out.write_all(&self.line)
     }
@@ -84,7 +92,7 @@ impl Text {
     pub(super) fn live(&mut self, drawn: Option<&Entry>) -> io::Result<()> {
         let mut line = None;
         if let Some(entry) = drawn {
-            self.make(entry)?;
+            self.make(entry, &entry.message.text)?;
             line = Some(String::from_utf8_lossy(&self.line).into_owned());
         }
         self.live.show(line, &mut self.out)
@@ -98,11 +106,11 @@ impl Text {
         self.out.flush()
     }
 
-    fn make(&mut self, entry: &Entry) -> io::Result<()> {
+    fn make(&mut self, entry: &Entry, text: &[u8]) -> io::Result<()> {
         self.line.clear();
         self.time(entry)?;
         self.prefix(entry);
-        self.body(entry)
+        self.body(entry, text)
     }
 
     fn time(&mut self, entry: &Entry) -> io::Result<()> {
@@ -136,7 +144,7 @@ impl Text {
         self.line.extend_from_slice(prefixes[usize::from(red)].as_bytes());
     }
 
-    fn body(&mut self, entry: &Entry) -> io::Result<()> {
+    fn body(&mut self, entry: &Entry, text: &[u8]) -> io::Result<()> {
         let said = &entry.message;
         let paint = self.out.paint();
         if entry.plain && !paint.0 {
@@ -144,7 +152,7 @@ impl Text {
             return Ok(());
         }
         let dimmed = Style::new().dimmed();
-        let text = String::from_utf8_lossy(&said.text);
+        let text = String::from_utf8_lossy(text);
         let text = clean(&text, paint.0);
         if said.notice {
             let notice = paint.apply(dimmed, &format!("fleet: {text}"));

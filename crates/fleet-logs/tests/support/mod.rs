@@ -100,6 +100,12 @@ impl Fleet {
         assert_cmd::Command::from_std(self.command(args)).timeout(BOUND).assert()
     }
 
+    /// What it says when it cannot do that.
+    pub(crate) fn refused(&self, args: &[&str]) -> String {
+        let run = self.run(args).code(2).stdout("");
+        String::from_utf8_lossy(&run.get_output().stderr).into_owned()
+    }
+
     /// Runs it to success with nothing said, and returns what it printed.
     pub(crate) fn text(&self, args: &[&str]) -> String {
         let assert = self.run(args).success().stderr("");
