@@ -140,5 +140,5 @@ fn a_category_that_no_class_gives_is_refused() {
     let fleet = Fleet::new();
     fleet.ended("a").out(1, "x");
     assert!(fleet.refused(&["a", "--category", "permision_denied"]).contains("there are: "));
-    fleet.run(&["a", "--category", "crash"]).success().stdout("");
+    fleet.run(&["a", "--category", "crash"]).code(1).stdout("");
 }
