@@ -45,7 +45,8 @@ ifneq ($(LIBC_A),)
 		cargo build --profile small -p $$program --target $(HOST) || exit; done
 	mkdir -p target/release
 	cd target/$(HOST)/release && install -t $(CURDIR)/target/release $(filter-out $(DYNAMIC),$(PROGRAMS))
-	cd target/$(HOST)/small && install -t $(CURDIR)/target/release $(DYNAMIC)
+	@# Cargo does not strip a program whose package has a profile of its own.
+	cd target/$(HOST)/small && install -s -t $(CURDIR)/target/release $(DYNAMIC)
 	@# Static programs must be able to fail with words, also where backtraces are asked for.
 	@RUST_BACKTRACE=1 target/release/fleet-ps --home /dev/null/none none 2>/dev/null; [ $$? -eq 2 ]
 else
