@@ -241,9 +241,9 @@ fn a_pause_ends_a_message() {
     let mut lines = of([
         "Traceback (most recent call last):",
         "  File \"a.py\", line 1, in f",
-        "E: a",
-        "b",
-        "c",
+        "E: a:",
+        "  b",
+        "  c",
     ]
     .map(str::to_owned));
     for (line, at) in lines.iter_mut().zip([0, 1, 2, 3, 90_000_000]) {

@@ -252,6 +252,20 @@ impl Source {
         true
     }
 
+    /// Whether any line up to a place is one of those that are shown at all.
+    fn any_wanted(&mut self, at: &At, to: usize) -> bool {
+        let mut start = at.lines.start;
+        while start < to {
+            let (_, end) = line_at(&at.buffer, start..to, start);
+            let line = self.heads.parse(&at.buffer[start..end]);
+            if line.is_none_or(|line| self.window.takes_head(&line)) {
+                return true;
+            }
+            start = end + 1;
+        }
+        false
+    }
+
     /// Passes over lines up to a place, but for those around what was found before or may be found
     /// next.
     fn pass_over(&mut self, at: &mut At, to: usize) {
@@ -269,10 +283,10 @@ impl Source {
             held += usize::from(line.is_none_or(|line| self.window.takes_head(&line)));
             from = start;
         }
-        if from > at.lines.start {
+        if self.any_wanted(at, from) {
             self.sieve.context().pass_over();
-            at.lines.start = from;
         }
+        at.lines.start = from.max(at.lines.start);
         while at.lines.start < to {
             self.near(at);
         }
