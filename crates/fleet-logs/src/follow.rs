@@ -83,7 +83,7 @@ pub(crate) struct Follower {
 }
 
 /// What of a run wakes us: folders, known by their inodes.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Watched {
     Nothing,
     /// The folder of the run, in which that of the log will be made, and that if there is one: it
@@ -450,10 +450,7 @@ impl Followed {
     fn attend(&mut self, watch: &mut Watch, number: u64) {
         let (log, run) = (self.run.log.as_path(), self.run.log.parent());
         self.met |= run.is_some_and(Path::is_dir);
-        let wanted = match inode(log) {
-            Some(inode) if log.join(CURRENT).exists() => Watched::Log(inode),
-            none_or_empty => Watched::Run(none_or_empty),
-        };
+        let wanted = self.to_watch();
         if self.watched == wanted {
             return;
         }
@@ -465,9 +462,16 @@ impl Followed {
         let mut folders = run.into_iter().chain(log);
         let added = folders.all(|dir| watch.add(dir, Changes::Contents, number).is_ok());
         self.watched = if added { wanted } else { Watched::Nothing };
-        // It may have come before its folder was watched.
-        if matches!(self.watched, Watched::Run(before) if before != inode(&self.run.log)) {
+        // It may have changed before it was watched.
+        if added && self.to_watch() != wanted {
             self.attend(watch, number);
+        }
+    }
+
+    fn to_watch(&self) -> Watched {
+        match inode(&self.run.log) {
+            Some(inode) if self.run.log.join(CURRENT).exists() => Watched::Log(inode),
+            none_or_empty => Watched::Run(none_or_empty),
         }
     }
 
