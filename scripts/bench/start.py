@@ -12,8 +12,9 @@ from bench.base import BIN, end_all, cpu_seconds, ms, pids_of, row, wall_seconds
 # Size and start-up.
 
 
-# Megabytes. fleet-shim is resident; fleet-metrics has HTTP, TLS and zstd.
-SIZES = {"fleet-shim": 1.0, "fleet-metrics": 8.0}
+# Megabytes. fleet-shim is resident; fleet-logs has regular expressions and zstd, fleet-metrics HTTP,
+# TLS and zstd.
+SIZES = {"fleet-shim": 1.0, "fleet-logs": 6.0, "fleet-metrics": 8.0}
 
 
 def sizes(bench):

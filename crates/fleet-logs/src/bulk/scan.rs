@@ -23,7 +23,8 @@ pub(super) struct Scanner {
     grouped: bool,
     /// Only how many lines were found is wanted.
     counted: bool,
-    pieces: [Finder<'static>; 2],
+    /// What stands in the head of each piece, and of few other lines.
+    pieces: Finder<'static>,
 }
 
 /// What was found in a block.
@@ -64,7 +65,7 @@ impl Scanner {
             filter: Arc::clone(&plan.filter),
             grouped: plan.grouped,
             counted: counted && !plan.grouped,
-            pieces: [Finder::new(" stdout P"), Finder::new(" stderr P")],
+            pieces: Finder::new(" P"),
         }
     }
 
@@ -111,12 +112,13 @@ impl Scanner {
 
     /// Whether a line stands there in pieces.
     fn has_pieces(&self, lines: &[u8]) -> bool {
-        self.pieces.iter().any(|finder| {
-            finder.find_iter(lines).any(|at| {
-                let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |at| at + 1);
-                let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
-                cri::parse(&lines[start..end]).is_some_and(|line| line.partial)
-            })
+        self.pieces.find_iter(lines).any(|at| {
+            if !matches!(&lines[at.saturating_sub(6)..at], b"stdout" | b"stderr") {
+                return false;
+            }
+            let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |at| at + 1);
+            let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
+            cri::parse(&lines[start..end]).is_some_and(|line| line.partial)
         })
     }
 
