@@ -46,33 +46,30 @@ def through_pipe(flood, logger):
     return result
 
 
-def by_cat(flood):
+def into_folder(flood, command, config=None):
+    """Through a pipe into a program that writes a folder, whose name ends its command."""
     folder = flood.folder()
-    result = through_pipe(flood, ["sh", "-c", f"exec cat >{folder}/log"])
+    if config:
+        (folder / "config").write_text(config)
+    result = through_pipe(flood, [*command, str(folder)])
     shutil.rmtree(folder)
     return result
+
+
+def by_cat(flood):
+    return into_folder(flood, ["sh", "-c", 'exec cat >"$0/log"'])
 
 
 def by_s6(flood):
-    folder = flood.folder()
-    result = through_pipe(flood, ["s6-log", "T", "n3", "s10000000", str(folder)])
-    shutil.rmtree(folder)
-    return result
+    return into_folder(flood, ["s6-log", "T", "n3", "s10000000"])
 
 
 def by_svlogd(flood):
-    folder = flood.folder()
-    (folder / "config").write_text("s10000000\nn3\n")
-    result = through_pipe(flood, ["svlogd", "-ttt", str(folder)])
-    shutil.rmtree(folder)
-    return result
+    return into_folder(flood, ["svlogd", "-ttt"], config="s10000000\nn3\n")
 
 
 def by_multilog(flood):
-    folder = flood.folder()
-    result = through_pipe(flood, ["multilog", "t", "n3", "s10000000", str(folder)])
-    shutil.rmtree(folder)
-    return result
+    return into_folder(flood, ["multilog", "t", "n3", "s10000000"])
 
 
 def by_conmon(flood):

@@ -5,6 +5,7 @@
 //! and any bytes but a newline. fleet's own notices have the further tag `fleet`.
 
 use chrono::{NaiveDate, TimeDelta};
+use fleet_logline::number;
 
 /// What a piece of output was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,12 +119,6 @@ fn offset(zone: &[u8]) -> Option<TimeDelta> {
         b'-' => Some(-east),
         _ => None,
     }
-}
-
-fn number(digits: &[u8]) -> Option<u32> {
-    digits
-        .iter()
-        .try_fold(0, |sum: u32, b| b.is_ascii_digit().then(|| sum * 10 + u32::from(b - b'0')))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub use field_test::{BadFieldTest, FieldTest};
 pub use fields::{Fields, fields};
 pub use level::{BadLevel, Level, LevelRange, level};
 pub use plain::{Plain, plain, rank};
-pub use time::{time, time_near};
+pub use time::{number, time, time_near};
 
 /// Logs from Windows end their lines with two characters, of which one is left.
 fn without_cr(text: &[u8]) -> &[u8] {

@@ -255,7 +255,8 @@ fn month(name: &[u8]) -> Option<u32> {
 
 const WEEKDAYS: [&[u8]; 7] = [b"Mon ", b"Tue ", b"Wed ", b"Thu ", b"Fri ", b"Sat ", b"Sun "];
 
-fn number(digits: &[u8]) -> Option<u32> {
+/// The number that these decimal digits write, at most nine of them; `None` where one is none.
+pub fn number(digits: &[u8]) -> Option<u32> {
     digits
         .iter()
         .try_fold(0, |sum: u32, b| b.is_ascii_digit().then(|| sum * 10 + u32::from(b - b'0')))
