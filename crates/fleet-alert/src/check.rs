@@ -4,16 +4,18 @@ use std::path::Path;
 
 use fleet_cli::{Align, Cell, Column, Exit, Table, talk};
 use fleet_core::duration_text;
-use fleet_rules::{Condition, Count, Hold, Rule, RuleSet};
+use fleet_rules::{Condition, Count, Hold, Rule};
 
 use crate::args::Args;
+use crate::config::Config;
 
 /// The kinds of record that the tools of fleet print. A rule may be on another, but that is
 /// rather a slip of the pen.
 const KINDS: [&str; 5] = ["process", "sample", "log", "event", "alert"];
 
 /// Prints the rules as a table and says that they are in order.
-pub(crate) fn report(path: &Path, rules: &RuleSet, args: &Args) -> anyhow::Result<Exit> {
+pub(crate) fn report(path: &Path, config: &Config, args: &Args) -> anyhow::Result<Exit> {
+    let rules = &config.rules;
     let left = |title| Column { title, align: Align::Left };
     let mut table = Table::new(["RULE", "SEVERITY", "ON", "HELD", "BY", "WHEN"].map(left).to_vec());
     for rule in &rules.rules {
@@ -35,7 +37,7 @@ pub(crate) fn report(path: &Path, rules: &RuleSet, args: &Args) -> anyhow::Resul
         "'{}' is in order; rules: {} ({off} not enabled), channels: {}",
         path.display(),
         rules.rules.len(),
-        rules.channels.len(),
+        config.channels.len(),
     ));
     Ok(Exit::Yes)
 }

@@ -32,9 +32,8 @@
 
 pub mod args;
 mod check;
-mod exec;
+mod config;
 mod input;
-mod rules_file;
 mod session;
 mod show;
 mod tell;
@@ -48,10 +47,10 @@ pub use args::Args;
 /// # Errors
 /// The rules are refused, the memory cannot be used, or input or output fail.
 pub fn watch(args: Args) -> anyhow::Result<Exit> {
-    let path = rules_file::locate(args.rules.as_deref())?;
-    let rules = rules_file::load(&path)?;
+    let path = config::locate(args.rules.as_deref())?;
+    let config = config::load(&path)?;
     if args.check {
-        return check::report(&path, &rules, &args);
+        return check::report(&path, &config, &args);
     }
-    session::Session::open(rules, &args)?.run()
+    session::Session::open(config, &args)?.run()
 }

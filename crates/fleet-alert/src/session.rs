@@ -7,9 +7,10 @@ use anyhow::Context;
 use fleet_cli::{Exit, Format, talk};
 use fleet_core::Timestamp;
 use fleet_registry::make_dir;
-use fleet_rules::{Engine, Fed, Handle, Locked, Outcome, RuleSet, Store, StoreError};
+use fleet_rules::{Engine, Fed, Locked, Outcome, Store, StoreError};
 
 use crate::args::Args;
+use crate::config::Config;
 use crate::input::{Came, Input};
 use crate::tell::Tellers;
 
@@ -38,17 +39,17 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn open(rules: RuleSet, args: &Args) -> anyhow::Result<Session> {
+    pub(crate) fn open(config: Config, args: &Args) -> anyhow::Result<Session> {
         let format = args.output.format(&[Format::Table, Format::Jsonl, Format::Json])?;
         let folder = args.home.locate()?.alerts();
         make_dir(&folder)
             .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
         let store = Store::open(&folder)?;
         let out = args.output.open(true)?;
-        let tellers = Tellers::new(rules.channels.clone(), out, format, !args.no_notify);
+        let tellers = Tellers::new(out, format, !args.no_notify);
         let now = Instant::now();
         Ok(Session {
-            engine: Engine::new(rules, args.explain),
+            engine: Engine::new(config.rules, args.explain),
             store,
             tellers,
             exit_code: args.exit_code,
@@ -88,9 +89,7 @@ impl Session {
     fn turn(&mut self, lines: &[u8], tick: bool) -> anyhow::Result<()> {
         let locked = self.store.lock()?;
         self.take_over(&locked)?;
-        for handle in self.engine.debts() {
-            self.deliver(&locked, &handle)?;
-        }
+        self.pay(&locked)?;
         let mut outcomes = Vec::new();
         let (now, mut start) = (Timestamp::now(), 0);
         for end in memchr::memchr_iter(b'\n', lines).chain([lines.len()]) {
@@ -152,10 +151,10 @@ impl Session {
             }
             match &outcome.alert {
                 Some(alert) if outcome.told => {
-                    let audience = self.tellers.audience(alert);
-                    self.engine.owe(&outcome.handle, audience);
                     self.write(locked);
-                    self.deliver(locked, &outcome.handle)?;
+                    self.tellers.tell(alert)?;
+                    self.engine.told();
+                    self.write(locked);
                 }
                 Some(alert) => self.tellers.print(alert)?,
                 None => {}
@@ -164,19 +163,13 @@ impl Session {
         Ok(())
     }
 
-    /// Tells everybody who is owed the newest alert of an instance; each is struck out at once,
-    /// so that a crash repeats at most the one that was being told.
-    fn deliver(&mut self, locked: &Locked, handle: &Handle) -> anyhow::Result<()> {
-        let Some(instance) = self.engine.instance(handle) else { return Ok(()) };
-        let owed = self.tellers.tellable(&instance.owed);
-        let alert = instance.alert.clone();
-        for name in owed {
-            if let Some(alert) = &alert {
-                self.tellers.tell(&name, alert)?;
-            }
-            self.engine.settled(handle, &name);
-            self.write(locked);
+    /// Tells what a crash left untold.
+    fn pay(&mut self, locked: &Locked) -> anyhow::Result<()> {
+        for alert in self.engine.untold() {
+            self.tellers.tell(&alert)?;
         }
+        self.engine.told();
+        self.write(locked);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! The `alert` record.
 
+use std::collections::BTreeMap;
+
 use fleet_core::{Labels, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -63,6 +65,9 @@ pub struct AlertRecord {
     pub value: Option<Value>,
     /// What the rule says of it.
     pub summary: String,
+    /// More that the rule says of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// Why it is told now.
     pub reason: String,
     /// The same for all records of one rule and instance.

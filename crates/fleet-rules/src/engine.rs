@@ -149,6 +149,7 @@ impl Engine {
                 let handle = Handle { watch: at, key: key.clone() };
                 let told = what.is_told() || instance.alert.is_some() && what == What::Vanished;
                 let alert = told.then(|| by_clock(instance, rule, what, clock)).flatten();
+                instance.untold |= alert.is_some();
                 let explanation = self.explain.then(|| explain(rule, instance, what, clock));
                 self.changed.insert(handle.clone());
                 outcomes.push(Outcome { handle, what, told: alert.is_some(), alert, explanation });
@@ -199,28 +200,20 @@ impl Engine {
         self.watches.get(handle.watch)?.instances.get(&handle.key)
     }
 
-    /// Notes which channels must yet be told the newest alert of an instance.
-    pub fn owe(&mut self, handle: &Handle, channels: Vec<String>) {
-        if let Some(instance) = self.instance_mut(handle) {
-            instance.owed = channels;
-        }
+    /// The newest alerts that nobody took over yet: of this turn, or what a crash left.
+    pub fn untold(&self) -> Vec<AlertRecord> {
+        let all = self.watches.iter().flat_map(|watch| watch.instances.values());
+        all.filter(|instance| instance.untold).filter_map(|i| i.alert.clone()).collect()
     }
 
-    /// Notes that a channel was told.
-    pub fn settled(&mut self, handle: &Handle, channel: &str) {
-        if let Some(instance) = self.instance_mut(handle) {
-            instance.owed.retain(|owed| owed != channel);
-            self.changed.insert(handle.clone());
+    /// Notes that all of them were taken over.
+    pub fn told(&mut self) {
+        for (at, watch) in self.watches.iter_mut().enumerate() {
+            for (key, instance) in watch.instances.iter_mut().filter(|(_, i)| i.untold) {
+                instance.untold = false;
+                self.changed.insert(Handle { watch: at, key: key.clone() });
+            }
         }
-    }
-
-    /// The instances of which channels must yet be told: what a crash left over.
-    pub fn debts(&self) -> Vec<Handle> {
-        let all = self.watches.iter().enumerate();
-        all.flat_map(|(watch, w)| w.instances.iter().map(move |(key, i)| (watch, key, i)))
-            .filter(|(_, _, instance)| !instance.owed.is_empty())
-            .map(|(watch, key, _)| Handle { watch, key: key.clone() })
-            .collect()
     }
 
     /// The instances that must be written down; those that are over are forgotten with it.
@@ -251,10 +244,6 @@ impl Engine {
         let mut firing: Vec<&Instance> = self.instances().filter(|i| i.is_firing()).collect();
         firing.sort_by(|a, b| (&a.rule, &a.key).cmp(&(&b.rule, &b.key)));
         firing
-    }
-
-    fn instance_mut(&mut self, handle: &Handle) -> Option<&mut Instance> {
-        self.watches.get_mut(handle.watch)?.instances.get_mut(&handle.key)
     }
 
     fn written(&mut self, handle: &Handle) -> Option<Instance> {

@@ -42,9 +42,9 @@ pub struct Instance {
     /// What was last told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<AlertRecord>,
-    /// The channels that have not got that yet.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub owed: Vec<String>,
+    /// Whether nobody took that over yet, so that it must be told again after a crash.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
     /// Whether a record of it came in this life of the tool.
     #[serde(skip)]
     pub live: bool,
@@ -70,7 +70,7 @@ impl Instance {
             seen: at,
             run: None,
             alert: None,
-            owed: Vec::new(),
+            untold: false,
             live: false,
             touched: false,
             changed: false,
@@ -107,7 +107,7 @@ impl Instance {
 
     /// Whether nothing needs to be kept of it.
     pub fn is_over(&self) -> bool {
-        self.phase.is_none() && self.owed.is_empty()
+        self.phase.is_none() && !self.untold
     }
 
     /// Whether it was told and is not over.

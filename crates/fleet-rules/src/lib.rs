@@ -38,8 +38,8 @@
 //! of them than it counts, and fires while all of those lie within its time.
 //!
 //! **Memory** is a file of JSON lines ([`store`]), the last line of an instance wins. What is to
-//! be delivered is written down as owed before the first delivery and struck out after each, so a
-//! crash repeats at most one delivery and loses none. An instance of which no record came for a
+//! be told is written down as untold first and struck out when others have taken it over, so a
+//! crash loses none. An instance of which no record came for a
 //! day ([`FORGET_AFTER`]) is resolved, with that as the reason, and forgotten.
 
 pub mod alert;
@@ -67,5 +67,6 @@ pub use engine::{Engine, FORGET_AFTER, Fed, Handle, Outcome};
 pub use error::RulesError;
 pub use instance::Instance;
 pub use machine::What;
-pub use rule::{Channel, ChannelKind, Condition, Hold, Rule, RuleSet, Timing};
+pub use raw::RawRule;
+pub use rule::{Condition, Hold, Rule, RuleSet, Timing};
 pub use store::{Locked, Store, StoreError};

@@ -1,23 +1,20 @@
 //! From a rules file to rules, or to what is wrong with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use fleet_config::{Fault, nearest};
+use fleet_config::{Fault, did_you_mean};
 use fleet_core::parse_duration;
 use toml::Spanned;
 
 use crate::count::{Count, MOST};
 use crate::error::RulesError;
 use crate::expression::Settled;
-use crate::raw::{RawChannel, RawFile, RawRule};
-use crate::rule::{Channel, ChannelKind, Condition, Hold, Rule, RuleSet, Timing};
+use crate::raw::{RawFile, RawRule};
+use crate::rule::{Condition, Hold, Rule, RuleSet, Timing};
 use crate::template::Template;
-
-/// How long a channel's command may take unless the file says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 impl RuleSet {
     /// Reads a rules file.
@@ -37,8 +34,20 @@ impl RuleSet {
     pub fn parse(path: &Path, text: &str) -> Result<RuleSet, RulesError> {
         let file: Result<RawFile, _> = toml::from_str(text);
         file.map_err(Fault::from)
-            .and_then(|file| Loader { text, names: BTreeSet::new() }.file(file))
+            .and_then(|file| RuleSet::from_raw(text, file.rule))
             .map_err(|fault| fault.locate(path, text).into())
+    }
+
+    /// The rules of a file that holds more than rules; the text is the file's.
+    ///
+    /// # Errors
+    /// Anything in them is wrong.
+    pub fn from_raw(text: &str, rules: Vec<RawRule>) -> Result<RuleSet, Fault> {
+        let mut loader = Loader { text, names: BTreeSet::new() };
+        let written: Vec<_> = rules.iter().flat_map(|raw| raw.inhibited_by.clone()).collect();
+        let rules = rules.into_iter().map(|raw| loader.rule(raw)).collect::<Result<_, _>>()?;
+        loader.are_rules(&written)?;
+        Ok(RuleSet { rules })
     }
 }
 
@@ -48,12 +57,6 @@ struct Loader<'t> {
 }
 
 impl Loader<'_> {
-    fn file(mut self, file: RawFile) -> Result<RuleSet, Fault> {
-        let rules = file.rule.into_iter().map(|raw| self.rule(raw)).collect::<Result<_, _>>()?;
-        let channels = file.channel.into_iter().map(|(name, raw)| channel(name, raw));
-        Ok(RuleSet { rules, channels: channels.collect::<Result<_, _>>()? })
-    }
-
     fn rule(&mut self, raw: RawRule) -> Result<Rule, Fault> {
         let name = self.name(&raw.name)?;
         let timing = timing(&raw)?;
@@ -71,7 +74,10 @@ impl Loader<'_> {
             by: raw.by.unwrap_or_else(|| vec!["id".to_owned()]),
             severity: raw.severity.map_or(Ok("warning".to_owned()), |s| word("severity", &s))?,
             summary,
+            annotations: self.annotations(&raw.annotations)?,
             labels: raw.labels,
+            inhibited_by: raw.inhibited_by.into_iter().map(Spanned::into_inner).collect(),
+            immediate: raw.immediate.unwrap_or(false),
             enabled: raw.enabled.unwrap_or(true),
         })
     }
@@ -87,6 +93,23 @@ impl Loader<'_> {
             return Err(Fault::new(name.span().start, message).hint(hint));
         }
         Ok(text.clone())
+    }
+
+    fn are_rules(&self, written: &[Spanned<String>]) -> Result<(), Fault> {
+        let unknown = written.iter().find(|name| !self.names.contains(name.get_ref()));
+        unknown.map_or(Ok(()), |name| {
+            let message = format!("there is no rule named '{}'", name.get_ref());
+            let fault = Fault::new(name.span().start, message);
+            let meant = did_you_mean(name.get_ref(), self.names.iter().map(String::as_str));
+            Err(meant.into_iter().fold(fault, Fault::hint))
+        })
+    }
+
+    fn annotations(
+        &self,
+        raw: &BTreeMap<String, Spanned<String>>,
+    ) -> Result<BTreeMap<String, Template>, Fault> {
+        raw.iter().map(|(name, text)| Ok((name.clone(), self.template(text)?))).collect()
     }
 
     fn condition(&self, text: &Spanned<String>) -> Result<Settled, Fault> {
@@ -188,27 +211,6 @@ fn word(key: &str, text: &Spanned<String>) -> Result<String, Fault> {
     Ok(word.clone())
 }
 
-fn channel(name: Spanned<String>, raw: Spanned<RawChannel>) -> Result<Channel, Fault> {
-    let at = name.span().start;
-    let raw = raw.into_inner();
-    let kind = raw.kind.get_ref().as_str();
-    if kind != "exec" {
-        let fault = Fault::new(raw.kind.span().start, format!("there is no channel type '{kind}'"));
-        let meant = nearest(kind, ["exec"].into_iter()).unwrap_or("exec");
-        return Err(fault.hint(format!("there is: {meant}")));
-    }
-    let command = raw.command.ok_or_else(|| {
-        Fault::new(at, "an exec channel needs a command")
-            .hint("write command = [\"prog\", \"arg\"]")
-    })?;
-    if command.get_ref().first().is_none_or(String::is_empty) {
-        return Err(Fault::new(command.span().start, "the command is empty"));
-    }
-    let timeout = raw.timeout.as_ref().map_or(Ok(TIMEOUT), duration)?;
-    let kind = ChannelKind::Exec { command: command.into_inner(), timeout };
-    Ok(Channel { name: name.into_inner(), kind, severity: raw.severity })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,12 +293,8 @@ mod tests {
             (GOOD.to_owned(), "line 1 column 1: missing field `when`"),
             ("[[rule]\n".to_owned(), "line 1 column 8:"),
             (
-                "[channel.p]\ntype = 'exce'\n".to_owned(),
-                "line 2 column 8: there is no channel type 'exce'",
-            ),
-            (
-                "[channel.p]\ntype = 'exec'\n".to_owned(),
-                "line 1 column 10: an exec channel needs a command",
+                format!("{GOOD}when = 'x'\ninhibited_by = ['b']\n"),
+                "line 5 column 17: there is no rule named 'b'",
             ),
         ] {
             let refusal = refused(&text);

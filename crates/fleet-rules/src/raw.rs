@@ -6,20 +6,18 @@ use fleet_core::Labels;
 use serde::Deserialize;
 use toml::Spanned;
 
-/// The whole file.
+/// A file that holds rules alone.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawFile {
     #[serde(default)]
     pub(crate) rule: Vec<RawRule>,
-    #[serde(default)]
-    pub(crate) channel: BTreeMap<Spanned<String>, Spanned<RawChannel>>,
 }
 
-/// One `[[rule]]`.
+/// One `[[rule]]` as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawRule {
+pub struct RawRule {
     pub(crate) name: Spanned<String>,
     pub(crate) on: Spanned<String>,
     pub(crate) when: Spanned<String>,
@@ -35,18 +33,11 @@ pub(crate) struct RawRule {
     pub(crate) severity: Option<Spanned<String>>,
     pub(crate) summary: Option<Spanned<String>>,
     #[serde(default)]
+    pub(crate) annotations: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub(crate) inhibited_by: Vec<Spanned<String>>,
+    pub(crate) immediate: Option<bool>,
+    #[serde(default)]
     pub(crate) labels: Labels,
     pub(crate) enabled: Option<bool>,
-}
-
-/// One `[channel.NAME]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawChannel {
-    #[serde(rename = "type")]
-    pub(crate) kind: Spanned<String>,
-    pub(crate) command: Option<Spanned<Vec<String>>>,
-    pub(crate) timeout: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(crate) severity: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! What a rules file says, checked.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleet_core::Labels;
@@ -8,13 +9,11 @@ use crate::count::Count;
 use crate::expression::Settled;
 use crate::template::Template;
 
-/// All rules of a file, and where their alerts go.
+/// All rules of a file.
 #[derive(Clone, Debug, Default)]
 pub struct RuleSet {
     /// In the order of the file.
     pub rules: Vec<Rule>,
-    /// By name.
-    pub channels: Vec<Channel>,
 }
 
 /// One rule.
@@ -34,8 +33,14 @@ pub struct Rule {
     pub severity: String,
     /// What is said.
     pub summary: Template,
+    /// More that is said, by name: a description, a runbook.
+    pub annotations: BTreeMap<String, Template>,
     /// Labels of its alerts, beside those of the record.
     pub labels: Labels,
+    /// The rules whose alerts, while they fire for the same `by`, keep this one's from being told.
+    pub inhibited_by: Vec<String>,
+    /// Whether its alerts pass by all that holds others back: grouping, silences, limits.
+    pub immediate: bool,
     /// Whether it is looked at.
     pub enabled: bool,
 }
@@ -91,35 +96,5 @@ impl Timing {
             Hold::Count(count) => Some((count, self)),
             _ => None,
         }
-    }
-}
-
-/// Where alerts are told.
-#[derive(Clone, Debug)]
-pub struct Channel {
-    /// Its name.
-    pub name: String,
-    /// What it is.
-    pub kind: ChannelKind,
-    /// The severities that it is told; empty means all.
-    pub severity: Vec<String>,
-}
-
-/// What a channel is.
-#[derive(Clone, Debug)]
-pub enum ChannelKind {
-    /// A command that gets the alert as a line of JSON on its standard input.
-    Exec {
-        /// Program and arguments.
-        command: Vec<String>,
-        /// How long it may take.
-        timeout: Duration,
-    },
-}
-
-impl Channel {
-    /// Whether it is told of alerts of this severity.
-    pub fn takes(&self, severity: &str) -> bool {
-        self.severity.is_empty() || self.severity.iter().any(|s| s == severity)
     }
 }

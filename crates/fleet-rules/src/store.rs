@@ -85,7 +85,7 @@ struct Head {
     key: Option<serde_json::Value>,
     phase: Option<serde::de::IgnoredAny>,
     #[serde(default)]
-    owed: Vec<String>,
+    untold: bool,
     seen: Option<Timestamp>,
 }
 
@@ -227,7 +227,7 @@ impl Store {
             self.foreign.insert(format!("{name}\u{1f}newer"), (None, text.to_owned()));
         } else if mine(head.rule.as_deref()?) {
             newest.insert(name, serde_json::from_str(text).ok()?);
-        } else if head.phase.is_some() || !head.owed.is_empty() {
+        } else if head.phase.is_some() || head.untold {
             self.foreign.insert(name, (head.seen, text.to_owned()));
         } else {
             self.foreign.remove(&name);

@@ -13,7 +13,7 @@ use crate::fields::{Field, Fields, Record};
 use crate::instance::Instance;
 use crate::interpreter::Interpreter;
 use crate::machine::{self, Phase, Seen, What};
-use crate::words::{explain, labels, reason, state_of};
+use crate::words::{annotations, explain, labels, reason, state_of};
 
 /// One record on its way through the rules.
 pub(crate) struct Visit<'v> {
@@ -122,6 +122,7 @@ impl Visit<'_> {
         }
         if what.is_told() {
             instance.alert.clone_from(&alert);
+            instance.untold = true;
         }
         instance.changed |= what.is_change();
         if what == What::Unmet && !instance.changed && instance.is_over() {
@@ -153,6 +154,7 @@ impl Visit<'_> {
             reason: reason(rule, watch.measured.as_deref(), value.as_ref(), what, since, ts),
             value,
             summary: rule.summary.render(&whole),
+            annotations: annotations(rule, &whole),
             fingerprint: fingerprint(&rule.name, key.iter().map(|(n, v)| (&**n, &**v))),
         }
     }

@@ -34,6 +34,11 @@ pub(crate) fn labels(rule: &Rule, whole: &Value, key: &BTreeMap<String, String>)
     own.chain(by).chain(rules).collect()
 }
 
+/// The rule's annotations, filled in.
+pub(crate) fn annotations(rule: &Rule, whole: &Value) -> BTreeMap<String, String> {
+    rule.annotations.iter().map(|(name, text)| (name.clone(), text.render(whole))).collect()
+}
+
 pub(crate) fn reason(
     rule: &Rule,
     measured: Option<&str>,
@@ -111,6 +116,7 @@ fn bare(instance: &Instance, rule: &Rule, clock: Timestamp) -> AlertRecord {
         since: instance.phase.map_or(clock, Phase::since),
         value: None,
         summary: rule.summary.render(&key),
+        annotations: annotations(rule, &key),
         reason: String::new(),
         fingerprint: fingerprint(&rule.name, instance.key.iter().map(|(n, v)| (&**n, &**v))),
     }

@@ -1,4 +1,4 @@
-//! The `exec` channel: a command that gets the alert on its standard input.
+//! The `exec` channel: a command that gets the notification on its standard input.
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -7,21 +7,62 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use fleet_config::Fault;
 use fleet_core::duration_text;
+use fleet_notify::{Carrier, Notification, Verdict};
 use fleet_rules::AlertRecord;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::keys::Keys;
+
 /// How long a killed command may take to be gone.
 const BURIAL: Duration = Duration::from_secs(1);
 
-/// Runs the command to its end or to its time limit; a failure is a sentence's second half.
-pub(crate) fn tell(
-    command: &[String],
+/// A command.
+#[derive(Clone, Debug)]
+pub struct Exec {
+    command: Vec<String>,
+}
+
+impl Exec {
+    pub(crate) fn load(keys: &mut Keys) -> Result<Exec, Fault> {
+        let command = keys.texts("command")?.ok_or_else(|| {
+            Fault::new(keys.at(), "an exec channel needs a command")
+                .hint("write command = [\"prog\", \"arg\"]")
+        })?;
+        if command.get_ref().first().is_none_or(String::is_empty) {
+            return Err(Fault::new(command.span().start, "the command is empty"));
+        }
+        Ok(Exec { command: command.into_inner() })
+    }
+
+    pub(crate) fn carrier(&self, timeout: Duration) -> Runner {
+        Runner { command: self.command.clone(), timeout }
+    }
+}
+
+/// Runs the command for each alert of a notification.
+pub(crate) struct Runner {
+    command: Vec<String>,
     timeout: Duration,
-    alert: &AlertRecord,
-    json: &[u8],
-) -> Result<(), String> {
+}
+
+impl Carrier for Runner {
+    fn deliver(&mut self, notification: &Notification) -> Verdict {
+        for alert in &notification.alerts {
+            if let Err(why) = run(&self.command, self.timeout, alert) {
+                return Verdict::Again { after: None, channel: false, why };
+            }
+        }
+        Verdict::Delivered
+    }
+}
+
+/// Runs the command to its end or to its time limit; a failure is a sentence's second half.
+fn run(command: &[String], timeout: Duration, alert: &AlertRecord) -> Result<(), String> {
+    let mut json = serde_json::to_vec(alert).map_err(|e| e.to_string())?;
+    json.push(b'\n');
     let child = start(command, alert).map_err(|e| format!("could not be started: {e}"))?;
     match finish(child, timeout, json) {
         Ok(status) if status.success() => Ok(()),
@@ -59,10 +100,10 @@ fn start(command: &[String], alert: &AlertRecord) -> io::Result<Child> {
 fn finish(
     mut child: Child,
     timeout: Duration,
-    json: &[u8],
+    json: Vec<u8>,
 ) -> Result<ExitStatus, RecvTimeoutError> {
     let group = i32::try_from(child.id()).map(Pid::from_raw);
-    let (stdin, json) = (child.stdin.take(), json.to_vec());
+    let stdin = child.stdin.take();
     thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&json)));
     let (send, ended) = mpsc::channel();
     thread::spawn(move || child.wait().map(|status| send.send(status)));

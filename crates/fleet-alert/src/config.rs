@@ -1,0 +1,71 @@
+//! The file of rules and channels: where it is, what is in it, and what to say when it is refused.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fleet_channels::{Channel, RawChannel};
+use fleet_cli::{Exit, Failure};
+use fleet_config::Fault;
+use fleet_rules::{RawRule, RuleSet};
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The whole file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    #[serde(default)]
+    rule: Vec<RawRule>,
+    #[serde(default)]
+    channel: BTreeMap<Spanned<String>, RawChannel>,
+}
+
+/// What a file says, checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) rules: RuleSet,
+    /// By name.
+    pub(crate) channels: Vec<Channel>,
+}
+
+impl Config {
+    /// Reads the text of a file.
+    fn parse(text: &str) -> Result<Config, Fault> {
+        let file: RawFile = toml::from_str(text)?;
+        let channels = file.channel.into_iter().map(|(name, raw)| Channel::load(name, raw));
+        Ok(Config {
+            channels: channels.collect::<Result<_, _>>()?,
+            rules: RuleSet::from_raw(text, file.rule)?,
+        })
+    }
+}
+
+/// The file that was named, or the user's own.
+pub(crate) fn locate(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    let from = |name: &str| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let user = || {
+        from("XDG_CONFIG_HOME")
+            .or_else(|| from("HOME").map(|home| home.join(".config")))
+            .map(|folder| folder.join("fleet/alerts.toml"))
+    };
+    given.map(Path::to_path_buf).or_else(user).ok_or_else(|| {
+        let message = "cannot tell where the rules are: neither XDG_CONFIG_HOME nor HOME is set";
+        Failure::new(Exit::CouldNot, message).hint("name a file with --rules")
+    })
+}
+
+/// What is in it, or why it is refused as a whole.
+pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot read the rules '{}': {error}", path.display());
+        Failure::new(Exit::CouldNot, message)
+            .hint("name a file with --rules; configs/alerts.toml is one to begin with")
+    })?;
+    Config::parse(&text).map_err(|fault| {
+        let mistake = fault.locate(path, &text);
+        let failure = Failure::new(Exit::CouldNot, mistake.to_string());
+        mistake.hint.into_iter().fold(failure, Failure::hint)
+    })
+}

@@ -1,0 +1,15 @@
+//! From alerts to notifications: who is told what, when, and what is held back.
+//!
+//! # Theory of operation
+//!
+//! Alerts come in as records ([`fleet_rules::AlertRecord`]); a [`Notification`] is what goes out on
+//! one channel: one or more alerts, and the reason why they are told now. A [`Carrier`] takes it
+//! there and says with a [`Verdict`] what became of it.
+
+mod carrier;
+mod notification;
+mod severity;
+
+pub use carrier::{Carrier, ChannelPlan, Verdict};
+pub use notification::{Notification, Reason, Status};
+pub use severity::rank;
