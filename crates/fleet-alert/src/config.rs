@@ -63,9 +63,10 @@ pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
         Failure::new(Exit::CouldNot, message)
             .hint("name a file with --rules; configs/alerts.toml is one to begin with")
     })?;
-    Config::parse(&text).map_err(|fault| {
+    let config = Config::parse(&text).map_err(|fault| {
         let mistake = fault.locate(path, &text);
         let failure = Failure::new(Exit::CouldNot, mistake.to_string());
         mistake.hint.into_iter().fold(failure, Failure::hint)
-    })
+    })?;
+    Ok(Config { rules: config.rules.from_file(path), ..config })
 }
