@@ -7,9 +7,41 @@
 //! there and says with a [`Verdict`] what became of it.
 
 mod carrier;
+mod clock;
+mod dead;
+mod decision;
+mod desk;
+mod entry;
+mod error;
+mod group;
+mod inhibition;
+mod journal;
+mod judge;
+mod ledger;
+mod limit;
+mod look;
+mod matcher;
 mod notification;
+mod policy;
+mod post;
+mod route;
+#[cfg(test)]
+mod sample;
+mod settings;
 mod severity;
+mod silence;
+mod standing;
 
 pub use carrier::{Carrier, ChannelPlan, Verdict};
+pub use decision::Decision;
+pub use desk::{Desk, MOST_ALERTS, Settled};
+pub use error::NotifyError;
+pub use ledger::Ledger;
 pub use notification::{Notification, Reason, Status};
+pub use policy::{Policy, RulePolicy};
+pub use post::MOST_NAMED;
+pub use route::{RawRoute, Routes};
+pub use settings::{Flap, RawNotify, Settings};
 pub use severity::rank;
+pub use silence::{Silence, Silences};
+pub use standing::Standing;
