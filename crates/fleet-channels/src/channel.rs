@@ -6,6 +6,7 @@ use fleet_config::{Fault, did_you_mean};
 use fleet_notify::{Carrier, ChannelPlan};
 use toml::Spanned;
 
+use crate::error::ChannelError;
 use crate::exec::Exec;
 use crate::keys::{Keys, RawChannel};
 
@@ -32,10 +33,6 @@ pub enum Kind {
     /// A command that gets the notification on its standard input.
     Exec(Exec),
 }
-
-/// A channel cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ChannelError {}
 
 impl Channel {
     /// Reads a `[channel.NAME]`.

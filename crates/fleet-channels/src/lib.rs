@@ -8,8 +8,12 @@
 //! try again is not its business.
 
 mod channel;
+mod error;
 mod exec;
 mod keys;
+mod secret;
 
-pub use channel::{Channel, ChannelError, Kind};
+pub use channel::{Channel, Kind};
+pub use error::ChannelError;
 pub use keys::{Keys, RawChannel};
+pub use secret::Secret;
