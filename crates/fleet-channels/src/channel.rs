@@ -7,6 +7,7 @@ use fleet_notify::{Carrier, ChannelPlan};
 use toml::Spanned;
 
 use crate::bell::Bell;
+use crate::error::ChannelError;
 use crate::exec::Exec;
 use crate::file::Append;
 use crate::keys::{Keys, RawChannel};
@@ -41,10 +42,6 @@ pub enum Kind {
     /// Standard error.
     Stderr,
 }
-
-/// A channel cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ChannelError {}
 
 impl Channel {
     /// Reads a `[channel.NAME]`.

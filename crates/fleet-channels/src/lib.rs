@@ -9,15 +9,19 @@
 
 mod bell;
 mod channel;
+mod error;
 mod excerpt;
 mod exec;
 mod file;
 mod keys;
 mod records;
+mod secret;
 mod stderr;
 mod terminal;
 #[cfg(test)]
 mod tests;
 
-pub use channel::{Channel, ChannelError, Kind};
+pub use channel::{Channel, Kind};
+pub use error::ChannelError;
 pub use keys::{Keys, RawChannel};
+pub use secret::Secret;
