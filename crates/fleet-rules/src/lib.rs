@@ -43,6 +43,7 @@
 //! day ([`FORGET_AFTER`]) is resolved, with that as the reason, and forgotten.
 
 pub mod alert;
+pub mod claims;
 pub mod compare;
 pub mod compiled;
 pub mod count;
