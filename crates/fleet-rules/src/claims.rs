@@ -154,7 +154,7 @@ fn claim(expr: &IdedExpr, met: bool) -> Option<Claim> {
         let known = matches!(&*call.func_name, "contains" | "startsWith" | "endsWith" | "matches");
         return of(path(&target.expr).filter(|_| known)?, Test::Text);
     }
-    compared(call).and_then(|(field, test, same)| Some(Claim { field, test, met: met == same }))
+    compared(call).map(|(field, test, same)| Claim { field, test, met: met == same })
 }
 
 /// The field and the test of a comparison with a constant, and whether it is asked or its opposite.
@@ -389,7 +389,7 @@ mod tests {
 
     #[test]
     fn too_many_ways_are_left_alone() {
-        let text = vec!["(a > 1 || b > 1)"; 12].join(" && ");
+        let text = ["(a > 1 || b > 1)"; 12].join(" && ");
         assert_eq!(Settled::parse(&text).unwrap().ways(true), None);
     }
 

@@ -192,5 +192,5 @@ fn names(fields: &[&'static str]) -> Vec<&'static str> {
         fitting.filter(|name| fits(field, name)).collect::<Vec<_>>()
     };
     let (patterns, plain): (Vec<_>, Vec<_>) = fields.iter().partition(|field| field.ends_with('*'));
-    patterns.iter().flat_map(|field| measures(field)).chain(plain).collect()
+    patterns.iter().flat_map(measures).chain(plain).collect()
 }
