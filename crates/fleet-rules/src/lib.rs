@@ -44,6 +44,7 @@
 
 pub mod alert;
 pub mod change;
+pub mod claims;
 pub mod compare;
 pub mod compiled;
 pub mod count;
