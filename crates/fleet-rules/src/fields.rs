@@ -77,14 +77,23 @@ impl Level {
 impl Fields {
     /// The slot of this name, a new one if it had none.
     pub fn want(&mut self, name: &str) -> Slot {
+        self.want_path(name.split('.'))
+    }
+
+    /// The slot of the field at the end of this path, a new one if it had none.
+    pub(crate) fn want_path<'n>(&mut self, path: impl Iterator<Item = &'n str>) -> Slot {
+        let mut path = path.peekable();
         let mut level = &mut self.top;
-        let mut path = name;
-        while let Some((first, rest)) = path.split_once('.') {
-            level = level.want(first).inside.get_or_insert_default();
-            path = rest;
-        }
         let fresh = Slot(self.slots);
-        let slot = *level.want(path).slot.get_or_insert(fresh);
+        let mut slot = fresh;
+        while let Some(name) = path.next() {
+            let name = level.want(name);
+            if path.peek().is_none() {
+                slot = *name.slot.get_or_insert(fresh);
+                break;
+            }
+            level = name.inside.get_or_insert_default();
+        }
         self.slots += usize::from(slot == fresh);
         slot
     }
@@ -203,11 +212,7 @@ impl<'a> Record<'a> {
 }
 
 /// Takes the wanted fields out of an object.
-fn object<'a>(
-    scanner: &mut Scanner<'a>,
-    level: &Level,
-    values: &mut [Field<'a>],
-) -> Option<()> {
+fn object<'a>(scanner: &mut Scanner<'a>, level: &Level, values: &mut [Field<'a>]) -> Option<()> {
     if scanner.peek() != b'{' {
         return None;
     }
