@@ -5,11 +5,23 @@
 //! Alerts come in as records ([`fleet_rules::AlertRecord`]); a [`Notification`] is what goes out on
 //! one channel: one or more alerts, and the reason why they are told now. A [`Carrier`] takes it
 //! there and says with a [`Verdict`] what became of it.
+//!
+//! Between the decision to tell and the telling lies the [`Spool`] on disk: what is in it will be
+//! delivered, whoever is killed meanwhile. [`Couriers`] take what is there to the carriers, each
+//! channel on a thread of its own, and try again what did not arrive.
 
 mod carrier;
+mod courier;
+mod entry;
 mod notification;
+mod schedule;
 mod severity;
+mod spool;
 
 pub use carrier::{Carrier, ChannelPlan, Verdict};
+pub use courier::{Couriers, News, Opener, Remains};
+pub use entry::{Burial, Entry, Unreadable};
 pub use notification::{Notification, Reason, Status};
+pub use schedule::pause;
 pub use severity::rank;
+pub use spool::{Listing, Put, Spool, SpoolError};
