@@ -6,14 +6,18 @@ use fleet_config::{Fault, did_you_mean};
 use fleet_notify::{Carrier, ChannelPlan};
 use toml::Spanned;
 
+use crate::bell::Bell;
+use crate::error::ChannelError;
 use crate::exec::Exec;
+use crate::file::Append;
 use crate::keys::{Keys, RawChannel};
+use crate::stderr::Speaker;
 
 /// How long one try may take unless the file says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The types of channels.
-const KINDS: [&str; 1] = ["exec"];
+const KINDS: [&str; 4] = ["bell", "exec", "file", "stderr"];
 
 /// A channel as it is configured.
 #[derive(Clone, Debug)]
@@ -29,13 +33,15 @@ pub struct Channel {
 /// What a channel is.
 #[derive(Clone, Debug)]
 pub enum Kind {
+    /// A terminal or desktop that rings.
+    Bell(Bell),
     /// A command that gets the notification on its standard input.
     Exec(Exec),
+    /// A file that grows.
+    File(Append),
+    /// Standard error.
+    Stderr,
 }
-
-/// A channel cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ChannelError {}
 
 impl Channel {
     /// Reads a `[channel.NAME]`.
@@ -61,7 +67,10 @@ impl Channel {
         let timeout = keys.duration("timeout")?.unwrap_or(TIMEOUT);
         let (word, at) = (kind.get_ref().as_str(), kind.span().start);
         let made = match word {
+            "bell" => Kind::Bell(Bell::load(&mut keys)?),
             "exec" => Kind::Exec(Exec::load(&mut keys)?),
+            "file" => Kind::File(Append::load(&mut keys)?),
+            "stderr" => Kind::Stderr,
             _ => {
                 let fault = Fault::new(at, format!("there is no channel type '{word}'"));
                 let there_is = || format!("there are: {}", KINDS.join(", "));
@@ -80,7 +89,10 @@ impl Channel {
     /// A secret cannot be read.
     pub fn carrier(&self) -> Result<Box<dyn Carrier>, ChannelError> {
         match &self.kind {
+            Kind::Bell(bell) => Ok(Box::new(bell.carrier(self.timeout))),
             Kind::Exec(exec) => Ok(Box::new(exec.carrier(self.timeout))),
+            Kind::File(file) => Ok(Box::new(file.carrier())),
+            Kind::Stderr => Ok(Box::new(Speaker)),
         }
     }
 }

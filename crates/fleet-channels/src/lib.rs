@@ -7,9 +7,21 @@
 //! from files only then. A carrier tries once, within a time limit, and says what became of it; when to
 //! try again is not its business.
 
+mod bell;
 mod channel;
+mod error;
+mod excerpt;
 mod exec;
+mod file;
 mod keys;
+mod records;
+mod secret;
+mod stderr;
+mod terminal;
+#[cfg(test)]
+mod tests;
 
-pub use channel::{Channel, ChannelError, Kind};
+pub use channel::{Channel, Kind};
+pub use error::ChannelError;
 pub use keys::{Keys, RawChannel};
+pub use secret::Secret;
