@@ -12,7 +12,7 @@
 
 mod carrier;
 mod courier;
-mod entry;
+
 mod notification;
 mod schedule;
 mod severity;
@@ -20,8 +20,8 @@ mod spool;
 
 pub use carrier::{Carrier, ChannelPlan, Verdict};
 pub use courier::{Couriers, News, Opener, Remains};
-pub use entry::{Burial, Entry, Unreadable};
+
 pub use notification::{Notification, Reason, Status};
 pub use schedule::pause;
 pub use severity::rank;
-pub use spool::{Listing, Put, Spool, SpoolError};
+pub use spool::{Burial, Entry, Listing, Put, Spool, SpoolError, Unreadable};

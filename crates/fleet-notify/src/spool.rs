@@ -15,6 +15,7 @@
 //! A folder has bounds, past which the oldest become dead letters and the oldest dead letters are
 //! removed. A disk that does not take an entry leaves it to be delivered from memory.
 
+pub(crate) mod entry;
 mod names;
 mod shelf;
 
@@ -27,8 +28,8 @@ use std::time::{Duration, SystemTime};
 
 use fleet_core::Timestamp;
 
-use crate::entry::{Burial, Entry, Unreadable};
 use crate::notification::{Notification, Reason};
+pub use entry::{Burial, Entry, Unreadable};
 use names::{DEAD, channel_of, entry_name, folder_of};
 use shelf::{MOST_ENTRIES, Shelf};
 
@@ -169,6 +170,16 @@ impl Spool {
             kept.remove(0);
             *put.surplus.entry(channel.to_owned()).or_default() += 1;
         }
+    }
+
+    /// What waits, and what was delivered in the last minutes: all that may have been told without
+    /// its being written down, because the tool was killed before.
+    pub fn lately(&self) -> Vec<Notification> {
+        let channels = self.channels().unwrap_or_default();
+        let folders = channels.iter().map(|channel| self.channel(channel));
+        let both = folders.flat_map(|folder| [folder.join(SENT), folder]);
+        let all = both.flat_map(|folder| listing(&folder).unwrap_or_default().entries);
+        all.map(|entry| entry.notification).collect()
     }
 
     /// The channels for which something waits or waited, whether or not they are configured.

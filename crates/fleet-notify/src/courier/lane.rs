@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use fleet_core::Timestamp;
+
 use crate::carrier::{Carrier, Verdict};
 use crate::courier::round::{After, Moment, Round, Step};
 use crate::courier::{News, Remains, Shared};
-use crate::entry::{Entry, Unreadable};
 use crate::schedule::jitter;
+use crate::spool::entry::{Entry, Unreadable};
 use crate::spool::{SpoolError, Turn};
 
 /// What a channel's thread knows; it is kept from one thread to the next.
@@ -179,6 +181,9 @@ impl Worker {
     fn attempt(&mut self, shared: &Shared, name: &str) {
         let verdict = self.carry(shared, name);
         let now = Moment::now();
+        if let Some(entry) = self.round.get(name) {
+            shared.tell(tried(entry, &verdict, now.wall));
+        }
         match self.round.after(name, &verdict, now, jitter()) {
             After::Done => {
                 self.works_again(shared);
@@ -288,5 +293,22 @@ impl Worker {
             self.spool_trouble = Some(why.clone());
             shared.tell(News::Spool { why });
         }
+    }
+}
+
+fn tried(entry: &Entry, verdict: &Verdict, at: Timestamp) -> News {
+    let (word, why) = match verdict {
+        Verdict::Delivered => ("delivered", ""),
+        Verdict::Again { why, .. } => ("again", why.as_str()),
+        Verdict::Refused { why } => ("refused", why.as_str()),
+        Verdict::Dead { why } => ("dead", why.as_str()),
+    };
+    News::Tried {
+        at,
+        channel: entry.notification.channel.clone(),
+        id: entry.notification.id.clone(),
+        fingerprints: entry.fingerprints().into_iter().map(str::to_owned).collect(),
+        word,
+        why: why.to_owned(),
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use fleet_core::Timestamp;
 
 use crate::carrier::Verdict;
-use crate::entry::Entry;
 use crate::schedule::{LONGEST_ASKED, later, pause};
+use crate::spool::entry::Entry;
 
 /// The moment, on the clock that nobody sets and on the one that others can read.
 #[derive(Clone, Copy, Debug)]
@@ -167,7 +167,7 @@ impl Round {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::tests::notification;
+    use crate::spool::entry::tests::notification;
 
     const DAY: Duration = Duration::from_secs(86_400);
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::entry::{Entry, Unreadable};
+use crate::spool::entry::{Entry, Unreadable};
 use crate::spool::names::id_of;
 
 /// Most entries that a folder holds.

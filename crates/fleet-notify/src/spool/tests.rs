@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::entry::tests::notification;
+use crate::spool::entry::tests::notification;
 
 fn ids(entries: &[Entry]) -> Vec<&str> {
     entries.iter().map(|entry| entry.notification.id.as_str()).collect()
@@ -39,6 +39,7 @@ fn nothing_is_taken_twice_while_it_waits_or_was_just_delivered() {
     spool.done("c", &entries[0].name).unwrap();
     spool.put(std::slice::from_ref(&first));
     assert_eq!(ids(&waiting(&spool, "c")), [""; 0], "it was delivered a moment ago");
+    assert_eq!(spool.lately(), [first.clone()]);
     let repeat = Notification { reason: Reason::Repeat, ..first };
     spool.put(&[repeat]);
     assert_eq!(ids(&waiting(&spool, "c")), ["1"], "to tell it again was meant");
