@@ -12,16 +12,13 @@
 
 mod carrier;
 mod courier;
-
 mod notification;
 mod schedule;
-mod severity;
 mod spool;
 
 pub use carrier::{Carrier, ChannelPlan, Verdict};
 pub use courier::{Couriers, News, Opener, Remains};
-
+pub use fleet_rules::rank;
 pub use notification::{Notification, Reason, Status};
 pub use schedule::pause;
-pub use severity::rank;
 pub use spool::{Burial, Entry, Listing, Put, Spool, SpoolError, Unreadable};

@@ -158,7 +158,7 @@ fn visit(expr: &IdedExpr, seen: &mut impl FnMut(&IdedExpr)) {
     go(expr, seen);
 }
 
-fn children(expr: &Expr) -> Vec<&IdedExpr> {
+pub(crate) fn children(expr: &Expr) -> Vec<&IdedExpr> {
     match expr {
         Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
         Expr::Select(select) => vec![&select.operand],
