@@ -8,7 +8,7 @@ use fleet_notify::Verdict;
 use ureq::http::HeaderMap;
 use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
 
-use crate::render::clip;
+use crate::excerpt::cut;
 
 /// Longest part of an answer that is shown, in characters.
 const SHOWN: usize = 200;
@@ -46,7 +46,7 @@ impl Answer {
     pub(crate) fn excerpt(&self) -> String {
         let plain: String =
             self.body.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        clip(&plain.split_whitespace().collect::<Vec<_>>().join(" "), SHOWN)
+        cut(&plain.split_whitespace().collect::<Vec<_>>().join(" "), SHOWN)
     }
 
     /// What it means where the receiver says nothing better than a status. With a status of

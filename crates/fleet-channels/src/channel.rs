@@ -7,22 +7,36 @@ use fleet_notify::{Carrier, ChannelPlan};
 use toml::Spanned;
 
 use crate::alertmanager::Alertmanager;
+use crate::bell::Bell;
 use crate::error::ChannelError;
 use crate::exec::Exec;
+use crate::file::Append;
 use crate::healthchecks::{Healthchecks, Heart};
 use crate::keys::{Keys, RawChannel};
 use crate::ntfy::Ntfy;
 use crate::pagerduty::PagerDuty;
 use crate::slack::Slack;
 use crate::sms::Sms;
+use crate::stderr::Speaker;
 use crate::webhook::Webhook;
 
 /// How long one try may take unless the file says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The types of channels.
-const KINDS: [&str; 8] =
-    ["alertmanager", "exec", "healthchecks", "ntfy", "pagerduty", "slack", "sms", "webhook"];
+const KINDS: [&str; 11] = [
+    "alertmanager",
+    "bell",
+    "exec",
+    "file",
+    "healthchecks",
+    "ntfy",
+    "pagerduty",
+    "slack",
+    "sms",
+    "stderr",
+    "webhook",
+];
 
 /// A channel as it is configured.
 #[derive(Clone, Debug)]
@@ -40,8 +54,12 @@ pub struct Channel {
 pub enum Kind {
     /// Alertmanager's API v2.
     Alertmanager(Alertmanager),
+    /// A terminal or desktop that rings.
+    Bell(Bell),
     /// A command that gets the notification on its standard input.
     Exec(Exec),
+    /// A file that grows.
+    File(Append),
     /// A check of healthchecks.io, or of a server like it.
     Healthchecks(Healthchecks),
     /// A topic of ntfy.
@@ -52,6 +70,8 @@ pub enum Kind {
     Slack(Slack),
     /// Short messages.
     Sms(Sms),
+    /// Standard error.
+    Stderr,
     /// Any other web server.
     Webhook(Webhook),
 }
@@ -81,12 +101,15 @@ impl Channel {
         let (word, at) = (kind.get_ref().as_str(), kind.span().start);
         let made = match word {
             "alertmanager" => Kind::Alertmanager(Alertmanager::load(&mut keys)?),
+            "bell" => Kind::Bell(Bell::load(&mut keys)?),
             "exec" => Kind::Exec(Exec::load(&mut keys)?),
+            "file" => Kind::File(Append::load(&mut keys)?),
             "healthchecks" => Kind::Healthchecks(Healthchecks::load(&mut keys)?),
             "ntfy" => Kind::Ntfy(Ntfy::load(&mut keys)?),
             "pagerduty" => Kind::PagerDuty(PagerDuty::load(&mut keys)?),
             "slack" => Kind::Slack(Slack::load(&mut keys)?),
             "sms" => Kind::Sms(Sms::load(&mut keys)?),
+            "stderr" => Kind::Stderr,
             "webhook" => Kind::Webhook(Webhook::load(&mut keys)?),
             _ => {
                 let fault = Fault::new(at, format!("there is no channel type '{word}'"));
@@ -110,12 +133,15 @@ impl Channel {
     pub fn carrier(&self) -> Result<Box<dyn Carrier>, ChannelError> {
         Ok(match &self.kind {
             Kind::Alertmanager(cluster) => Box::new(cluster.carrier(self.timeout)?),
+            Kind::Bell(bell) => Box::new(bell.carrier(self.timeout)),
             Kind::Exec(exec) => Box::new(exec.carrier(self.timeout)),
+            Kind::File(file) => Box::new(file.carrier()),
             Kind::Healthchecks(check) => Box::new(check.carrier(self.timeout)?),
             Kind::Ntfy(topic) => Box::new(topic.carrier(self.timeout)?),
             Kind::PagerDuty(service) => Box::new(service.carrier(self.timeout)?),
             Kind::Slack(hook) => Box::new(hook.carrier(self.timeout)?),
             Kind::Sms(account) => Box::new(account.carrier(self.timeout)?),
+            Kind::Stderr => Box::new(Speaker),
             Kind::Webhook(hook) => Box::new(hook.carrier(self.timeout)?),
         })
     }

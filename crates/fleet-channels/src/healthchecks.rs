@@ -13,9 +13,10 @@ use ureq::http::Method;
 use crate::answer::Answer;
 use crate::body::message;
 use crate::error::ChannelError;
+use crate::excerpt::cut;
 use crate::http::{Ask, Client, Trust};
 use crate::keys::Keys;
-use crate::render::{clip, title};
+use crate::render::title;
 use crate::secret::Secret;
 use crate::url::{self, Url};
 
@@ -99,7 +100,7 @@ impl Heart {
 
     fn ping(&self, end: &str, body: &str) -> Verdict {
         let url = format!("{}{end}", self.url);
-        let body = clip(body, BODY);
+        let body = cut(body, BODY);
         let headers = vec![("content-type", "text/plain; charset=utf-8")];
         let ask = Ask { method: Method::POST, url: &url, headers, body: body.as_bytes() };
         let answer = self.client.ask(&ask, self.client.deadline());

@@ -9,10 +9,13 @@
 
 mod alertmanager;
 mod answer;
+mod bell;
 mod body;
 mod channel;
 mod error;
+mod excerpt;
 mod exec;
+mod file;
 mod gsm;
 mod headers;
 mod healthchecks;
@@ -24,12 +27,17 @@ mod ntfy;
 mod pagerduty;
 mod parts;
 mod prometheus;
+mod records;
 pub mod render;
 #[cfg(test)]
 mod samples;
 mod secret;
 mod slack;
 mod sms;
+mod stderr;
+mod terminal;
+#[cfg(test)]
+mod tests;
 mod url;
 mod v4;
 mod webhook;

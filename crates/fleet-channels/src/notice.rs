@@ -7,7 +7,8 @@ use fleet_core::Labels;
 use fleet_notify::{Notification, Reason};
 use fleet_rules::{AlertRecord, AlertState};
 
-use crate::render::{clip, title};
+use crate::excerpt::cut;
+use crate::render::title;
 
 /// Longest summary of such an alert, in characters.
 const SUMMARY: usize = 1000;
@@ -38,7 +39,7 @@ fn notice(notification: &Notification) -> AlertRecord {
         labels: Labels::new(),
         since: notification.created,
         value: None,
-        summary: clip(&title(notification), SUMMARY),
+        summary: cut(&title(notification), SUMMARY),
         annotations: BTreeMap::new(),
         reason: notification.reason.word().to_owned(),
         fingerprint: notification.id.clone(),

@@ -8,10 +8,11 @@ use serde_json::json;
 
 use crate::body::message;
 use crate::error::ChannelError;
+use crate::excerpt::cut;
 use crate::http::{Ask, Client, Trust};
 use crate::keys::Keys;
 use crate::login::Login;
-use crate::render::{clip, severity, title};
+use crate::render::{severity, title};
 use crate::secret::Secret;
 use crate::url::Url;
 use crate::webhook::DEAD;
@@ -102,10 +103,10 @@ fn payload(notification: &Notification, topic: &str) -> String {
     };
     // A character has at most four bytes.
     let text = message(notification);
-    let text = if text.len() > MESSAGE { clip(&text, MESSAGE / 4) } else { text };
+    let text = if text.len() > MESSAGE { cut(&text, MESSAGE / 4) } else { text };
     json!({
         "topic": topic,
-        "title": clip(&title(notification), 250),
+        "title": cut(&title(notification), 250),
         "message": text,
         "priority": priority,
         "tags": [tag],

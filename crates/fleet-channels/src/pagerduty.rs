@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::error::ChannelError;
+use crate::excerpt::{self, cut};
 use crate::http::{Ask, Client, Trust};
 use crate::keys::Keys;
 use crate::notice::told;
 use crate::parts::Parts;
 use crate::prometheus::{annotations, labels};
-use crate::render::{brief, clip, name};
+use crate::render::name;
 use crate::secret::Secret;
 use crate::url::Url;
 
@@ -102,7 +103,7 @@ fn events(notification: &Notification, key: &str) -> Vec<String> {
 
 /// The event of one alert. The machine is part of its key: the same alert may fire on two.
 fn event(alert: &AlertRecord, notification: &Notification, key: &str) -> String {
-    let dedup = clip(&format!("{}@{}", alert.fingerprint, notification.host), KEY);
+    let dedup = cut(&format!("{}@{}", alert.fingerprint, notification.host), KEY);
     if alert.state == AlertState::Resolved {
         return json!({"routing_key": key, "event_action": "resolve", "dedup_key": dedup})
             .to_string();
@@ -124,9 +125,9 @@ fn event(alert: &AlertRecord, notification: &Notification, key: &str) -> String 
 }
 
 fn payload(alert: &AlertRecord, notification: &Notification) -> Value {
-    let summary = format!("{} — {}", name(alert), brief(&alert.summary));
+    let summary = format!("{} — {}", name(alert), excerpt::line(&alert.summary, SUMMARY));
     let mut payload = json!({
-        "summary": clip(&summary, SUMMARY),
+        "summary": cut(&summary, SUMMARY),
         "source": notification.host,
         "severity": severity(&alert.severity),
         "timestamp": alert.ts,
@@ -142,7 +143,7 @@ fn payload(alert: &AlertRecord, notification: &Notification) -> Value {
 fn details(alert: &AlertRecord, notification: &Notification) -> Value {
     let mut all = labels(alert, &notification.host);
     all.extend(annotations(alert));
-    all.values_mut().for_each(|value| *value = clip(value, DETAIL));
+    all.values_mut().for_each(|value| *value = cut(value, DETAIL));
     if notification.held_back > 0 {
         all.insert("held_back".to_owned(), notification.held_back.to_string());
     }

@@ -1,10 +1,13 @@
 //! The texts that all channels share: one line that says it all, and a line for each alert.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use fleet_core::duration_text;
 use fleet_notify::{Notification, Reason, Status, rank};
 use fleet_rules::{AlertRecord, AlertState};
-use std::collections::BTreeSet;
-use std::time::Duration;
+
+use crate::excerpt;
 
 /// Most names of rules in a title.
 const NAMES: usize = 3;
@@ -41,8 +44,8 @@ pub fn severity(notification: &Notification) -> &str {
 
 /// The title of a notification that is about no alert.
 fn bare(notification: &Notification) -> String {
-    match (one_line(&notification.text), notification.held_back) {
-        (text, _) if !text.is_empty() => clip(&text, LINE),
+    match (excerpt::line(&notification.text, LINE), notification.held_back) {
+        (text, _) if !text.is_empty() => text,
         (_, 0) => format!("from {}", notification.host),
         (_, held_back) => format!("{held_back} changes were held back"),
     }
@@ -115,7 +118,7 @@ pub(crate) fn notes(notification: &Notification) -> Vec<String> {
 
 /// An alert in one line: `[critical] gpu_hang: mission-a — no step for 10 minutes (since 5m)`.
 fn line(alert: &AlertRecord) -> String {
-    let summary = clip(&brief(&alert.summary), LINE);
+    let summary = excerpt::line(&alert.summary, LINE);
     let summary = if summary.is_empty() { String::new() } else { format!(" — {summary}") };
     format!("[{}] {}{summary} ({})", word(alert), name(alert), how_long(alert))
 }
@@ -124,29 +127,6 @@ fn line(alert: &AlertRecord) -> String {
 pub(crate) fn how_long(alert: &AlertRecord) -> String {
     let seconds = alert.ts.seconds_since(alert.since).max(0.0);
     format!("for {}", duration_text(Duration::from_secs(seconds as u64)))
-}
-
-/// A summary in one line: of several, such as those of a traceback, the first and the last.
-pub fn brief(summary: &str) -> String {
-    let mut lines = summary.lines().map(str::trim).filter(|line| !line.is_empty());
-    match (lines.next(), lines.next_back()) {
-        (Some(first), Some(last)) => format!("{} … {}", one_line(first), one_line(last)),
-        (first, _) => one_line(first.unwrap_or_default()),
-    }
-}
-
-/// Text without line ends and what a terminal or a mail header would obey.
-fn one_line(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.trim().to_owned()
-}
-
-/// At most so many characters of a text; what was cut ends with `…`.
-pub fn clip(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(limit.saturating_sub(1)).chain(['…']).collect(),
-    }
 }
 
 /// The worst severity of what fires, as a colour in hexadecimal digits; green where nothing does.
@@ -206,23 +186,7 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_traceback_becomes_its_first_and_last_line() {
-        let summary =
-            "web-1 crashed\nTraceback (most recent call last):\n  File x\nValueError: no\n";
-        assert_eq!(brief(summary), "web-1 crashed … ValueError: no");
-        assert_eq!(brief("one\n"), "one");
-        assert_eq!(brief(""), "");
-    }
-
     proptest! {
-        #[test]
-        fn clipped_text_has_the_limit(text in ".{0,30}", limit in 1usize..20) {
-            let clipped = clip(&text, limit);
-            prop_assert!(clipped.chars().count() <= limit);
-            prop_assert!(text.chars().count() > limit || clipped == text);
-        }
-
         #[test]
         fn a_title_is_one_line(name in "\\PC{0,9}", text in "(?s).{0,40}") {
             let mut alert = alert(&name, "high");

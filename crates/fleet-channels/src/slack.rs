@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::error::ChannelError;
+use crate::excerpt::{block, cut};
 use crate::http::{Ask, Client, Trust};
 use crate::keys::Keys;
-use crate::render::{clip, colour, how_long, name, notes, title, word};
+use crate::render::{colour, how_long, name, notes, title, word};
 use crate::secret::Secret;
 use crate::url::Url;
 
@@ -125,17 +126,16 @@ fn about(alert: &AlertRecord) -> String {
     text.trim_end().to_owned()
 }
 
-/// A summary: its first line, and the last of the others as they stand (a traceback ends with what matters).
+/// A summary: its first line, and below it the ends of what else there is, as it stands.
 fn summary(summary: &str) -> String {
-    let (first, rest) = summary.split_once('\n').unwrap_or((summary, ""));
-    let first = escaped(first, SUMMARY / 3);
-    let lines: Vec<&str> = rest.trim().lines().collect();
-    let last = lines.split_at(lines.len().saturating_sub(8)).1.join("\n");
-    if last.is_empty() {
+    let mut lines = block(summary, 12, SUMMARY / 3).into_iter();
+    let first = escaped(&lines.next().unwrap_or_default(), SUMMARY / 3);
+    let rest = lines.collect::<Vec<_>>().join("\n");
+    if rest.is_empty() {
         return first;
     }
     // Three backticks would end the block.
-    format!("{first}\n```{}```", escaped(&last.replace("```", "'''"), SUMMARY / 2))
+    format!("{first}\n```{}```", escaped(&rest.replace("```", "'''"), SUMMARY / 2))
 }
 
 /// The annotations that are addresses.
@@ -160,7 +160,7 @@ fn escaped(text: &str, limit: usize) -> String {
         room = room.saturating_sub(width(*c));
         room > 0
     });
-    let text = clip(text, fits.count().max(1));
+    let text = cut(text, fits.count().max(1));
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 

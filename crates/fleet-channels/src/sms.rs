@@ -10,12 +10,13 @@ use ureq::http::Method;
 
 use crate::answer::Answer;
 use crate::error::ChannelError;
+use crate::excerpt::{self, cut};
 use crate::gsm;
 use crate::http::{Ask, Client, Trust, Unanswered};
 use crate::keys::Keys;
 use crate::login::basic;
 use crate::parts::Parts;
-use crate::render::{clip, lines, title};
+use crate::render::{lines, title};
 use crate::secret::Secret;
 use crate::url;
 
@@ -173,16 +174,16 @@ fn verdict(answer: &Answer) -> Verdict {
 fn text(notification: &Notification) -> String {
     let mut all = vec![title(notification)];
     match notification.alerts.as_slice() {
-        [alert] => all.push(crate::render::brief(&alert.summary)),
+        [alert] => all.push(excerpt::line(&alert.summary, LINE)),
         _ => all.extend(lines(notification, ALERTS)),
     }
     all.push(format!("from {}", notification.host));
     let all: Vec<String> = all
         .iter()
-        .map(|line| clip(&gsm::friendly(line), LINE))
+        .map(|line| cut(&gsm::friendly(line), LINE))
         .filter(|line| !line.is_empty())
         .collect();
-    gsm::friendly(&clip(&all.join("\n"), BODY - 2))
+    gsm::friendly(&cut(&all.join("\n"), BODY - 2))
 }
 
 #[cfg(test)]

@@ -8,8 +8,7 @@
 
 mod carrier;
 mod notification;
-mod severity;
 
 pub use carrier::{Carrier, ChannelPlan, Verdict};
+pub use fleet_rules::rank;
 pub use notification::{Notification, Reason, Status};
-pub use severity::rank;
