@@ -10,8 +10,8 @@ use crate::entry::{Account, Entry, Owed, fires};
 use crate::inhibition::Inhibitors;
 use crate::notification::Reason;
 use crate::policy::Policy;
-use crate::severity::rank;
 use crate::silence::Quiet;
+use fleet_rules::rank;
 
 /// What a judgement looks at, beside the alert and the channel.
 pub(crate) struct Bench<'d> {

@@ -15,7 +15,7 @@ use crate::entry::{Entry, fires};
 use crate::group::{Group, group_of};
 use crate::look::{AFTER_END, Item, decision, sooner};
 use crate::notification::{Notification, Reason};
-use crate::severity::rank;
+use fleet_rules::rank;
 
 /// The most alerts that one notification names.
 pub const MOST_NAMED: usize = 100;
