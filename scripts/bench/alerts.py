@@ -143,11 +143,13 @@ def one_shot(bench, records):
     with records.open() as lines, first.open("w") as out:
         out.writelines(line for _, line in zip(range(50 * INSTANCES), lines))
     timed(judge.command("--no-notify"), first)
-    state = (judge.home.path / "alerts" / "state.jsonl").read_text().splitlines()
+    state = judge.home.path / "alerts" / "state.jsonl"
+    state.write_text("".join(line + "\n" for line in state.read_text().splitlines()[:INSTANCES]))
+    count = len(state.read_text().splitlines())
     with records.open() as lines, first.open("w") as out:
         out.writelines(line for _, line in zip(range(100), lines))
     took = statistics.median(timed(judge.command("--no-notify"), first)[0] for _ in range(40))
-    row(f"one-shot: 20 rules, 100 records, {len(state):,} instances", ms(took), "", round(took * 1000, 2), 10, " ms")
+    row(f"one-shot: 20 rules, 100 records, {count:,} instances", ms(took), "", round(took * 1000, 2), 10, " ms")
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
