@@ -6,6 +6,7 @@ set -euo pipefail
 # command | package | what is left out without it
 tests='
 jq         | jq         | the README blocks that read JSON lines with jq
+amtool     | prometheus-alertmanager | alerts posted to a real Alertmanager
 cron       | cron       | the test of scheduled runs with the real cron
 prometheus-process-exporter | prometheus-process-exporter | the test that samples agree with its
 jsonschema | python3-jsonschema | fleet files held against their schema
