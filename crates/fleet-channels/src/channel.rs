@@ -7,6 +7,7 @@ use fleet_notify::{Carrier, ChannelPlan};
 use toml::Spanned;
 
 use crate::bell::Bell;
+use crate::email::Email;
 use crate::error::ChannelError;
 use crate::exec::Exec;
 use crate::file::Append;
@@ -16,8 +17,12 @@ use crate::stderr::Speaker;
 /// How long one try may take unless the file says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The same for mail: servers look at a letter for viruses before they say yes, and some make
+/// strangers wait on purpose.
+const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The types of channels.
-const KINDS: [&str; 4] = ["bell", "exec", "file", "stderr"];
+const KINDS: [&str; 5] = ["bell", "email", "exec", "file", "stderr"];
 
 /// A channel as it is configured.
 #[derive(Clone, Debug)]
@@ -35,6 +40,8 @@ pub struct Channel {
 pub enum Kind {
     /// A terminal or desktop that rings.
     Bell(Bell),
+    /// A letter by way of a mail server.
+    Email(Box<Email>),
     /// A command that gets the notification on its standard input.
     Exec(Exec),
     /// A file that grows.
@@ -64,10 +71,12 @@ impl Channel {
                 .number("max_per_hour")?
                 .map(|n| u32::try_from(*n.get_ref()).unwrap_or(u32::MAX)),
         };
-        let timeout = keys.duration("timeout")?.unwrap_or(TIMEOUT);
         let (word, at) = (kind.get_ref().as_str(), kind.span().start);
+        let usual = if word == "email" { MAIL_TIMEOUT } else { TIMEOUT };
+        let timeout = keys.duration("timeout")?.unwrap_or(usual);
         let made = match word {
             "bell" => Kind::Bell(Bell::load(&mut keys)?),
+            "email" => Kind::Email(Box::new(Email::load(&mut keys)?)),
             "exec" => Kind::Exec(Exec::load(&mut keys)?),
             "file" => Kind::File(Append::load(&mut keys)?),
             "stderr" => Kind::Stderr,
@@ -90,6 +99,7 @@ impl Channel {
     pub fn carrier(&self) -> Result<Box<dyn Carrier>, ChannelError> {
         match &self.kind {
             Kind::Bell(bell) => Ok(Box::new(bell.carrier(self.timeout))),
+            Kind::Email(email) => Ok(Box::new(email.carrier(self.timeout)?)),
             Kind::Exec(exec) => Ok(Box::new(exec.carrier(self.timeout))),
             Kind::File(file) => Ok(Box::new(file.carrier())),
             Kind::Stderr => Ok(Box::new(Speaker)),

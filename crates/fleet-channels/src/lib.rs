@@ -9,6 +9,7 @@
 
 mod bell;
 mod channel;
+mod email;
 mod error;
 mod excerpt;
 mod exec;
