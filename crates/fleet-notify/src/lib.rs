@@ -7,9 +7,11 @@
 //! there and says with a [`Verdict`] what became of it.
 
 mod carrier;
+mod history;
 mod notification;
 mod severity;
 
 pub use carrier::{Carrier, ChannelPlan, Verdict};
+pub use history::{Decided, Happened, History, Tried};
 pub use notification::{Notification, Reason, Status};
 pub use severity::rank;
