@@ -9,9 +9,8 @@
 mod carrier;
 mod history;
 mod notification;
-mod severity;
 
 pub use carrier::{Carrier, ChannelPlan, Verdict};
+pub use fleet_rules::rank;
 pub use history::{Decided, Happened, History, Tried};
 pub use notification::{Notification, Reason, Status};
-pub use severity::rank;

@@ -6,7 +6,7 @@ use fleet_core::Timestamp;
 use fleet_rules::{AlertRecord, AlertState};
 use serde::{Deserialize, Serialize};
 
-use crate::severity::rank;
+use fleet_rules::rank;
 
 /// One message to one channel, as it stands in the spool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -43,6 +43,7 @@
 //! day ([`FORGET_AFTER`]) is resolved, with that as the reason, and forgotten.
 
 pub mod alert;
+pub mod change;
 pub mod claims;
 pub mod compare;
 pub mod compiled;
@@ -54,12 +55,20 @@ pub mod fields;
 pub mod instance;
 pub mod interpreter;
 pub mod load;
+mod load_condition;
 pub mod machine;
+pub mod plateau;
+pub mod rate;
 mod raw;
 pub mod rule;
+pub mod severity;
+pub mod span;
+pub mod stale;
 pub mod store;
 pub mod template;
+pub mod trend;
 mod visit;
+pub mod window;
 mod words;
 
 pub use alert::{AlertRecord, AlertState};
@@ -69,5 +78,7 @@ pub use error::RulesError;
 pub use instance::Instance;
 pub use machine::What;
 pub use raw::RawRule;
-pub use rule::{Condition, Hold, Rule, RuleSet, Timing};
+pub use rule::{Condition, Hold, Level, Rule, RuleSet, Timing};
+pub use severity::rank;
 pub use store::{Locked, Store, StoreError};
+pub use window::Window;

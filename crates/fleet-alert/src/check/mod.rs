@@ -17,7 +17,7 @@ use std::path::Path;
 use fleet_cli::{Align, Cell, Column, Exit, Format, Records, Table, talk};
 use fleet_config::Fault;
 use fleet_core::{Timestamp, duration_text};
-use fleet_rules::{Condition, Count, Hold, Rule};
+use fleet_rules::{Count, Hold, Rule};
 
 use crate::args::Args;
 use crate::config::{self, Config};
@@ -101,7 +101,6 @@ fn table(config: &Config, args: &Args) -> anyhow::Result<()> {
 }
 
 fn row(rule: &Rule) -> Vec<Cell> {
-    let Condition::Expression { when, .. } = &rule.condition;
     let held = match rule.timing.hold {
         _ if !rule.enabled => "not enabled".to_owned(),
         Hold::Now => "-".to_owned(),
@@ -110,5 +109,7 @@ fn row(rule: &Rule) -> Vec<Cell> {
         Hold::Count(Count { count, within }) => format!("{count} in {}", duration_text(within)),
     };
     let by = if rule.by.is_empty() { "-".to_owned() } else { rule.by.join(",") };
-    [&rule.name, &rule.severity, &rule.on, &held, &by, &when.text].map(Cell::new).to_vec()
+    [&rule.name, &rule.severity, &rule.on, &held, &by, &rule.condition_text()]
+        .map(Cell::new)
+        .to_vec()
 }
