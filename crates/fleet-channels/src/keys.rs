@@ -132,3 +132,13 @@ impl Keys {
         Err(meant.into_iter().fold(fault, Fault::hint))
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The keys of a channel that is written so.
+    pub(crate) fn keys(text: &str) -> Keys {
+        Keys::new(0, toml::from_str(text).unwrap())
+    }
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use fleet_config::{Fault, did_you_mean};
+use fleet_config::{Fault, did_you_mean, inside};
 use fleet_core::parse_duration;
 use toml::Spanned;
 
@@ -147,13 +147,9 @@ impl Loader<'_> {
             .map_err(|bad| Fault::new(self.inside(text, bad.at), bad.message))
     }
 
-    /// The byte of the file at which this byte of a value stands. In a value with escapes only
-    /// its beginning can be told.
+    /// The byte of the file at which this byte of a value stands.
     fn inside(&self, value: &Spanned<String>, at: usize) -> usize {
-        let written = self.text.get(value.span()).unwrap_or_default();
-        written
-            .find(value.get_ref())
-            .map_or(value.span().start, |from| value.span().start + from + at)
+        inside(self.text, value.span(), value.get_ref(), at)
     }
 }
 

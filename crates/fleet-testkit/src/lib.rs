@@ -14,6 +14,7 @@
 
 mod fleet;
 mod gpus;
+mod http;
 mod log;
 mod process;
 mod room;
@@ -22,6 +23,7 @@ mod until;
 
 pub use fleet::TestFleet;
 pub use gpus::StandIn;
+pub use http::{Answer, Receiver, Request};
 pub use log::{Line, Log};
 pub use process::{Stranger, cpu_ticks, is_living, kill, status_field};
 pub use run::{Ran, Run, tool};
