@@ -1,14 +1,10 @@
 //! A stream and one-shot runs give the same alerts for the same data; nothing that comes panics;
 //! a torn state file costs what is torn.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod bench;
-
 use std::collections::BTreeSet;
 use std::fs;
 
-use bench::{Bench, at, rule};
+use crate::bench::{Bench, at, rule};
 use fleet_rules::{AlertState, Engine};
 use proptest::prelude::*;
 use proptest::sample::select;
