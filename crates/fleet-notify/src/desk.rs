@@ -182,7 +182,7 @@ impl Desk {
         self.groups.clear();
         let mut told = Vec::new();
         for entry in self.entries.values_mut() {
-            entry.looked = entry.firings;
+            entry.look();
             let group = group_of(&entry.alert, &self.policy.settings.group_by);
             let accounts = entry.channels.iter().filter_map(|(c, a)| Some((c, a.told.as_ref()?)));
             told.extend(accounts.map(|(channel, t)| (channel.clone(), group.clone(), t.at)));

@@ -2,4 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod bench;
+mod channels;
+mod clock;
 mod first;
+mod holds;
