@@ -80,6 +80,22 @@ pub(crate) enum Owed {
     CameAndWent,
 }
 
+impl Account {
+    /// The account of a channel that was told this record, which is not the newest any more.
+    #[must_use]
+    pub(crate) fn told_before(mut self, said: &AlertRecord, at: Timestamp) -> Account {
+        self.told = Some(Told {
+            state: said.state,
+            severity: said.severity.clone(),
+            ts: said.ts,
+            at,
+            times: self.told.map_or(0, |told| told.times) + 1,
+            flapping: false,
+        });
+        self
+    }
+}
+
 /// Whether this state is one that is told as wrong.
 pub(crate) fn fires(state: AlertState) -> bool {
     matches!(state, AlertState::Firing | AlertState::NoData | AlertState::Error)

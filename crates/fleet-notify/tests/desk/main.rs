@@ -4,5 +4,6 @@
 mod bench;
 mod channels;
 mod clock;
+mod crashes;
 mod first;
 mod holds;
