@@ -46,7 +46,7 @@ impl RulePolicy {
         RulePolicy {
             immediate: rule.immediate,
             inhibited_by: rule.inhibited_by.clone(),
-            equal: None,
+            equal: rule.equal.clone(),
             by: rule.by.clone(),
             repeat: rule.timing.repeat,
         }

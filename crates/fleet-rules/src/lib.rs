@@ -10,7 +10,7 @@
 //!
 //! **Reading.** All field names that any rule reads are known when the rules are; they get slots
 //! ([`fields`]). Of a line only those fields are taken, borrowed from its bytes; the rest is
-//! skipped without being built.
+//! passed over without being built, though a line that is no JSON is refused wherever it is not.
 //!
 //! **Conditions** are CEL. The parsed expression is first *settled* ([`expression`]): constants
 //! are folded, sizes (`bytes('1G')`) and durations (`seconds('5m')`) become numbers, `has(x)` of a
@@ -61,6 +61,7 @@ pub mod plateau;
 pub mod rate;
 mod raw;
 pub mod rule;
+mod scan;
 pub mod severity;
 pub mod span;
 pub mod stale;
