@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use fleet_core::duration_text;
 use fleet_rules::{AlertRecord, AlertState};
 
-use crate::render::how_long;
+use crate::render::held;
 
 /// Names and values, in the order of names.
 pub(crate) type Pairs = BTreeMap<String, String>;
@@ -37,7 +38,7 @@ pub(crate) fn annotations(alert: &AlertRecord) -> Pairs {
     let missing = matches!(alert.state, AlertState::NoData | AlertState::Error);
     for (name, text) in [
         ("reason", Some(alert.reason.clone())),
-        ("duration", Some(how_long(alert))),
+        ("duration", held(alert).map(duration_text)),
         ("value", value),
         ("state", missing.then(|| alert.state.word().to_owned())),
         ("run", alert.run.map(|run| run.to_string())),
@@ -104,7 +105,7 @@ mod tests {
     fn annotations_hold_what_changes() {
         let all = annotations(&alert("loss", "high"));
         assert_eq!(all["value"], "93.0");
-        assert_eq!(all["duration"], "for 1m00s");
+        assert_eq!(all["duration"], "1m00s");
         assert_eq!(all["summary"], "uses 93 %");
         assert!(!all.contains_key("state"));
     }

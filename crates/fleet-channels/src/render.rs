@@ -106,27 +106,46 @@ pub(crate) fn notes(notification: &Notification) -> Vec<String> {
     let held_back = notification.held_back;
     let held_back = (held_back > 0)
         .then(|| format!("{held_back} more changes were held back by the limit of this channel"));
-    let why = match notification.reason {
-        Reason::Repeat => Some("told before, and not over"),
-        Reason::SilenceEnded => Some("the silence that held this back has ended"),
-        Reason::InhibitionEnded => Some("the alert that held this back is over"),
-        Reason::Digest => Some("told late because of the limit of this channel"),
-        _ => None,
-    };
+    let plain = [Reason::First, Reason::More, Reason::Resolved, Reason::DeadChannel, Reason::Test];
+    let why = (!plain.contains(&notification.reason)).then(|| because(notification.reason));
     held_back.into_iter().chain(why.map(str::to_owned)).collect()
 }
 
-/// An alert in one line: `[critical] gpu_hang: mission-a — no step for 10 minutes (since 5m)`.
-fn line(alert: &AlertRecord) -> String {
-    let summary = excerpt::line(&alert.summary, LINE);
-    let summary = if summary.is_empty() { String::new() } else { format!(" — {summary}") };
-    format!("[{}] {}{summary} ({})", word(alert), name(alert), how_long(alert))
+/// Why it is told now, as the second half of a sentence.
+pub(crate) fn because(reason: Reason) -> &'static str {
+    match reason {
+        Reason::First => "because this began to fire",
+        Reason::More => "because more of this group fires",
+        Reason::Severity => "because its severity changed",
+        Reason::Resolved => "because this is over",
+        Reason::Repeat => "because this fires still",
+        Reason::SilenceEnded => "because its silence ended and it fires still",
+        Reason::InhibitionEnded => "because what held it back is over and it fires still",
+        Reason::Flapping => "because this comes and goes; it is told again when it is calm",
+        Reason::Digest => "a digest of what was over this channel's limit",
+        Reason::Refresh => "because this fires still",
+        Reason::DeadChannel => "because another channel cannot be reached",
+        Reason::Test => "because somebody asked for a test",
+    }
 }
 
-/// `for 5m`, up to the moment that the record is about.
-pub(crate) fn how_long(alert: &AlertRecord) -> String {
-    let seconds = alert.ts.seconds_since(alert.since).max(0.0);
-    format!("for {}", duration_text(Duration::from_secs(seconds as u64)))
+/// An alert in one line: `[critical] gpu_hang: mission-a — no step for 10 minutes (for 5m00s)`.
+fn line(alert: &AlertRecord) -> String {
+    let summary = excerpt::line(&alert.summary, LINE);
+    let summary = if summary.is_empty() { summary } else { format!(" — {summary}") };
+    format!("[{}] {}{summary}{}", word(alert), name(alert), in_brackets(alert))
+}
+
+/// ` (for 5m00s)`, or nothing.
+pub(crate) fn in_brackets(alert: &AlertRecord) -> String {
+    let after = if alert.state == AlertState::Resolved { "after" } else { "for" };
+    held(alert).map_or_else(String::new, |held| format!(" ({after} {})", duration_text(held)))
+}
+
+/// How long the condition held up to the moment that the record is about, in whole seconds.
+pub(crate) fn held(alert: &AlertRecord) -> Option<Duration> {
+    let seconds = alert.ts.seconds_since(alert.since).max(0.0) as u64;
+    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 /// The worst severity of what fires, as a colour in hexadecimal digits; green where nothing does.

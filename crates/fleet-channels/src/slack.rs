@@ -14,7 +14,7 @@ use crate::error::ChannelError;
 use crate::excerpt::{block, cut};
 use crate::http::{Ask, Client, Trust};
 use crate::keys::Keys;
-use crate::render::{colour, how_long, name, notes, title, word};
+use crate::render::{colour, in_brackets, name, notes, title, word};
 use crate::secret::Secret;
 use crate::url::Url;
 
@@ -121,7 +121,7 @@ fn context(notification: &Notification) -> Value {
 /// An alert in Slack's markup.
 fn about(alert: &AlertRecord) -> String {
     let head = format!("[{}] {}", word(alert), name(alert));
-    let head = format!("*{}* ({})", escaped(&head, 300), how_long(alert));
+    let head = format!("*{}*{}", escaped(&head, 300), in_brackets(alert));
     let text = [head, summary(&alert.summary), links(alert)].join("\n");
     text.trim_end().to_owned()
 }

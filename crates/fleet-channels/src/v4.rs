@@ -119,7 +119,7 @@ mod tests {
         let mut told = alert("loss", "high");
         told.labels.clear();
         let annotations = json!({"summary": "uses 93 %", "runbook": "https://runbooks.example/memory",
-            "reason": "first", "duration": "for 1m00s", "value": "93.0", "run": "2"});
+            "reason": "first", "duration": "1m00s", "value": "93.0", "run": "2"});
         let labels = json!({"alertname": "loss", "severity": "high", "id": "web-1", "host": "box"});
         assert_eq!(
             payload(&notification(vec![told])),
