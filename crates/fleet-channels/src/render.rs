@@ -12,17 +12,21 @@ use crate::excerpt;
 /// Most names of rules in a title.
 const NAMES: usize = 3;
 
-/// Longest line of a summary in a list, in characters.
+/// Longest name of an alert, in characters.
+const NAME: usize = 200;
+
+/// Longest title and longest summary in a list, in characters.
 const LINE: usize = 300;
 
 /// The notification in one line: `[critical] gpu_hang: mission-a`.
 pub fn title(notification: &Notification) -> String {
     let mark = mark(notification);
-    match notification.alerts.as_slice() {
-        [] => format!("[{mark}] {}", bare(notification)),
-        [alert] => format!("[{mark}] {}", name(alert)),
-        alerts => format!("[{mark}] {}: {}", count(alerts), names(alerts)),
-    }
+    let text = match notification.alerts.as_slice() {
+        [] => bare(notification),
+        [alert] => name(alert),
+        alerts => format!("{}: {}", count(alerts), names(alerts)),
+    };
+    excerpt::line(&format!("[{mark}] {text}"), LINE)
 }
 
 /// What stands in the brackets of a title.
@@ -71,14 +75,15 @@ fn names(alerts: &[AlertRecord]) -> String {
     }
 }
 
-/// The rule and what it is about: `gpu_hang: mission-a`.
+/// The rule and what it is about, in one line: `gpu_hang: mission-a`.
 pub(crate) fn name(alert: &AlertRecord) -> String {
-    match (&alert.id, alert.labels.iter().next()) {
-        (Some(id), _) => format!("{}: {id}", alert.alert),
+    let about = match (&alert.id, alert.labels.iter().next()) {
+        (Some(id), _) => format!(": {id}"),
         // The alert of a rule by something else than an id.
-        (None, Some((name, value))) => format!("{}: {name}={value}", alert.alert),
-        (None, None) => alert.alert.clone(),
-    }
+        (None, Some((name, value))) => format!(": {name}={value}"),
+        (None, None) => String::new(),
+    };
+    excerpt::line(&format!("{}{about}", alert.alert), NAME)
 }
 
 /// What an alert is now, as a word: its severity, or why it has none to tell.
@@ -207,9 +212,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_title_is_one_line(name in "\\PC{0,9}", text in "(?s).{0,40}") {
-            let mut alert = alert(&name, "high");
+        fn a_title_is_one_line(text in "(?s).{0,40}") {
+            let mut alert = alert(&text, "high");
             alert.summary.clone_from(&text);
+            alert.id = Some(text.clone());
             prop_assert!(!lines(&notification(vec![alert]), 9).concat().contains(['\n', '\r']));
             prop_assert!(!title(&empty(Reason::Test, &text)).contains(['\n', '\r']));
         }
