@@ -135,7 +135,7 @@ fn escaped(value: Value) -> Value {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
-    use crate::samples::{alert, empty, notification};
+    use crate::tests::{empty, notification, severe};
     use fleet_notify::Reason;
     use proptest::prelude::*;
 
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn our_own_form_is_the_notification() {
-        let told = notification(vec![alert("loss", "high")]);
+        let told = notification(vec![severe("loss", "high")]);
         let (body, kind) = Form::Own.body(&told);
         assert_eq!(kind, "application/json");
         assert_eq!(serde_json::from_str::<Notification>(&body).unwrap(), told);
@@ -153,14 +153,14 @@ mod tests {
 
     #[test]
     fn a_template_is_filled_in_by_the_rules_of_its_kind() {
-        let mut told = alert("loss", "high");
+        let mut told = severe("loss", "high");
         told.summary = "a \"b\"\n\\c".to_owned();
         let told = notification(vec![told]);
         let json =
             form(r#"template = '{"t": "{{summary}}", "n": {{value}}, "l": "{{labels.team}}"}'"#);
         let (body, kind) = json.body(&told);
         assert_eq!(kind, "application/json");
-        let expected = json!({"t": "a \"b\"\n\\c", "n": 93, "l": "vision"});
+        let expected = json!({"t": "a \"b\"\n\\c", "n": 97.5, "l": "vision"});
         assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
         let plain = form("template = '{{severity}} {{id}} {{reason}} {{count}} {{nothing}}'");
         let (body, kind) = plain.body(&told);
@@ -170,11 +170,11 @@ mod tests {
     #[test]
     fn a_template_that_fails_is_plain_text() {
         let broken = form(r#"template = '{"value": {{nothing}}}'"#);
-        let (body, kind) = broken.body(&notification(vec![alert("loss", "high")]));
+        let (body, kind) = broken.body(&notification(vec![severe("loss", "high")]));
         assert_eq!(kind, "text/plain; charset=utf-8");
         assert_eq!(
             body,
-            "[high] loss: web-1\n[high] loss: web-1 — uses 93 % (for 1m00s)\nfrom box\n"
+            "[high] loss: web-1\n[high] loss: web-1 — web-1 is high (for 10m00s)\nfrom workstation\n"
         );
     }
 

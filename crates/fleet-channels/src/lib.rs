@@ -45,8 +45,6 @@ mod parts;
 mod prometheus;
 mod records;
 pub mod render;
-#[cfg(test)]
-mod samples;
 mod secret;
 mod slack;
 mod sms;

@@ -167,12 +167,12 @@ pub fn colour(notification: &Notification) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{alert, empty, notification, resolved};
+    use crate::tests::{empty, notification, resolved, severe};
     use proptest::prelude::*;
 
     #[test]
     fn a_title_says_what_how_bad_and_where() {
-        let (one, other) = (alert("loss_nan", "critical"), alert("gpu_idle", "warning"));
+        let (one, other) = (severe("loss_nan", "critical"), severe("gpu_idle", "warning"));
         for (alerts, text) in [
             (vec![one.clone()], "[critical] loss_nan: web-1"),
             (vec![resolved("loss_nan")], "[resolved] loss_nan: web-1"),
@@ -192,18 +192,18 @@ mod tests {
     fn what_is_about_no_alert_has_a_title_too() {
         let dead = empty(Reason::DeadChannel, "channel 'slack' is dead");
         assert_eq!(title(&dead), "[fleet-alert] channel 'slack' is dead");
-        assert_eq!(title(&empty(Reason::Test, "")), "[test] from box");
+        assert_eq!(title(&empty(Reason::Test, "")), "[test] from workstation");
     }
 
     #[test]
     fn lines_name_each_alert_and_count_the_rest() {
-        let mut told = notification(["a", "b", "c"].map(|name| alert(name, "high")).to_vec());
+        let mut told = notification(["a", "b", "c"].map(|name| severe(name, "high")).to_vec());
         told.held_back = 4;
         assert_eq!(
             lines(&told, 2),
             [
-                "[high] a: web-1 — uses 93 % (for 1m00s)",
-                "[high] b: web-1 — uses 93 % (for 1m00s)",
+                "[high] a: web-1 — web-1 is high (for 10m00s)",
+                "[high] b: web-1 — web-1 is high (for 10m00s)",
                 "and 1 more alerts",
                 "4 more changes were held back by the limit of this channel",
             ]
@@ -213,7 +213,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_title_is_one_line(text in "(?s).{0,40}") {
-            let mut alert = alert(&text, "high");
+            let mut alert = severe(&text, "high");
             alert.summary.clone_from(&text);
             alert.id = Some(text.clone());
             prop_assert!(!lines(&notification(vec![alert]), 9).concat().contains(['\n', '\r']));
