@@ -4,6 +4,8 @@ use fleet_config::Fault;
 use fleet_notify::{Notification, Status};
 use fleet_rules::template::Template;
 use serde_json::{Map, Value, json};
+use toml::Spanned;
+use ureq::http::HeaderValue;
 
 use crate::keys::Keys;
 use crate::render::{lines, severity, title};
@@ -55,7 +57,7 @@ impl Form {
                 let start = text.trim_start();
                 let json = start.starts_with(['{', '[']) && !start.starts_with("{{");
                 let guess = || if json { JSON } else { PLAIN }.to_owned();
-                let content_type = content_type.map_or_else(guess, toml::Spanned::into_inner);
+                let content_type = content_type.map(kind).transpose()?.unwrap_or_else(guess);
                 Ok(Form::Written { template: parsed, content_type })
             }
             (None, None) => Ok(Form::Own),
@@ -79,6 +81,14 @@ impl Form {
                 (template.render(&fields(notification)), content_type)
             }
         }
+    }
+}
+
+/// A content type that a header can hold.
+fn kind(kind: Spanned<String>) -> Result<String, Fault> {
+    match HeaderValue::from_str(kind.get_ref()) {
+        Ok(_) => Ok(kind.into_inner()),
+        Err(_) => Err(Fault::new(kind.span().start, "this is no content type")),
     }
 }
 
@@ -185,6 +195,7 @@ mod tests {
             "format = 'fleet'\ntemplate = 'a'",
             "content_type = 'text/plain'",
             "template = 'a {{'",
+            "template = 'a'\ncontent_type = \"a\\nb\"",
         ] {
             assert!(Form::load(&mut keys(bad)).is_err(), "{bad}");
         }
