@@ -262,3 +262,49 @@ impl Mailer {
 fn again(why: String) -> Verdict {
     Verdict::Again { after: None, channel: true, why }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::tests::keys;
+
+    const GOOD: &str =
+        "host = 'mail.example.com'\nfrom = 'a@example.com'\nto = ['b@example.com']\n";
+
+    fn load(text: &str) -> Result<Email, String> {
+        Email::load(&mut keys(text)).map_err(|fault| fault.message)
+    }
+
+    #[test]
+    fn the_port_follows_from_the_encryption() {
+        let port = |more: &str| load(&format!("{GOOD}{more}")).map(|email| email.port);
+        assert_eq!(port(""), Ok(587));
+        assert_eq!(port("tls = 'tls'"), Ok(465));
+        assert_eq!(port("tls = 'none'"), Ok(25));
+        assert_eq!(port("port = 2525"), Ok(2525));
+        assert!(port("port = 65536").is_err());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let login = "user = 'u'\npassword_env = 'P'\n";
+        for (text, expected) in [
+            ("", "needs the host"),
+            ("host = 'h'", "needs a sender"),
+            ("host = 'h'\nfrom = 'a@b.c'\nto = []", "needs recipients"),
+            ("host = 'h'\nfrom = 'a@b.c'\nto = ['nobody']", "'nobody' is no mail address"),
+            ("host = 'h'\nfrom = 'ä@b.c'\nto = ['a@b.c']", "'ä@b.c' is no mail address"),
+            ("host = 'h'\nfrom = 'a@b.c\\nBcc: x@y.z'\nto = ['a@b.c']", "is no mail address"),
+            (&format!("{GOOD}tls = 'ssl'"), "there is no tls = \"ssl\""),
+            (&format!("{GOOD}user = 'u'"), "a user needs a password"),
+            (&format!("{GOOD}password_env = 'P'"), "a password needs a user"),
+            (&format!("{GOOD}user = 'u'\npassword = 'p'"), "is a secret"),
+            (&format!("{GOOD}{login}tls = 'none'"), "in the clear"),
+        ] {
+            let message = load(text).unwrap_err();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+        let local = "host = '127.0.0.1'\nfrom = 'a@b.c'\nto = ['a@b.c']\ntls = 'none'\n";
+        assert!(load(&format!("{local}{login}")).is_ok());
+    }
+}
