@@ -7,6 +7,7 @@ set -euo pipefail
 tests='
 openssl    | openssl    | letters of alerts by encrypted sessions
 jq         | jq         | the README blocks that read JSON lines with jq
+amtool     | prometheus-alertmanager | alerts posted to a real Alertmanager
 cron       | cron       | the test of scheduled runs with the real cron
 prometheus-process-exporter | prometheus-process-exporter | the test that samples agree with its
 jsonschema | python3-jsonschema | fleet files held against their schema
@@ -74,8 +75,8 @@ python_packages metrics-venv 'prometheus_client, psutil, pynvml' \
     'what other readers of metrics say of the same processes, text and GPUs' \
     prometheus_client psutil nvidia-ml-py
 python_packages mail-venv aiosmtpd 'letters of alerts, as a real mail server gets them' aiosmtpd
-[ "${1:-}" != --bench ] || python_packages bench-venv 'psutil, pynvml, tensorboard' \
-    'what is measured against them' psutil nvidia-ml-py tensorboard
+[ "${1:-}" != --bench ] || python_packages bench-venv 'orjson, psutil, pynvml, tensorboard' \
+    'what is measured against them' orjson psutil nvidia-ml-py tensorboard
 
 # Searchers that Debian has not, built into target/.
 if [ "${1:-}" = --bench ]; then

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fleet_channels::{Channel, RawChannel};
 use fleet_cli::{Exit, Failure};
-use fleet_config::Fault;
+use fleet_config::{Fault, Mistake};
 use fleet_rules::{RawRule, RuleSet};
 use serde::Deserialize;
 use toml::Spanned;
@@ -32,7 +32,7 @@ pub(crate) struct Config {
 
 impl Config {
     /// Reads the text of a file.
-    fn parse(text: &str) -> Result<Config, Fault> {
+    pub(crate) fn parse(text: &str) -> Result<Config, Fault> {
         let file: RawFile = toml::from_str(text)?;
         let channels = file.channel.into_iter().map(|(name, raw)| Channel::load(name, raw));
         Ok(Config {
@@ -56,16 +56,23 @@ pub(crate) fn locate(given: Option<&Path>) -> Result<PathBuf, Failure> {
     })
 }
 
-/// What is in it, or why it is refused as a whole.
-pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
-    let text = fs::read_to_string(path).map_err(|error| {
+/// The text of the file.
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| {
         let message = format!("cannot read the rules '{}': {error}", path.display());
         Failure::new(Exit::CouldNot, message)
             .hint("name a file with --rules; configs/alerts.toml is one to begin with")
-    })?;
-    Config::parse(&text).map_err(|fault| {
-        let mistake = fault.locate(path, &text);
-        let failure = Failure::new(Exit::CouldNot, mistake.to_string());
-        mistake.hint.into_iter().fold(failure, Failure::hint)
     })
+}
+
+/// What is in it, or why it is refused as a whole.
+pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
+    let text = read(path)?;
+    Config::parse(&text).map_err(|fault| refusal(fault.locate(path, &text)))
+}
+
+/// A mistake as the end of the tool.
+pub(crate) fn refusal(mistake: Mistake) -> Failure {
+    let failure = Failure::new(Exit::CouldNot, mistake.to_string());
+    mistake.hint.into_iter().fold(failure, Failure::hint)
 }

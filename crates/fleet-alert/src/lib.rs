@@ -48,9 +48,9 @@ pub use args::Args;
 /// The rules are refused, the memory cannot be used, or input or output fail.
 pub fn watch(args: Args) -> anyhow::Result<Exit> {
     let path = config::locate(args.rules.as_deref())?;
-    let config = config::load(&path)?;
     if args.check {
-        return check::report(&path, &config, &args);
+        return check::report(&path, &args);
     }
+    let config = config::load(&path)?;
     session::Session::open(config, &args)?.run()
 }

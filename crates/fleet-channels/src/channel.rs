@@ -6,13 +6,20 @@ use fleet_config::{Fault, did_you_mean};
 use fleet_notify::{Carrier, ChannelPlan};
 use toml::Spanned;
 
+use crate::alertmanager::Alertmanager;
 use crate::bell::Bell;
 use crate::email::Email;
 use crate::error::ChannelError;
 use crate::exec::Exec;
 use crate::file::Append;
+use crate::healthchecks::{Healthchecks, Heart};
 use crate::keys::{Keys, RawChannel};
+use crate::ntfy::Ntfy;
+use crate::pagerduty::PagerDuty;
+use crate::slack::Slack;
+use crate::sms::Sms;
 use crate::stderr::Speaker;
+use crate::webhook::Webhook;
 
 /// How long one try may take unless the file says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,7 +29,20 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The types of channels.
-const KINDS: [&str; 5] = ["bell", "email", "exec", "file", "stderr"];
+const KINDS: [&str; 12] = [
+    "alertmanager",
+    "bell",
+    "email",
+    "exec",
+    "file",
+    "healthchecks",
+    "ntfy",
+    "pagerduty",
+    "slack",
+    "sms",
+    "stderr",
+    "webhook",
+];
 
 /// A channel as it is configured.
 #[derive(Clone, Debug)]
@@ -38,6 +58,8 @@ pub struct Channel {
 /// What a channel is.
 #[derive(Clone, Debug)]
 pub enum Kind {
+    /// Alertmanager's API v2.
+    Alertmanager(Alertmanager),
     /// A terminal or desktop that rings.
     Bell(Bell),
     /// A letter by way of a mail server.
@@ -46,8 +68,20 @@ pub enum Kind {
     Exec(Exec),
     /// A file that grows.
     File(Append),
+    /// A check of healthchecks.io, or of a server like it.
+    Healthchecks(Healthchecks),
+    /// A topic of ntfy.
+    Ntfy(Ntfy),
+    /// A service of PagerDuty.
+    PagerDuty(PagerDuty),
+    /// An incoming webhook of Slack.
+    Slack(Slack),
+    /// Short messages.
+    Sms(Sms),
     /// Standard error.
     Stderr,
+    /// Any other web server.
+    Webhook(Webhook),
 }
 
 impl Channel {
@@ -62,7 +96,7 @@ impl Channel {
             Fault::new(keys.at(), format!("channel '{name}' needs a type"))
                 .hint(format!("write type = one of {}", KINDS.join(", ")))
         })?;
-        let plan = ChannelPlan {
+        let mut plan = ChannelPlan {
             name,
             severity: keys.texts("severity")?.map(Spanned::into_inner).unwrap_or_default(),
             resolved: keys.flag("resolved")?.unwrap_or(true),
@@ -75,11 +109,18 @@ impl Channel {
         let usual = if word == "email" { MAIL_TIMEOUT } else { TIMEOUT };
         let timeout = keys.duration("timeout")?.unwrap_or(usual);
         let made = match word {
+            "alertmanager" => Kind::Alertmanager(Alertmanager::load(&mut keys)?),
             "bell" => Kind::Bell(Bell::load(&mut keys)?),
             "email" => Kind::Email(Box::new(Email::load(&mut keys)?)),
             "exec" => Kind::Exec(Exec::load(&mut keys)?),
             "file" => Kind::File(Append::load(&mut keys)?),
+            "healthchecks" => Kind::Healthchecks(Healthchecks::load(&mut keys)?),
+            "ntfy" => Kind::Ntfy(Ntfy::load(&mut keys)?),
+            "pagerduty" => Kind::PagerDuty(PagerDuty::load(&mut keys)?),
+            "slack" => Kind::Slack(Slack::load(&mut keys)?),
+            "sms" => Kind::Sms(Sms::load(&mut keys)?),
             "stderr" => Kind::Stderr,
+            "webhook" => Kind::Webhook(Webhook::load(&mut keys)?),
             _ => {
                 let fault = Fault::new(at, format!("there is no channel type '{word}'"));
                 let there_is = || format!("there are: {}", KINDS.join(", "));
@@ -89,6 +130,9 @@ impl Channel {
             }
         };
         keys.finish(word)?;
+        if let Kind::Alertmanager(cluster) = &made {
+            plan.refresh = Some(cluster.refresh());
+        }
         Ok(Channel { plan, timeout, kind: made })
     }
 
@@ -97,12 +141,30 @@ impl Channel {
     /// # Errors
     /// A secret cannot be read.
     pub fn carrier(&self) -> Result<Box<dyn Carrier>, ChannelError> {
+        Ok(match &self.kind {
+            Kind::Alertmanager(cluster) => Box::new(cluster.carrier(self.timeout)?),
+            Kind::Bell(bell) => Box::new(bell.carrier(self.timeout)),
+            Kind::Email(email) => Box::new(email.carrier(self.timeout)?),
+            Kind::Exec(exec) => Box::new(exec.carrier(self.timeout)),
+            Kind::File(file) => Box::new(file.carrier()),
+            Kind::Healthchecks(check) => Box::new(check.carrier(self.timeout)?),
+            Kind::Ntfy(topic) => Box::new(topic.carrier(self.timeout)?),
+            Kind::PagerDuty(service) => Box::new(service.carrier(self.timeout)?),
+            Kind::Slack(hook) => Box::new(hook.carrier(self.timeout)?),
+            Kind::Sms(account) => Box::new(account.carrier(self.timeout)?),
+            Kind::Stderr => Box::new(Speaker),
+            Kind::Webhook(hook) => Box::new(hook.carrier(self.timeout)?),
+        })
+    }
+
+    /// What says there that fleet-alert lives, if the channel is of that type.
+    ///
+    /// # Errors
+    /// A secret cannot be read.
+    pub fn heart(&self) -> Result<Option<Heart>, ChannelError> {
         match &self.kind {
-            Kind::Bell(bell) => Ok(Box::new(bell.carrier(self.timeout))),
-            Kind::Email(email) => Ok(Box::new(email.carrier(self.timeout)?)),
-            Kind::Exec(exec) => Ok(Box::new(exec.carrier(self.timeout))),
-            Kind::File(file) => Ok(Box::new(file.carrier())),
-            Kind::Stderr => Ok(Box::new(Speaker)),
+            Kind::Healthchecks(check) => check.carrier(self.timeout).map(Some),
+            _ => Ok(None),
         }
     }
 }

@@ -69,6 +69,13 @@ fn position(text: &str, at: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
+/// The byte of the file at which a byte of a value stands that is written at `span`. In a value
+/// with escapes only its beginning can be told.
+pub fn inside(text: &str, span: Range<usize>, value: &str, at: usize) -> usize {
+    let written = text.get(span.clone()).unwrap_or_default();
+    written.find(value).map_or(span.start, |from| span.start + from + at)
+}
+
 /// What toml says, with the nearest known key where the key is unknown.
 impl From<toml::de::Error> for Fault {
     fn from(error: toml::de::Error) -> Fault {
@@ -112,6 +119,13 @@ mod tests {
         assert_eq!(position(text, text.find('x').unwrap()), (2, 5));
         let mistake = Fault::new(6, "no").hint("yes").locate("f.toml".as_ref(), text);
         assert_eq!(mistake.to_string(), "'f.toml' line 2 column 1: no");
+    }
+
+    #[test]
+    fn a_place_in_a_value_is_found_within_the_quotes_of_the_file() {
+        let text = "when = \'\'\'\nx > 5\'\'\'";
+        assert_eq!(inside(text, 7..text.len(), "x > 5", 4), text.find('5').unwrap());
+        assert_eq!(inside("a = \"\\u0041b\"", 4..13, "Ab", 1), 4);
     }
 
     #[test]

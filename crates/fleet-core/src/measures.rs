@@ -359,9 +359,9 @@ measures! {
     gpu_encoder_percent: f64, Gauge, "encoder_ratio" * 0.01;
     /// Share of the time in which the GPU decoded video, 0 to 100.
     gpu_decoder_percent: f64, Gauge, "decoder_ratio" * 0.01;
-    /// Power that the GPU draws.
+    /// Power that the GPU draws; of a process the sum over its GPUs, whoever else is on them.
     gpu_power_watts: f64, Gauge, "power_watts";
-    /// Power that the GPU may draw.
+    /// Power that the GPU may draw; of a process the sum over its GPUs.
     gpu_power_limit_watts: f64, Gauge, "power_limit_watts";
     /// Energy that the GPU has drawn since its driver was loaded.
     gpu_energy_joules_total: f64, Counter, "energy_joules_total";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleet_census::{Owners, Seen};
-use fleet_core::{RunKey, Sample, Subject, Timestamp};
+use fleet_core::{Measures, RunKey, Sample, Subject, Timestamp};
 use fleet_gpu::{Answer, Gpu, GpuError, Gpus, Missing, Reading, Usage, missing, usage_by};
 
 /// A round waits no longer than this for the drivers, counted from its beginning.
@@ -66,7 +66,7 @@ impl GpuSource {
         if let Some(answer) = reading.answer.as_ref().filter(|_| reading.error.is_none()) {
             let owners = Owners::of(all, &self.boot);
             let owner = |pid| owners.owner(pid).map(|seen| seen.record.key());
-            add_usage(samples, &usage_by(answer, owner));
+            add_usage(samples, &usage_by(answer, owner), &answer.gpus);
         }
         let missing = missing_of(&reading, all);
         if self.wish == Wish::All {
@@ -95,14 +95,23 @@ fn roots(all: &[Seen], boot: &str) -> Vec<i32> {
     living.filter_map(|seen| supervised(seen).or(seen.record.pid)).collect()
 }
 
-fn add_usage(samples: &mut [Sample], usage: &BTreeMap<RunKey, Usage>) {
+fn add_usage(samples: &mut [Sample], usage: &BTreeMap<RunKey, Usage>, gpus: &[Gpu]) {
     for sample in samples.iter_mut().filter(|sample| sample.subject == Subject::Process) {
         let (Some(id), Some(run)) = (sample.id.clone(), sample.run) else { continue };
         let Some(usage) = usage.get(&RunKey { id, run }) else { continue };
         sample.measures.gpu_memory_bytes = usage.memory_bytes;
         sample.measures.gpu_percent = usage.percent;
+        let power = |of| added_up(gpus, &usage.gpus, of);
+        sample.measures.gpu_power_watts = power(|gpu| gpu.gpu_power_watts);
+        sample.measures.gpu_power_limit_watts = power(|gpu| gpu.gpu_power_limit_watts);
         sample.more.insert("gpus".to_owned(), usage.gpus.clone().into());
     }
+}
+
+/// A measure of these GPUs added up; unknown when it is of one of them.
+fn added_up(gpus: &[Gpu], names: &[String], of: fn(&Measures) -> Option<f64>) -> Option<f64> {
+    let gpu = |name: &String| gpus.iter().find(|gpu| gpu.uuid == *name);
+    names.iter().map(|name| of(&gpu(name)?.measures)).sum()
 }
 
 /// The samples of the GPUs, and one of how the asking went.

@@ -50,9 +50,11 @@ fn gpus_have_samples_and_a_process_what_its_tree_uses_of_them() {
     let train = processes.iter().find(|s| s["id"] == "train").unwrap();
     assert_eq!(train["gpu_memory_bytes"], 1750_u64 << 20);
     assert_eq!(train["gpu_percent"], 140.0);
+    assert_eq!(train["gpu_power_watts"], 412.0 + 71.0);
     assert_eq!(train["gpus"], serde_json::json!([StandIn::uuid(0), StandIn::uuid(1)]));
     let other = processes.iter().find(|s| s["id"] == "other").unwrap();
-    assert!(other.get("gpu_memory_bytes").is_none() && other.get("gpus").is_none(), "{other}");
+    let gpu_fields = ["gpu_memory_bytes", "gpu_power_watts", "gpus"];
+    assert!(gpu_fields.iter().all(|field| other.get(field).is_none()), "{other}");
     // The narrow table has of GPUs what people look for, the wide one all.
     let table = |form| fleet.run("fleet-metrics").args(["-o", form]).with_gpus(&gpus).succeeds();
     let (narrow, wide) = (table("table"), table("wide"));

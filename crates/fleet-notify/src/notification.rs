@@ -6,7 +6,7 @@ use fleet_core::Timestamp;
 use fleet_rules::{AlertRecord, AlertState};
 use serde::{Deserialize, Serialize};
 
-use crate::severity::rank;
+use fleet_rules::rank;
 
 /// One message to one channel, as it stands in the spool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,8 +31,8 @@ pub struct Notification {
     pub host: String,
     /// What it tells, the worst first.
     pub alerts: Vec<AlertRecord>,
-    /// How many changes of alerts were held back by the limit of this channel and are told only
-    /// as this number.
+    /// How many changes of alerts are told only as this number: they came and went while the
+    /// limit of this channel held them back, or there were too many to name.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub held_back: u64,
     /// What is told beside alerts: that another channel is dead, or that this is a test.
@@ -62,11 +62,13 @@ pub enum Reason {
     SilenceEnded,
     /// They fire, and the alert that inhibited them is over.
     InhibitionEnded,
+    /// An alert changes too often: it is told once more, and then not until it has been calm.
+    Flapping,
     /// They were held back by the limit of the channel.
     Digest,
     /// The receiver must hear of them again or it takes them for resolved.
     Refresh,
-    /// Another channel is dead.
+    /// Another channel is dead, or works again.
     DeadChannel,
     /// Somebody wanted to see whether it arrives.
     Test,
@@ -83,6 +85,7 @@ impl Reason {
             Reason::Repeat => "repeat",
             Reason::SilenceEnded => "silence_ended",
             Reason::InhibitionEnded => "inhibition_ended",
+            Reason::Flapping => "flapping",
             Reason::Digest => "digest",
             Reason::Refresh => "refresh",
             Reason::DeadChannel => "dead_channel",

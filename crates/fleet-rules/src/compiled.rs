@@ -2,15 +2,15 @@
 //!
 //! `a && b`, `a || b`, `!a`, comparisons of fields and constants, `in` a list of constants, the
 //! three text methods, `matches` with a constant pattern, and plain fields that hold true or
-//! false. Every other part is left to the interpreter, part by part: in
-//! `subject == 'process' && exit.code == 3` only the second half is interpreted, and only where
-//! the first holds.
+//! false. A field may lie within others: `exit.code`. Every other part is left to the interpreter,
+//! part by part: in `subject == 'process' && threads + 1 > 3` only the second half is interpreted,
+//! and only where the first holds.
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators as op};
 use regex::Regex;
 
 use crate::compare::{Number, Order, Side, Verdict, equal, ordered};
-use crate::expression::{HAS, Settled};
+use crate::expression::{HAS, LABEL, Settled, names};
 use crate::fields::{Field, Fields, Record, Slot};
 use crate::interpreter::{Interpreter, pattern_of};
 
@@ -32,11 +32,11 @@ pub enum Node {
     /// An ordering of two.
     Ordered(Term, Order, Term),
     /// Whether a field equals a constant, or with `false` does not.
-    Equal(Slot, Constant, bool),
+    Equal(Term, Constant, bool),
     /// Whether a field equals one of some constants.
-    Among(Slot, Vec<Constant>),
+    Among(Term, Vec<Constant>),
     /// Something about a text.
-    Text(Slot, Look),
+    Text(Term, Look),
     /// Any other form.
     Interpreted(IdedExpr),
 }
@@ -59,6 +59,8 @@ pub enum Look {
 pub enum Term {
     /// A field.
     Field(Slot),
+    /// A label: an empty text where there is none.
+    Label(Slot),
     /// A constant.
     Constant(Constant),
 }
@@ -101,25 +103,19 @@ impl Constant {
 impl Node {
     /// Compiles a condition, and asks for the slots that it reads.
     pub fn compile(condition: &Settled, fields: &mut Fields) -> Node {
-        for name in condition.names() {
-            fields.want(&name);
-        }
         node(&condition.expr, fields)
     }
 
     /// Leaves everything to the interpreter: what the compiled form is tested against.
     pub fn interpreted(condition: &Settled, fields: &mut Fields) -> Node {
-        for name in condition.names() {
-            fields.want(&name);
-        }
-        Node::Interpreted(condition.expr.clone())
+        interpreted(&condition.expr, fields)
     }
 
     /// The `subject == '...'` among the parts that must all hold: about whom the condition is.
     pub fn selectors(&self, subject: Slot) -> Vec<Selector> {
         match self {
             Node::All(parts) => parts.iter().flat_map(|part| part.selectors(subject)).collect(),
-            Node::Equal(slot, constant, true) if *slot == subject => {
+            Node::Equal(Term::Field(slot), constant, true) if *slot == subject => {
                 vec![Selector(*slot, constant.clone())]
             }
             _ => Vec::new(),
@@ -156,11 +152,11 @@ impl Node {
                 decide(parts.iter().map(|p| p.judge(record, fields, cel)), Verdict::Yes)
             }
             Node::Ordered(left, order, right) => order_of(record, left, *order, right),
-            Node::Equal(slot, constant, wanted) => {
-                is_one_of(record.get(*slot), std::slice::from_ref(constant), *wanted)
+            Node::Equal(term, constant, wanted) => {
+                is_one_of(term.side(record), std::slice::from_ref(constant), *wanted)
             }
-            Node::Among(slot, constants) => is_one_of(record.get(*slot), constants, true),
-            Node::Text(slot, look) => look.at(record.get(*slot)),
+            Node::Among(term, constants) => is_one_of(term.side(record), constants, true),
+            Node::Text(term, look) => look.at(term.side(record)),
             Node::Interpreted(expr) => cel.judge(expr, record, fields),
         }
     }
@@ -199,8 +195,8 @@ fn order_of(record: &Record<'_>, left: &Term, order: Order, right: &Term) -> Ver
     }
 }
 
-fn is_one_of(field: &Field<'_>, constants: &[Constant], wanted: bool) -> Verdict {
-    Side::of(field).map_or(Verdict::Unknown, |side| {
+fn is_one_of(side: Option<Side<'_>>, constants: &[Constant], wanted: bool) -> Verdict {
+    side.map_or(Verdict::Unknown, |side| {
         (constants.iter().any(|constant| equal(side, constant.side())) == wanted).into()
     })
 }
@@ -209,14 +205,15 @@ impl Term {
     fn side<'a>(&'a self, record: &'a Record<'_>) -> Option<Side<'a>> {
         match self {
             Term::Field(slot) => Side::of(record.get(*slot)),
+            Term::Label(slot) => Some(Side::Text(record.get(*slot).text().unwrap_or_default())),
             Term::Constant(constant) => Some(constant.side()),
         }
     }
 }
 
 impl Look {
-    fn at(&self, field: &Field<'_>) -> Verdict {
-        let Some(text) = field.text() else { return Verdict::Unknown };
+    fn at(&self, side: Option<Side<'_>>) -> Verdict {
+        let Some(Side::Text(text)) = side else { return Verdict::Unknown };
         match self {
             Look::Contains(part) => text.contains(part.as_str()).into(),
             Look::StartsWith(part) => text.starts_with(part.as_str()).into(),
@@ -229,14 +226,31 @@ impl Look {
 fn node(expr: &IdedExpr, fields: &mut Fields) -> Node {
     let compiled = match &expr.expr {
         Expr::Literal(LiteralValue::Boolean(yes)) => Some(Node::Constant(*yes.inner())),
-        Expr::Ident(name) => Some(match name.strip_prefix(HAS) {
-            Some(name) => Node::Has(fields.want(name)),
-            None => Node::Flag(fields.want(name)),
-        }),
+        Expr::Ident(name) if name.starts_with(HAS) => {
+            name.strip_prefix(HAS).map(|name| Node::Has(fields.want(name)))
+        }
         Expr::Call(call) => called(call, fields),
-        _ => None,
+        _ => path(expr).map(|path| Node::Flag(fields.want(&path))),
     };
-    compiled.unwrap_or_else(|| Node::Interpreted(expr.clone()))
+    compiled.unwrap_or_else(|| interpreted(expr, fields))
+}
+
+fn interpreted(expr: &IdedExpr, fields: &mut Fields) -> Node {
+    for name in names(expr) {
+        fields.want(&name);
+    }
+    Node::Interpreted(expr.clone())
+}
+
+/// The path of a field, also of one within others: `exit.code`.
+fn path(expr: &IdedExpr) -> Option<String> {
+    match &expr.expr {
+        Expr::Ident(name) if !name.starts_with('@') => Some(name.clone()),
+        Expr::Select(select) if !select.test => {
+            Some(format!("{}.{}", path(&select.operand)?, select.field))
+        }
+        _ => None,
+    }
 }
 
 fn called(call: &CallExpr, fields: &mut Fields) -> Option<Node> {
@@ -271,9 +285,9 @@ fn parts(call: &CallExpr, fields: &mut Fields) -> Vec<Node> {
 fn equality(call: &CallExpr, fields: &mut Fields, wanted: bool) -> Option<Node> {
     let [left, right] = call.args.as_slice() else { return None };
     match (term(left, fields)?, term(right, fields)?) {
-        (Term::Field(slot), Term::Constant(constant))
-        | (Term::Constant(constant), Term::Field(slot)) => {
-            Some(Node::Equal(slot, constant, wanted))
+        (Term::Constant(_), Term::Constant(_)) => None,
+        (term, Term::Constant(constant)) | (Term::Constant(constant), term) => {
+            Some(Node::Equal(term, constant, wanted))
         }
         _ => None,
     }
@@ -283,13 +297,13 @@ fn among(call: &CallExpr, fields: &mut Fields) -> Option<Node> {
     let [item, IdedExpr { expr: Expr::List(list), .. }] = call.args.as_slice() else {
         return None;
     };
-    let Term::Field(slot) = term(item, fields)? else { return None };
+    let item = read(item, fields)?;
     let constants = list.elements.iter().map(constant).collect::<Option<Vec<_>>>()?;
-    Some(Node::Among(slot, constants))
+    Some(Node::Among(item, constants))
 }
 
 fn look(call: &CallExpr, fields: &mut Fields) -> Option<Node> {
-    let Expr::Ident(name) = &call.target.as_deref()?.expr else { return None };
+    let target = read(call.target.as_deref()?, fields)?;
     let [argument] = call.args.as_slice() else { return None };
     let Some(Constant::Text(text)) = constant(argument) else { return None };
     let look = match call.func_name.as_str() {
@@ -299,13 +313,21 @@ fn look(call: &CallExpr, fields: &mut Fields) -> Option<Node> {
         "matches" => Look::Matches(Regex::new(pattern_of(call)?).ok()?),
         _ => return None,
     };
-    Some(Node::Text(fields.want(name), look))
+    Some(Node::Text(target, look))
 }
 
 fn term(expr: &IdedExpr, fields: &mut Fields) -> Option<Term> {
+    read(expr, fields).or_else(|| constant(expr).map(Term::Constant))
+}
+
+/// A field or a label.
+fn read(expr: &IdedExpr, fields: &mut Fields) -> Option<Term> {
     match &expr.expr {
-        Expr::Ident(name) if !name.starts_with(HAS) => Some(Term::Field(fields.want(name))),
-        _ => constant(expr).map(Term::Constant),
+        Expr::Ident(name) if name.starts_with(LABEL) => {
+            let name = name.strip_prefix(LABEL)?;
+            Some(Term::Label(fields.want_path(["labels", name].into_iter())))
+        }
+        _ => path(expr).map(|path| Term::Field(fields.want(&path))),
     }
 }
 
@@ -341,7 +363,8 @@ mod tests {
     fn conditions_mean_what_is_documented() {
         use Verdict::{No, Unknown, Yes};
         let line = r#"{"i":5,"d":5.5,"t":"abc","b":true,"n":null,"nan":"NaN","inf":"+Inf",
-            "big":18446744073709551615,"exit":{"code":3,"reason":"killed for memory"},"l":[1,2]}"#;
+            "big":18446744073709551615,"exit":{"code":3,"reason":"killed for memory"},
+            "labels":{"team":"vision","app/name.x":"y"},"l":[1,2]}"#;
         for (condition, verdict) in [
             ("i > 4", Yes),
             ("i > 4.5", Yes),
@@ -365,6 +388,19 @@ mod tests {
             ("has(exit.code)", Yes),
             ("has(exit.gone)", No),
             ("exit.code == 3", Yes),
+            ("exit.code > 2.5 && exit.reason != 'x'", Yes),
+            ("exit.gone == 3", Unknown),
+            ("i.code == 3", Unknown),
+            ("n.code == 3", Unknown),
+            ("exit.reason in ['killed for memory']", Yes),
+            ("exit == 3", No),
+            ("label('team') == 'vision'", Yes),
+            ("label('app/name.x') == 'y'", Yes),
+            ("label('gone') == ''", Yes),
+            ("label('gone').startsWith('v') || label('team') in ['vision']", Yes),
+            ("size(label('team')) == 6", Yes),
+            ("d / 10 < percent('56%')", Yes),
+            ("has(exit) && exit.code == 3", Yes),
             ("exit.code + 1 == 4", Yes),
             ("exit.reason.contains('memory')", Yes),
             ("t in ['x', 'abc']", Yes),
@@ -385,7 +421,8 @@ mod tests {
     }
 
     fn name() -> impl Strategy<Value = String> {
-        prop::sample::select(vec!["a", "b", "c", "gone"]).prop_map(str::to_owned)
+        prop::sample::select(vec!["a", "b", "c", "gone", "a.x", "c.x", "c.x.y"])
+            .prop_map(str::to_owned)
     }
 
     fn literal() -> impl Strategy<Value = String> {
@@ -401,6 +438,10 @@ mod tests {
         ]
     }
 
+    fn text_of_label() -> impl Strategy<Value = String> {
+        prop::sample::select(vec!["label('x')", "label('n.m')"]).prop_map(str::to_owned)
+    }
+
     fn term_text() -> impl Strategy<Value = String> {
         prop_oneof![3 => name(), 3 => literal(), 1 => (name(), literal())
             .prop_map(|(a, b)| format!("({a} + {b})"))]
@@ -412,9 +453,11 @@ mod tests {
         let leaf = prop_oneof![
             6 => (term_text(), operator, term_text()).prop_map(|(a, o, b)| format!("{a} {o} {b}")),
             1 => name(),
-            1 => name().prop_map(|n| format!("has({n})")),
-            1 => (name(), method).prop_map(|(n, m)| format!("{n}.{m}('x')")),
+            1 => name().prop_map(|n| format!("has({})", &n[..1])),
+            1 => (name(), method.clone()).prop_map(|(n, m)| format!("{n}.{m}('x')")),
             1 => (name(), literal(), literal()).prop_map(|(n, a, b)| format!("{n} in [{a}, {b}]")),
+            1 => (text_of_label(), literal()).prop_map(|(n, a)| format!("{n} == {a}")),
+            1 => (text_of_label(), method).prop_map(|(n, m)| format!("{n}.{m}('x')")),
         ];
         leaf.prop_recursive(4, 24, 2, |inner| {
             prop_oneof![
@@ -438,6 +481,7 @@ mod tests {
             Just("true".to_owned()),
             Just("null".to_owned()),
             Just("{\"x\":1}".to_owned()),
+            Just("{\"x\":{\"y\":\"x\"}}".to_owned()),
             Just("[1,2]".to_owned()),
         ]
     }
@@ -450,7 +494,9 @@ mod tests {
         ) {
             if let Ok(settled) = Settled::parse(&condition) {
                 let _ = settled;
-                let line = format!("{{\"a\":{a},\"b\":{b},\"c\":{c}}}");
+                let line = format!(
+                    "{{\"a\":{a},\"b\":{b},\"c\":{c},\"labels\":{{\"x\":{a},\"n.m\":{b}}}}}"
+                );
                 let (compiled, interpreted) = both(&condition, &line);
                 prop_assert_eq!(compiled, interpreted, "{} on {}", condition, line);
             }

@@ -12,7 +12,7 @@ use crate::fields::{Fields, Record, Slot, leading_kind};
 use crate::instance::Instance;
 use crate::interpreter::Interpreter;
 use crate::machine::{self, What, plus};
-use crate::rule::{Condition, Rule, RuleSet};
+use crate::rule::{Rule, RuleSet};
 use crate::visit::Visit;
 use crate::words::{by_clock, explain};
 
@@ -261,10 +261,12 @@ impl Engine {
 
 impl Watch {
     fn new(rule: Rule, fields: &mut Fields) -> Watch {
-        let Condition::Expression { when, clear } = &rule.condition;
         let subject = fields.want("subject");
-        let when = Node::compile(when, fields);
-        let clear = clear.as_ref().map(|clear| Node::compile(clear, fields));
+        let (when, clear) = match rule.levels().first() {
+            Some(level) => (Node::compile(&level.when, fields), level.clear.as_ref()),
+            None => (Node::Constant(false), None),
+        };
+        let clear = clear.map(|clear| Node::compile(clear, fields));
         Watch {
             selectors: when.selectors(subject),
             by: rule.by.iter().map(|name| fields.want(name)).collect(),

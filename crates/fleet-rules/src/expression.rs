@@ -16,6 +16,9 @@ use crate::interpreter::{self, Interpreter};
 /// Prefix of the made-up names that tell whether a field is there.
 pub const HAS: &str = "@has_";
 
+/// Prefix of the made-up names that stand for the text of a label.
+pub const LABEL: &str = "@label_";
+
 /// Longest condition, in bytes.
 const LONGEST: usize = 4096;
 /// Deepest nesting of brackets: the parser calls itself for each, before it counts them.
@@ -103,13 +106,7 @@ impl Settled {
 
     /// The names of all fields that it may read.
     pub fn names(&self) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        visit(&self.expr, &mut |expr| {
-            if let Expr::Ident(name) = &expr.expr {
-                names.insert(name.strip_prefix(HAS).unwrap_or(name).to_owned());
-            }
-        });
-        names
+        names(&self.expr)
     }
 
     /// The field that the condition is about: the first that an ordering compares, else the first
@@ -125,6 +122,18 @@ impl Settled {
         });
         found.map(|(_, name)| name)
     }
+}
+
+/// The names of all fields that an expression may read, without what lies within them.
+pub(crate) fn names(expr: &IdedExpr) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    visit(expr, &mut |expr| {
+        if let Expr::Ident(name) = &expr.expr {
+            let label = name.starts_with(LABEL).then_some("labels");
+            names.insert(label.or(name.strip_prefix(HAS)).unwrap_or(name).to_owned());
+        }
+    });
+    names
 }
 
 fn measured_by(expr: &Expr) -> Option<(u8, &str)> {
@@ -158,7 +167,7 @@ fn visit(expr: &IdedExpr, seen: &mut impl FnMut(&IdedExpr)) {
     go(expr, seen);
 }
 
-fn children(expr: &Expr) -> Vec<&IdedExpr> {
+pub(crate) fn children(expr: &Expr) -> Vec<&IdedExpr> {
     match expr {
         Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
         Expr::Select(select) => vec![&select.operand],
@@ -221,6 +230,8 @@ impl Settler {
             }
             ("bytes", false, [one]) if text(one).is_some() => return size(one).map(Some),
             ("seconds", false, args) => return seconds(args).map(Some),
+            ("percent", false, args) => return percent(args).map(Some),
+            ("label", false, args) => return label(args).map(Some),
             _ => {}
         }
         if let Some((_, ours)) = OURS.iter().find(|(cels, _)| *cels == call.func_name)
@@ -257,7 +268,7 @@ impl Settler {
         Err(match call.target {
             Some(_) => format!("there is no method '{name}' in CEL"),
             None => format!(
-                "there is no function '{name}'; beside CEL's own there are bytes('1G') and seconds('5m')"
+                "there is no function '{name}'; beside CEL's own there are bytes('1G'), seconds('5m'), percent('80%') and label('name')"
             ),
         })
     }
@@ -294,6 +305,21 @@ fn seconds(args: &[IdedExpr]) -> Result<Expr, String> {
     let text = text.ok_or("seconds() takes one text such as seconds('5m')")?;
     let duration = parse_duration(text).map_err(|e| e.to_string())?;
     Ok(Expr::Literal(LiteralValue::Double(duration.as_secs_f64().into())))
+}
+
+/// `percent('80%')` is 0.8.
+fn percent(args: &[IdedExpr]) -> Result<Expr, String> {
+    let text = args.first().and_then(text).filter(|_| args.len() == 1);
+    let number = text.and_then(|text| text.strip_suffix('%')?.trim().parse::<f64>().ok());
+    let number = number.ok_or("percent() takes one text such as percent('80%')")?;
+    Ok(Expr::Literal(LiteralValue::Double((number / 100.0).into())))
+}
+
+/// `label('team')` is the text of `labels.team`, an empty one where there is none.
+fn label(args: &[IdedExpr]) -> Result<Expr, String> {
+    let name = args.first().and_then(text).filter(|_| args.len() == 1);
+    let name = name.ok_or("label() takes one text, the name of a label, such as label('team')")?;
+    Ok(Expr::Ident(format!("{LABEL}{name}")))
 }
 
 /// A condition whose outermost part makes a number or a text can never be met.
@@ -474,6 +500,8 @@ mod tests {
             ("a > 1 && blob(3)", 13, "no function 'blob'"),
             ("a.startswith('x')", 12, "no method 'startswith'"),
             ("a > bytes('1X')", 9, "no size"),
+            ("a > percent('80')", 11, "takes one text such as percent('80%')"),
+            ("label(a) == 'x'", 5, "takes one text, the name of a label"),
             ("b && a.matches('(')", 14, "no regular"),
             ("1 + 2", 0, "gives a number"),
             ("a + 2", 0, "gives a number"),

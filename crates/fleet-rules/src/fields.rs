@@ -1,46 +1,112 @@
 //! The fields of a record that rules read, taken out of its line without building the rest.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Error, IgnoredAny};
 use serde_json::value::RawValue;
+
+use crate::scan::Scanner;
 
 /// Which of the wanted fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot(usize);
 
-/// Names of all fields that any rule reads, each with its slot.
+/// Names of all fields that any rule reads, each with its slot. A name with dots is a path:
+/// `exit.code` is the member `code` of the field `exit`.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
-    names: Vec<String>,
-    /// Slots by the length of the name: most names of a record differ in it from all wanted ones.
-    by_length: Vec<Vec<Slot>>,
+    slots: usize,
+    top: Level,
+}
+
+/// The wanted names of one object.
+#[derive(Clone, Debug, Default)]
+struct Level {
+    names: Vec<Name>,
+    /// Names by their length: most names of a record differ in it from all wanted ones.
+    by_length: Vec<Vec<usize>>,
+}
+
+#[derive(Clone, Debug)]
+struct Name {
+    text: String,
+    /// Its first bytes as a number: what nearly always tells it from others of its length.
+    start: u64,
+    slot: Option<Slot>,
+    inside: Option<Level>,
+}
+
+/// The first eight bytes, less where there are fewer.
+fn start_of(name: &[u8]) -> u64 {
+    let mut start = [0; 8];
+    match name.first_chunk::<8>() {
+        Some(first) => start = *first,
+        None => start[..name.len()].copy_from_slice(name),
+    }
+    u64::from_le_bytes(start)
+}
+
+impl Level {
+    fn find(&self, name: &[u8]) -> Option<&Name> {
+        let of_its_length = self.by_length.get(name.len())?;
+        if of_its_length.is_empty() {
+            return None;
+        }
+        let start = start_of(name);
+        let mut names = of_its_length.iter().filter_map(|at| self.names.get(*at));
+        names.find(|n| n.start == start && (name.len() <= 8 || n.text.as_bytes() == name))
+    }
+
+    fn want(&mut self, text: &str) -> &mut Name {
+        let known = self.names.iter().position(|name| name.text == text);
+        let at = known.unwrap_or_else(|| self.add(text));
+        &mut self.names[at]
+    }
+
+    fn add(&mut self, text: &str) -> usize {
+        if self.by_length.len() <= text.len() {
+            self.by_length.resize(text.len() + 1, Vec::new());
+        }
+        self.by_length[text.len()].push(self.names.len());
+        let start = start_of(text.as_bytes());
+        self.names.push(Name { text: text.to_owned(), start, slot: None, inside: None });
+        self.names.len() - 1
+    }
 }
 
 impl Fields {
     /// The slot of this name, a new one if it had none.
     pub fn want(&mut self, name: &str) -> Slot {
-        if let Some(slot) = self.find(name) {
-            return slot;
+        self.want_path(name.split('.'))
+    }
+
+    /// The slot of the field at the end of this path, a new one if it had none.
+    pub(crate) fn want_path<'n>(&mut self, path: impl Iterator<Item = &'n str>) -> Slot {
+        let mut path = path.peekable();
+        let mut level = &mut self.top;
+        let fresh = Slot(self.slots);
+        let mut slot = fresh;
+        while let Some(name) = path.next() {
+            let name = level.want(name);
+            if path.peek().is_none() {
+                slot = *name.slot.get_or_insert(fresh);
+                break;
+            }
+            level = name.inside.get_or_insert_default();
         }
-        let slot = Slot(self.names.len());
-        self.names.push(name.to_owned());
-        if self.by_length.len() <= name.len() {
-            self.by_length.resize(name.len() + 1, Vec::new());
-        }
-        self.by_length[name.len()].push(slot);
+        self.slots += usize::from(slot == fresh);
         slot
     }
 
     /// The slot of this name, if any rule reads it.
     pub fn find(&self, name: &str) -> Option<Slot> {
-        self.find_bytes(name.as_bytes())
-    }
-
-    fn find_bytes(&self, name: &[u8]) -> Option<Slot> {
-        let mut slots = self.by_length.get(name.len())?.iter().copied();
-        slots.find(|slot| self.names[slot.0].as_bytes() == name)
+        let mut level = &self.top;
+        let mut path = name;
+        while let Some((first, rest)) = path.split_once('.') {
+            level = level.find(first.as_bytes())?.inside.as_ref()?;
+            path = rest;
+        }
+        level.find(path.as_bytes())?.slot
     }
 }
 
@@ -67,16 +133,16 @@ pub enum Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    fn of(raw: &'a RawValue) -> Field<'a> {
-        let text = raw.get();
-        match text.as_bytes().first() {
-            Some(b'"') => string(text),
-            Some(b'{' | b'[') => Field::Nested(raw),
-            Some(b't') => Field::Bool(true),
-            Some(b'f') => Field::Bool(false),
-            Some(b'n') | None => Field::Null,
-            Some(_) => number(text),
-        }
+    /// A value of which the form was checked.
+    fn of(value: &'a [u8]) -> Option<Field<'a>> {
+        Some(match value.first()? {
+            b'"' => string(str::from_utf8(value).ok()?),
+            b'{' | b'[' => Field::Nested(serde_json::from_slice(value).ok()?),
+            b't' => Field::Bool(true),
+            b'f' => Field::Bool(false),
+            b'n' => Field::Null,
+            _ => number(str::from_utf8(value).ok()?),
+        })
     }
 
     /// The text, if it is one.
@@ -107,6 +173,9 @@ fn string(quoted: &str) -> Field<'_> {
 }
 
 fn number(text: &str) -> Field<'_> {
+    if text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+        return text.parse().map_or(Field::Null, Field::Double);
+    }
     if let Ok(value) = text.parse() {
         Field::Int(value)
     } else if let Ok(value) = text.parse() {
@@ -126,10 +195,14 @@ impl<'a> Record<'a> {
     /// # Errors
     /// The line is no JSON object.
     pub fn read(fields: &Fields, line: &'a [u8]) -> Result<Record<'a>, serde_json::Error> {
-        let mut json = serde_json::Deserializer::from_slice(line);
-        let values = json.deserialize_map(Reader(fields))?;
-        json.end()?;
-        Ok(Record(values))
+        let mut values = vec![Field::Missing; fields.slots];
+        let mut scanner = Scanner::new(line);
+        scanner.space();
+        let read = object(&mut scanner, &fields.top, &mut values);
+        match read.filter(|()| scanner.is_at_end()) {
+            Some(()) => Ok(Record(values)),
+            None => Err(complaint(line)),
+        }
     }
 
     /// The field in a slot.
@@ -138,52 +211,51 @@ impl<'a> Record<'a> {
     }
 }
 
-struct Reader<'f>(&'f Fields);
-
-impl<'de> Visitor<'de> for Reader<'_> {
-    type Value = Vec<Field<'de>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
+/// Takes the wanted fields out of an object.
+fn object<'a>(scanner: &mut Scanner<'a>, level: &Level, values: &mut [Field<'a>]) -> Option<()> {
+    if scanner.peek() != b'{' {
+        return None;
     }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut values = vec![Field::Missing; self.0.names.len()];
-        while let Some(slot) = map.next_key_seed(Key(self.0))? {
-            match slot {
-                Some(slot) => values[slot.0] = Field::of(map.next_value()?),
-                None => drop(map.next_value::<IgnoredAny>()?),
-            }
+    let mut more = scanner.open(b'}')?;
+    while more {
+        let (name, escaped) = scanner.name()?;
+        let found = if escaped { level.find(&unescaped(name)?) } else { level.find(name) };
+        match found {
+            Some(name) => member(scanner, name, values)?,
+            None => scanner.value()?,
         }
-        Ok(values)
+        more = scanner.more(b'}')?;
     }
+    Some(())
 }
 
-/// Turns a key into its slot without keeping it.
-struct Key<'f>(&'f Fields);
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = Option<Slot>;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
-        // As bytes: a key that is none of ours need not even be UTF-8.
-        json.deserialize_bytes(self)
+fn member<'a>(scanner: &mut Scanner<'a>, name: &Name, values: &mut [Field<'a>]) -> Option<()> {
+    let start = scanner.place();
+    match &name.inside {
+        Some(level) if scanner.peek() == b'{' => object(scanner, level, values)?,
+        _ => scanner.value()?,
     }
+    if let Some(slot) = name.slot {
+        *values.get_mut(slot.0)? = Field::of(scanner.since(start))?;
+    }
+    Some(())
 }
 
-impl Visitor<'_> for Key<'_> {
-    type Value = Option<Slot>;
+/// A name that was written with escapes.
+fn unescaped(name: &[u8]) -> Option<Vec<u8>> {
+    let quoted = format!("\"{}\"", str::from_utf8(name).ok()?);
+    serde_json::from_str(&quoted).map(String::into_bytes).ok()
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
+/// What is wrong with a line that is no record.
+fn complaint(line: &[u8]) -> serde_json::Error {
+    if line.trim_ascii_start().first() != Some(&b'{') {
+        return Error::custom("it is no JSON object");
     }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.find(name))
-    }
-
-    fn visit_bytes<E>(self, name: &[u8]) -> Result<Self::Value, E> {
-        Ok(self.0.find_bytes(name))
+    match serde_json::from_slice::<IgnoredAny>(line) {
+        Err(error) => error,
+        Ok(_) if str::from_utf8(line).is_err() => Error::custom("it is not UTF-8"),
+        Ok(_) => Error::custom("it is nested too deeply"),
     }
 }
 

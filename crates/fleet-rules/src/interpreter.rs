@@ -11,7 +11,7 @@ use cel::extractors::This;
 use cel::{Context, ExecutionError, Value};
 
 use crate::compare::{Number, Order, Side, Verdict, ordered};
-use crate::expression::HAS;
+use crate::expression::{HAS, LABEL};
 use crate::fields::{Field, Fields, Record};
 
 /// CEL with our operators.
@@ -153,6 +153,9 @@ impl VariableResolver for View<'_, '_> {
             let there = !matches!(self.record.get(self.fields.find(name)?), Field::Missing);
             return Some(CowVal::owned(CelBool::from(there)));
         }
+        if let Some(name) = name.strip_prefix(LABEL) {
+            return Some(CowVal::owned(CelString::from(self.label(name))));
+        }
         Some(match self.record.get(self.fields.find(name)?) {
             Field::Missing => return None,
             Field::Null => CowVal::owned(CelNull),
@@ -163,6 +166,16 @@ impl VariableResolver for View<'_, '_> {
             Field::Text(text) => CowVal::owned(CelString::from(text.as_ref())),
             Field::Nested(raw) => CowVal::Owned(nested(raw.get())?),
         })
+    }
+}
+
+impl View<'_, '_> {
+    /// The text of a label, an empty one where there is none.
+    fn label(&self, name: &str) -> String {
+        let labels = self.fields.find("labels").map(|slot| self.record.get(slot));
+        let Some(Field::Nested(raw)) = labels else { return String::new() };
+        let labels: serde_json::Value = serde_json::from_str(raw.get()).unwrap_or_default();
+        labels.get(name).and_then(|label| label.as_str()).unwrap_or_default().to_owned()
     }
 }
 

@@ -10,7 +10,7 @@
 //!
 //! **Reading.** All field names that any rule reads are known when the rules are; they get slots
 //! ([`fields`]). Of a line only those fields are taken, borrowed from its bytes; the rest is
-//! skipped without being built.
+//! passed over without being built, though a line that is no JSON is refused wherever it is not.
 //!
 //! **Conditions** are CEL. The parsed expression is first *settled* ([`expression`]): constants
 //! are folded, sizes (`bytes('1G')`) and durations (`seconds('5m')`) become numbers, `has(x)` of a
@@ -43,6 +43,8 @@
 //! day ([`FORGET_AFTER`]) is resolved, with that as the reason, and forgotten.
 
 pub mod alert;
+pub mod change;
+pub mod claims;
 pub mod compare;
 pub mod compiled;
 pub mod count;
@@ -53,12 +55,21 @@ pub mod fields;
 pub mod instance;
 pub mod interpreter;
 pub mod load;
+mod load_condition;
 pub mod machine;
+pub mod plateau;
+pub mod rate;
 mod raw;
 pub mod rule;
+mod scan;
+pub mod severity;
+pub mod span;
+pub mod stale;
 pub mod store;
 pub mod template;
+pub mod trend;
 mod visit;
+pub mod window;
 mod words;
 
 pub use alert::{AlertRecord, AlertState};
@@ -68,5 +79,7 @@ pub use error::RulesError;
 pub use instance::Instance;
 pub use machine::What;
 pub use raw::RawRule;
-pub use rule::{Condition, Hold, Rule, RuleSet, Timing};
+pub use rule::{Condition, Hold, Level, Rule, RuleSet, Timing};
+pub use severity::rank;
 pub use store::{Locked, Store, StoreError};
+pub use window::Window;

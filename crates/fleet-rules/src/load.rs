@@ -5,16 +5,23 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use fleet_config::{Fault, did_you_mean};
+use fleet_config::{Fault, did_you_mean, inside};
 use fleet_core::parse_duration;
 use toml::Spanned;
 
+use crate::alert::fingerprint;
 use crate::count::{Count, MOST};
 use crate::error::RulesError;
 use crate::expression::Settled;
+use crate::load_condition::positive;
 use crate::raw::{RawFile, RawRule};
 use crate::rule::{Condition, Hold, Rule, RuleSet, Timing};
 use crate::template::Template;
+
+/// How many instances a rule watches, if nothing is said.
+const LIMIT: usize = 10_000;
+/// The most that it can be told to.
+const MOST_INSTANCES: usize = 1_000_000;
 
 impl RuleSet {
     /// Reads a rules file.
@@ -24,7 +31,15 @@ impl RuleSet {
     pub fn load(path: &Path) -> Result<RuleSet, RulesError> {
         let text = fs::read_to_string(path)
             .map_err(|source| RulesError::Read { path: path.to_owned(), source })?;
-        RuleSet::parse(path, &text)
+        RuleSet::parse(path, &text).map(|rules| rules.from_file(path))
+    }
+
+    /// The same rules, known to stand in this file.
+    #[must_use]
+    pub fn from_file(mut self, path: &Path) -> RuleSet {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        self.source = fingerprint(&path.to_string_lossy(), std::iter::empty());
+        self
     }
 
     /// Reads the text of a rules file; the path is for messages.
@@ -47,11 +62,11 @@ impl RuleSet {
         let written: Vec<_> = rules.iter().flat_map(|raw| raw.inhibited_by.clone()).collect();
         let rules = rules.into_iter().map(|raw| loader.rule(raw)).collect::<Result<_, _>>()?;
         loader.are_rules(&written)?;
-        Ok(RuleSet { rules })
+        Ok(RuleSet { source: String::new(), rules })
     }
 }
 
-struct Loader<'t> {
+pub(crate) struct Loader<'t> {
     text: &'t str,
     names: BTreeSet<String>,
 }
@@ -59,9 +74,12 @@ struct Loader<'t> {
 impl Loader<'_> {
     fn rule(&mut self, raw: RawRule) -> Result<Rule, Fault> {
         let name = self.name(&raw.name)?;
-        let timing = timing(&raw)?;
-        let clear = raw.clear.as_ref().map(|clear| self.condition(clear).map(Box::new));
-        let when = Box::new(self.condition(&raw.when)?);
+        let severity = severity(&raw)?;
+        let condition = self.condition_of(&raw, &severity)?;
+        let severity = match &condition {
+            Condition::Levels(levels) => levels.first().map_or(severity, |l| l.severity.clone()),
+            _ => severity,
+        };
         let summary = match &raw.summary {
             Some(summary) => self.template(summary)?,
             None => Template::default(),
@@ -69,10 +87,14 @@ impl Loader<'_> {
         Ok(Rule {
             name,
             on: word("on", &raw.on)?,
-            condition: Condition::Expression { when, clear: clear.transpose()? },
-            timing,
+            condition,
+            timing: timing(&raw)?,
+            crossed: raw.crossed.as_ref().is_some_and(|crossed| *crossed.get_ref()),
+            no_data: raw.no_data.as_ref().map(|time| positive("no_data", time)).transpose()?,
+            limit: limit(&raw)?,
+            equal: equal(&raw)?,
             by: raw.by.unwrap_or_else(|| vec!["id".to_owned()]),
-            severity: raw.severity.map_or(Ok("warning".to_owned()), |s| word("severity", &s))?,
+            severity,
             summary,
             annotations: self.annotations(&raw.annotations)?,
             labels: raw.labels,
@@ -112,7 +134,7 @@ impl Loader<'_> {
         raw.iter().map(|(name, text)| Ok((name.clone(), self.template(text)?))).collect()
     }
 
-    fn condition(&self, text: &Spanned<String>) -> Result<Settled, Fault> {
+    pub(crate) fn expression(&self, text: &Spanned<String>) -> Result<Settled, Fault> {
         Settled::parse(text.get_ref()).map_err(|bad| {
             let mut fault = Fault::new(self.inside(text, bad.at), bad.message);
             fault.hint = bad.hint;
@@ -125,14 +147,34 @@ impl Loader<'_> {
             .map_err(|bad| Fault::new(self.inside(text, bad.at), bad.message))
     }
 
-    /// The byte of the file at which this byte of a value stands. In a value with escapes only
-    /// its beginning can be told.
+    /// The byte of the file at which this byte of a value stands.
     fn inside(&self, value: &Spanned<String>, at: usize) -> usize {
-        let written = self.text.get(value.span()).unwrap_or_default();
-        written
-            .find(value.get_ref())
-            .map_or(value.span().start, |from| value.span().start + from + at)
+        inside(self.text, value.span(), value.get_ref(), at)
     }
+}
+
+fn severity(raw: &RawRule) -> Result<String, Fault> {
+    raw.severity.as_ref().map_or(Ok("warning".to_owned()), |s| word("severity", s))
+}
+
+/// How many instances a rule watches.
+fn limit(raw: &RawRule) -> Result<usize, Fault> {
+    let Some(limit) = &raw.limit else { return Ok(LIMIT) };
+    let number = usize::try_from(*limit.get_ref()).unwrap_or(usize::MAX);
+    if !(1..=MOST_INSTANCES).contains(&number) {
+        let message = format!("'limit' is from 1 to {MOST_INSTANCES}");
+        return Err(Fault::new(limit.span().start, message));
+    }
+    Ok(number)
+}
+
+fn equal(raw: &RawRule) -> Result<Option<Vec<String>>, Fault> {
+    let Some(equal) = &raw.equal else { return Ok(None) };
+    if raw.inhibited_by.is_empty() {
+        let message = "'equal' says in what the alerts of 'inhibited_by' must be alike";
+        return Err(Fault::new(equal.span().start, message).hint("add inhibited_by = [\"...\"]"));
+    }
+    Ok(Some(equal.get_ref().clone()))
 }
 
 fn hold(raw: &RawRule) -> Result<Hold, Fault> {
@@ -199,11 +241,11 @@ fn timing(raw: &RawRule) -> Result<Timing, Fault> {
     Ok(Timing { hold, keep_firing_for, repeat })
 }
 
-fn duration(text: &Spanned<String>) -> Result<Duration, Fault> {
+pub(crate) fn duration(text: &Spanned<String>) -> Result<Duration, Fault> {
     parse_duration(text.get_ref()).map_err(|bad| Fault::new(text.span().start, bad.to_string()))
 }
 
-fn word(key: &str, text: &Spanned<String>) -> Result<String, Fault> {
+pub(crate) fn word(key: &str, text: &Spanned<String>) -> Result<String, Fault> {
     let word = text.get_ref();
     if word.is_empty() || word.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(Fault::new(text.span().start, format!("'{key}' is one word")));
@@ -290,7 +332,7 @@ mod tests {
                 "line 5 column 14: this {{ is not closed",
             ),
             (second, "line 6 column 8: there is already a rule named 'a'"),
-            (GOOD.to_owned(), "line 1 column 1: missing field `when`"),
+            (GOOD.to_owned(), "line 2 column 8: this rule has no condition (add when ="),
             ("[[rule]\n".to_owned(), "line 1 column 8:"),
             (
                 format!("{GOOD}when = 'x'\ninhibited_by = ['b']\n"),
@@ -299,6 +341,156 @@ mod tests {
         ] {
             let refusal = refused(&text);
             assert!(refusal.contains(said), "{said:?} not in {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_condition_is_read_and_said_in_words() {
+        for (text, words) in [
+            ("when = 'x > 1'", "x > 1"),
+            (
+                "levels = [{ severity = 'warning', when = 'x > 0.7' }, { severity = 'critical', when = 'x > 0.9', clear = 'x < 0.85' }]",
+                "warning: x > 0.7; critical: x > 0.9",
+            ),
+            (
+                "rate = { field = 'restarts', over = '10m', above = 3 }",
+                "restarts rises by more than 3 within 10m00s",
+            ),
+            (
+                "rate = { field = 'steps', over = '1h', below = 0.5 }\nwhen = \"state == 'running'\"",
+                "steps rises by less than 0.5 within 1h00m, where state == 'running'",
+            ),
+            (
+                "change = { field = 'loss', over = '1h', above = '50%' }",
+                "loss changes to above 50% against its average over 1h00m",
+            ),
+            (
+                "plateau = { field = 'loss', steps = 1000, min_delta = 0.0, direction = 'down' }",
+                "loss gets no lower for 1000 steps",
+            ),
+            (
+                "plateau = { field = 'acc', time = '2h', min_delta = 0.1, direction = 'up' }",
+                "acc gets no higher for 2h00m, by more than 0.1",
+            ),
+            (
+                "stale = { field = 'champion', steps = 20, step_field = 'generation' }",
+                "champion stays the same for 20 steps of generation",
+            ),
+            (
+                "trend = { field = 'free_bytes', over = '30m', reaches = 0, within = '4h' }",
+                "free_bytes goes on as over 30m00s and reaches 0 within 4h00m",
+            ),
+            (
+                "trend = { field = 'memory_bytes', over = '1h', rises = '20%' }",
+                "memory_bytes rises steadily, by more than 20% over 1h00m (fit 0.9)",
+            ),
+            ("absent = '30s'", "nothing seen for 30s: any record"),
+        ] {
+            let rules = RuleSet::parse("x".as_ref(), &format!("{GOOD}{text}\n")).unwrap().rules;
+            assert_eq!(rules[0].condition_text(), words);
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        for (text, said) in [
+            (
+                "when = 'x'\nrate = { field = 'x', over = '1m' }",
+                "line 5 column 8: 'rate' has one of 'above' and 'below'",
+            ),
+            ("rate = { field = 'x', over = '1m', above = 1, below = 2 }", "'rate' has one of"),
+            (
+                "rate = { field = 'x', over = '0s', above = 1 }",
+                "line 4 column 30: 'over' is longer than nothing",
+            ),
+            (
+                "rate = { field = 'x', over = '1m', above = nan }",
+                "line 4 column 44: 'above' is a number that is finite",
+            ),
+            ("rate = { feild = 'x', over = '1m', above = 1 }", "did you mean 'field'?"),
+            (
+                "change = { field = 'x', over = '1m', above = '50' }",
+                "line 4 column 46: 'above' is a percentage (write it as",
+            ),
+            ("change = { field = 'x', over = '1m' }", "'change' has one of"),
+            ("plateau = { field = 'x' }", "'plateau' has one of 'steps' and 'time'"),
+            ("plateau = { field = 'x', steps = 0 }", "'steps' counts from 1"),
+            ("plateau = { field = 'x', steps = 1, time = '1m' }", "'plateau' has one of"),
+            (
+                "plateau = { field = 'x', time = '1m', step_field = 's' }",
+                "line 4 column 52: 'step_field' counts 'steps'",
+            ),
+            ("plateau = { field = 'x', steps = 1, min_delta = -1 }", "'min_delta' is 0 or more"),
+            ("plateau = { field = 'x', steps = 1, direction = 'dwon' }", "did you mean 'down'?"),
+            ("stale = { field = 'x y', time = '1m' }", "line 4 column 19: 'field' is one word"),
+            (
+                "trend = { field = 'x', over = '1m', reaches = 0 }",
+                "'trend' has 'reaches' and 'within', or 'rises'",
+            ),
+            ("trend = { field = 'x', over = '1m', rises = '-5%' }", "'rises' is more than 0%"),
+            ("trend = { field = 'x', over = '1m', rises = '5%', fit = 2 }", "'fit' is from 0 to 1"),
+            ("absent = '30s'\nfor = '5m'", "line 5 column 7: a rule with 'absent' has no 'for'"),
+            ("absent = '30s'\nclear = 'x'", "has no 'clear'"),
+            ("absent = '30s'\ntimes = 2", "has no 'times'"),
+            ("absent = '30s'\nno_data = '5m'", "has no 'no_data'"),
+            ("absent = '30s'\ncrossed = true", "has no 'crossed'"),
+            ("absent = '0s'", "'absent' is longer than nothing"),
+            (
+                "absent = '30s'\nrate = { field = 'x', over = '1m', above = 1 }",
+                "one condition, not 'rate' and 'absent' (make two",
+            ),
+            (
+                "rate = { field = 'x', over = '1m', above = 1 }\ncount = 2\nwithin = '5m'",
+                "line 5 column 9: a rule with 'rate' has no 'count'",
+            ),
+            ("levels = []", "line 4 column 10: 'levels' holds from 1 to 8"),
+            (
+                "levels = [{ severity = 'high', when = 'x' }]\nwhen = 'y'",
+                "has no 'when': each level has its own",
+            ),
+            (
+                "levels = [{ severity = 'high', when = 'x' }]\nseverity = 'info'",
+                "has no 'severity'",
+            ),
+            ("levels = [{ severity = 'high', when = 'x' }]\nclear = 'y'", "has no 'clear'"),
+            (
+                "levels = [{ severity = 'high', when = 'x' }, { severity = 'info', when = 'y' }]",
+                "line 4 column 59: 'info' is no worse than 'high' before it (write the levels from",
+            ),
+            (
+                "levels = [{ severity = 'own', when = 'x' }, { severity = 'own', when = 'y' }]",
+                "'own' is no worse than 'own'",
+            ),
+            ("levels = [{ severity = 'high', when = 'x >' }]", "this is no CEL"),
+            (
+                "when = 'x'\ncrossed = true\ncount = 2\nwithin = '1m'",
+                "line 5 column 11: a rule that counts has no 'crossed'",
+            ),
+            ("when = 'x'\nno_data = '0s'", "'no_data' is longer than nothing"),
+            ("when = 'x'\nlimit = 0", "line 5 column 9: 'limit' is from 1 to 1000000"),
+            ("when = 'x'\nequal = ['id']", "line 5 column 9: 'equal' says in what"),
+        ] {
+            let refusal = refused(&format!("{GOOD}{text}\n"));
+            assert!(refusal.contains(said), "{text}: {said:?} not in {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_decides_otherwise_has_another_form() {
+        let form = |text: &str| {
+            RuleSet::parse("x".as_ref(), &format!("{GOOD}{text}\n")).unwrap().rules[0].form()
+        };
+        let first = form("when = 'x > 1'\nclear = 'x < 0'");
+        assert_eq!(first, form("when = 'x > 1'\nclear = 'x < 0'\nsummary = 's'\nlimit = 5"));
+        for other in [
+            "when = 'x > 2'\nclear = 'x < 0'",
+            "when = 'x > 1'\nclear = 'x < 1'",
+            "when = 'x > 1'\nclear = 'x < 0'\nfor = '1m'",
+            "when = 'x > 1'\nclear = 'x < 0'\nseverity = 'high'",
+            "when = 'x > 1'\nclear = 'x < 0'\nby = ['run']",
+            "when = 'x > 1'\nclear = 'x < 0'\ncrossed = true",
+        ] {
+            assert_ne!(first, form(other), "{other}");
         }
     }
 

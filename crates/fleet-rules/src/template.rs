@@ -55,6 +55,14 @@ impl Template {
         Ok(Template(parts))
     }
 
+    /// The fields that it shows, with dots where one lies within another.
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Field { path, .. } => Some(path.join(".")),
+        })
+    }
+
     /// The text with this record's fields; a field that it lacks is written `?`.
     pub fn render(&self, record: &Value) -> String {
         self.0

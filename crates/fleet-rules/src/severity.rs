@@ -8,3 +8,8 @@ const KNOWN: [&str; 5] = ["info", "warning", "medium", "high", "critical"];
 pub fn rank(severity: &str) -> usize {
     KNOWN.iter().position(|known| *known == severity).unwrap_or(2)
 }
+
+/// Whether the tools know it, so that it can be said to be worse or milder than another.
+pub(crate) fn is_known(severity: &str) -> bool {
+    KNOWN.contains(&severity)
+}

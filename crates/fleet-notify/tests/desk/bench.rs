@@ -1,0 +1,85 @@
+//! A desk with a clock, and alerts for it.
+
+use std::collections::BTreeMap;
+
+use fleet_core::Timestamp;
+use fleet_notify::{
+    ChannelPlan, Desk, Notification, Policy, RawRoute, Routes, RulePolicy, Settings, Settled,
+};
+use fleet_rules::AlertRecord;
+use fleet_rules::alert::fingerprint;
+use serde_json::json;
+
+/// A moment so many seconds after the tests' beginning of time.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_nanos(1_800_000_000_000_000_000 + seconds * 1_000_000_000)
+}
+
+/// An alert of severity `critical` that became this at a moment.
+pub(crate) fn alert(rule: &str, id: &str, state: &str, seconds: i64) -> AlertRecord {
+    let record = json!({
+        "kind": "alert", "ts": at(seconds), "alert": rule, "state": state,
+        "severity": "critical", "id": id, "since": at(seconds), "summary": format!("{rule} of {id}"),
+        "reason": state, "fingerprint": fingerprint(rule, [("id", id)].into_iter()),
+    });
+    serde_json::from_value(record).unwrap()
+}
+
+/// A channel that is told of everything.
+pub(crate) fn channel(name: &str) -> ChannelPlan {
+    ChannelPlan { name: name.to_owned(), resolved: true, ..ChannelPlan::default() }
+}
+
+/// A policy of these channels with the rules `a` to `d`.
+pub(crate) fn policy(channels: &[ChannelPlan]) -> Policy {
+    let names: Vec<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
+    let rule = RulePolicy { by: vec!["id".to_owned()], ..RulePolicy::default() };
+    let rules = ["a", "b", "c", "d"].map(|name| (name.to_owned(), rule.clone()));
+    Policy {
+        host: "box".to_owned(),
+        settings: Settings::default(),
+        routes: Routes::load(RawRoute::default(), &names).unwrap(),
+        channels: channels.to_vec(),
+        rules: BTreeMap::from(rules),
+    }
+}
+
+/// A desk with one channel, `phone`, that is told of everything.
+pub(crate) fn desk() -> Desk {
+    Desk::new(policy(&[channel("phone")]))
+}
+
+/// Takes these alerts in one turn at this moment.
+pub(crate) fn turn(desk: &mut Desk, seconds: i64, alerts: &[(&str, &str, &str)]) -> Settled {
+    for (rule, id, state) in alerts {
+        desk.take(alert(rule, id, state, seconds));
+    }
+    desk.settle(at(seconds))
+}
+
+/// What is told in this turn: `phone first a/x firing, a/y firing`.
+pub(crate) fn told(desk: &mut Desk, seconds: i64, alerts: &[(&str, &str, &str)]) -> Vec<String> {
+    turn(desk, seconds, alerts).notifications.iter().map(line).collect()
+}
+
+/// One notification as a line.
+pub(crate) fn line(notification: &Notification) -> String {
+    let alert = |alert: &AlertRecord| {
+        let id = alert.id.as_deref().unwrap_or("-");
+        format!("{}/{id} {}", alert.alert, alert.state.word())
+    };
+    let alerts: Vec<String> = notification.alerts.iter().map(alert).collect();
+    let held = match notification.held_back {
+        0 => String::new(),
+        number => format!(" +{number}"),
+    };
+    let (channel, reason) = (&notification.channel, notification.reason.word());
+    format!("{channel} {reason} {}{held}", alerts.join(", "))
+}
+
+/// What is said of an alert and the channel `phone`.
+pub(crate) fn why(desk: &Desk, seconds: i64, rule: &str) -> (&'static str, String) {
+    let said = desk.explain(at(seconds), |alert| alert.alert == rule);
+    let phone = said.into_iter().find(|decision| decision.channel == "phone").unwrap();
+    (phone.word, phone.text)
+}

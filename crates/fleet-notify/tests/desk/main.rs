@@ -1,0 +1,5 @@
+//! The desk as those who use it see it: alerts in, notifications and reasons out.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod bench;
+mod first;
