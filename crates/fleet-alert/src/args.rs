@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use fleet_cli::{HomeArgs, OutputArgs};
 
+use crate::silence::args::Action;
+
 /// Hold the records on standard input against rules and raise alerts
 ///
 /// Reads JSON lines as fleet-metrics, fleet-ps, fleet-logs and fleet-emit print them, and never
@@ -13,6 +15,7 @@ use fleet_cli::{HomeArgs, OutputArgs};
 /// fleet's home, so that it works as well from cron.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "fleet-alert", version, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   fleet-metrics --follow | fleet-alert
   fleet-metrics | fleet-alert --rules alerts.toml --exit-code
@@ -39,4 +42,7 @@ pub struct Args {
     /// How the output looks.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What to do instead.
+    #[command(subcommand)]
+    pub action: Option<Action>,
 }

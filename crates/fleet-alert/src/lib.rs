@@ -36,17 +36,22 @@ mod config;
 mod input;
 mod session;
 mod show;
+mod silence;
 mod tell;
 
 use fleet_cli::Exit;
 
 pub use args::Args;
+pub use silence::args::Action;
 
 /// Does the work of the tool.
 ///
 /// # Errors
 /// The rules are refused, the memory cannot be used, or input or output fail.
 pub fn watch(args: Args) -> anyhow::Result<Exit> {
+    if let Some(Action::Silence(args)) = &args.action {
+        return silence::run(args);
+    }
     let path = config::locate(args.rules.as_deref())?;
     if args.check {
         return check::report(&path, &args);
