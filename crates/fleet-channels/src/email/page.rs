@@ -162,7 +162,7 @@ fn because(reason: Reason) -> &'static str {
         Reason::Repeat => "because this fires still",
         Reason::SilenceEnded => "because its silence ended and it fires still",
         Reason::InhibitionEnded => "because what held it back is over and it fires still",
-        Reason::Flapping => "because this changes too often; held from now on until it is calm",
+        Reason::Flapping => "because this comes and goes; it is told again when it is calm",
         Reason::Digest => "a digest of what was over this channel's limit",
         Reason::Refresh => "because this fires still",
         Reason::DeadChannel => "about another channel",
