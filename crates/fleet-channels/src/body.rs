@@ -95,7 +95,7 @@ pub(crate) fn message(notification: &Notification) -> String {
 }
 
 /// What a template may name: the fields of the first alert, and those of the whole.
-fn fields(notification: &Notification) -> Value {
+pub(crate) fn fields(notification: &Notification) -> Value {
     let first = notification.alerts.first().map(|alert| json!(alert));
     let mut fields = first.and_then(|alert| alert.as_object().cloned()).unwrap_or_default();
     let status = if notification.status() == Status::Resolved { "resolved" } else { "firing" };

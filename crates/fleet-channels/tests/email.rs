@@ -1,5 +1,6 @@
 //! Letters, as a real mail server gets them.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::print_stderr, reason = "what was not tested is said")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,7 +42,7 @@ fn python() -> PathBuf {
 /// A server of this kind; nothing where the mail server is not installed.
 fn serve(mode: &str) -> Option<Bench> {
     if !python().exists() {
-        println!("passed over: no aiosmtpd in target/mail-venv, scripts/setup.sh installs it");
+        eprintln!("passed over: no aiosmtpd in target/mail-venv, scripts/setup.sh installs it");
         return None;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -144,7 +145,7 @@ fn a_letter_arrives_by_starttls_and_login() {
         (&json!([]), &"multipart/alternative".into())
     );
     let headers = &letter["headers"];
-    assert_eq!(headers["Subject"], format!("[FIRING critical] gpu_idle train-7: {summary}"));
+    assert_eq!(headers["Subject"], format!("[critical] gpu_idle: train-7 — {summary}"));
     assert_eq!(headers["From"], "Flöte <fleet@example.com>");
     assert_eq!(headers["To"], "anna@example.com, Bo <bo@example.com>");
     assert_eq!(headers["Date"], "Sun, 22 Nov 2026 06:15:00 +0000");
@@ -183,7 +184,7 @@ fn the_end_of_an_alert_is_in_the_thread_of_its_beginning() {
     let thread = |letter: &Value| letter["headers"]["References"].as_str().unwrap().to_owned();
     assert_eq!(thread(&letters[0]), thread(&letters[1]));
     assert!(thread(&letters[0]).contains("<fleet.0123456789abcdef."), "{}", thread(&letters[0]));
-    assert_eq!(letters[1]["headers"]["Subject"], "[RESOLVED] gpu_idle train-7: GPU idle");
+    assert_eq!(letters[1]["headers"]["Subject"], "[resolved] gpu_idle: train-7 — GPU idle");
     assert_eq!(letters[1]["headers"]["Importance"], Value::Null);
     assert!(letters[1]["text"].as_str().unwrap().contains("over after 1h00m"));
 }
@@ -201,6 +202,22 @@ fn a_repeat_is_the_same_letter() {
         letter
     });
     assert_eq!(letters[0], letters[1]);
+}
+
+#[test]
+fn a_subject_may_be_written_by_the_user() {
+    let Some(bench) = serve("none") else { return };
+    let subject = |template: &str| {
+        let rest = format!("subject = '{template}'");
+        let mut mailer = bench.carrier("none", &["anna@example.com"], &rest);
+        assert_eq!(mailer.deliver(&notification("01", vec![alert("a\nb")])), Verdict::Delivered);
+        bench.letter()["headers"]["Subject"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        subject("{{severity}}: {{id}}, {{labels.team}} {{summary}}"),
+        "critical: train-7, vision a | b"
+    );
+    assert_eq!(subject(" "), "[critical] gpu_idle: train-7 — a | b");
 }
 
 #[test]
@@ -245,7 +262,7 @@ fn a_huge_notification_is_a_letter_of_bounded_size() {
     assert!(text.contains("… 9972 lines left out …\n") && text.contains("    ValueError: ü\n"));
     assert!(text.contains("and 150 alerts more\n"));
     assert!(letter["longest_line"].as_u64().unwrap() < 998);
-    assert_eq!(letter["headers"]["Subject"], "[FIRING critical] 200 alerts: gpu_idle");
+    assert_eq!(letter["headers"]["Subject"], "[critical] 200 alerts: gpu_idle");
 }
 
 #[test]
