@@ -7,6 +7,8 @@ use clap::{Args as ArgGroup, Parser};
 use fleet_cli::{HomeArgs, OutputArgs};
 use fleet_core::parse_duration;
 
+use crate::silence::args::Action;
+
 /// Hold the records on standard input against rules and raise alerts
 ///
 /// Reads JSON lines as fleet-metrics, fleet-ps, fleet-logs and fleet-emit print them, and never
@@ -16,6 +18,7 @@ use fleet_core::parse_duration;
 /// and tried again.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "fleet-alert", version, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   fleet-metrics --follow | fleet-alert
   fleet-metrics | fleet-alert --rules alerts.toml --exit-code
@@ -41,6 +44,9 @@ pub struct Args {
     /// How the output looks.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What to do instead.
+    #[command(subcommand)]
+    pub action: Option<Action>,
 }
 
 /// What else to do than to read records. Only one of these.

@@ -49,6 +49,7 @@ mod send_test;
 mod sentence;
 mod session;
 mod show;
+mod silence;
 mod spooled;
 mod tally;
 mod tell;
@@ -57,12 +58,16 @@ mod waker;
 use fleet_cli::Exit;
 
 pub use args::Args;
+pub use silence::args::Action;
 
 /// Does the work of the tool.
 ///
 /// # Errors
 /// The rules are refused, the memory cannot be used, or input or output fail.
 pub fn watch(args: Args) -> anyhow::Result<Exit> {
+    if let Some(Action::Silence(args)) = &args.action {
+        return silence::run(args);
+    }
     if args.instead.spool {
         return spooled::report(&args.home.locate()?.alerts(), &args);
     }
