@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use fleet_cli::{HomeArgs, OutputArgs};
 
+use crate::dry_args::DryArgs;
+
 /// Hold the records on standard input against rules and raise alerts
 ///
 /// Reads JSON lines as fleet-metrics, fleet-ps, fleet-logs and fleet-emit print them, and never
@@ -21,9 +23,6 @@ pub struct Args {
     /// Rules file [default: $XDG_CONFIG_HOME/fleet/alerts.toml, else ~/.config/fleet/alerts.toml]
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
-    /// Check the rules file, print what is in it, and read nothing
-    #[arg(long, conflicts_with_all = ["explain", "exit_code", "no_notify"])]
-    pub check: bool,
     /// Say on standard error what came of each record and why, and print pending alerts too
     #[arg(long)]
     pub explain: bool,
@@ -33,6 +32,9 @@ pub struct Args {
     /// Print and remember, but tell nobody: no channels, no line on standard error
     #[arg(long)]
     pub no_notify: bool,
+    /// Trying rules.
+    #[command(flatten)]
+    pub dry: DryArgs,
     /// Where the memory is.
     #[command(flatten)]
     pub home: HomeArgs,

@@ -31,9 +31,13 @@
 //! passed over.
 
 pub mod args;
+mod cases;
 mod check;
 mod config;
+mod dry;
+pub mod dry_args;
 mod input;
+mod replay;
 mod session;
 mod show;
 mod tell;
@@ -47,10 +51,16 @@ pub use args::Args;
 /// # Errors
 /// The rules are refused, the memory cannot be used, or input or output fail.
 pub fn watch(args: Args) -> anyhow::Result<Exit> {
+    if let Some(cases) = &args.dry.test {
+        return cases::report(cases, &args);
+    }
     let path = config::locate(args.rules.as_deref())?;
-    if args.check {
+    if args.dry.check {
         return check::report(&path, &args);
     }
     let config = config::load(&path)?;
+    if args.dry.replay.is_some() {
+        return replay::report(&config, &args);
+    }
     session::Session::open(config, &args)?.run()
 }
