@@ -20,7 +20,7 @@ from pathlib import Path
 # The groups stand in the folder of the same name; nothing is to be left beside them.
 sys.dont_write_bytecode = True
 
-from bench import capture, curves, history, lists, listen, logs, measure, rest, start  # noqa: E402
+from bench import alerts, capture, curves, history, lists, listen, logs, measure, rest, start  # noqa: E402
 from bench.base import BIN, ROWS, Bench, table  # noqa: E402
 
 GROUPS = {
@@ -31,6 +31,7 @@ GROUPS = {
     "curves": curves.curves, "history": history.stored_samples,
     "capture": capture.capture, "follow": logs.follow, "since": logs.since,
     "search": logs.search, "merge": logs.merge,
+    "alerts": alerts.alerts,
 }
 
 

@@ -6,6 +6,7 @@ set -euo pipefail
 # command | package | what is left out without it
 tests='
 jq         | jq         | the README blocks that read JSON lines with jq
+amtool     | prometheus-alertmanager | alerts posted to a real Alertmanager
 cron       | cron       | the test of scheduled runs with the real cron
 prometheus-process-exporter | prometheus-process-exporter | the test that samples agree with its
 jsonschema | python3-jsonschema | fleet files held against their schema
@@ -72,8 +73,8 @@ python_packages jupyter-venv 'ipykernel, jupyter_client' 'the test of real kerne
 python_packages metrics-venv 'prometheus_client, psutil, pynvml' \
     'what other readers of metrics say of the same processes, text and GPUs' \
     prometheus_client psutil nvidia-ml-py
-[ "${1:-}" != --bench ] || python_packages bench-venv 'psutil, pynvml, tensorboard' \
-    'what is measured against them' psutil nvidia-ml-py tensorboard
+[ "${1:-}" != --bench ] || python_packages bench-venv 'orjson, psutil, pynvml, tensorboard' \
+    'what is measured against them' orjson psutil nvidia-ml-py tensorboard
 
 # Searchers that Debian has not, built into target/.
 if [ "${1:-}" = --bench ]; then

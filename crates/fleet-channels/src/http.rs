@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use fleet_config::Fault;
 use fleet_core::duration_text;
 use fleet_notify::Verdict;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{Method, Request, Response};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Error, SendBody};
 
 use crate::answer::Answer;
@@ -50,7 +52,7 @@ fn certificates(path: &Path) -> Result<RootCerts, ChannelError> {
         fs::read(path).map_err(|source| ChannelError::File { path: path.to_owned(), source })?;
     let certificates: Vec<_> = parse_pem(&pem)
         .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            Ok(PemItem::Certificate(certificate)) => Some(certificate).filter(is_whole),
             _ => None,
         })
         .collect();
@@ -58,6 +60,10 @@ fn certificates(path: &Path) -> Result<RootCerts, ChannelError> {
         return Err(ChannelError::NoCertificate { path: path.to_owned() });
     }
     Ok(RootCerts::new_with_certs(&certificates))
+}
+
+fn is_whole(certificate: &Certificate<'_>) -> bool {
+    RootCertStore::empty().add(CertificateDer::from(certificate.der())).is_ok()
 }
 
 /// Asks web servers.

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use fleet_config::Fault;
+use ureq::http::HeaderValue;
 
 use crate::error::ChannelError;
 use crate::http::Client;
@@ -47,8 +48,10 @@ impl Login {
         match self {
             Login::Nobody => Ok(None),
             Login::Bearer(token) => {
-                let token = client.hide(token.read()?);
-                Ok(Some(format!("Bearer {token}")))
+                let header = format!("Bearer {}", client.hide(token.read()?));
+                let what = "not of the letters that a header holds";
+                let header = HeaderValue::from_str(&header).is_ok().then_some(header);
+                header.map(Some).ok_or(ChannelError::Form { key: "token", what })
             }
             Login::Basic { user, password } => {
                 Ok(Some(basic(user, &client.hide(password.read()?), client)))
