@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use fleet_core::Timestamp;
-use fleet_notify::{Decided, Decision, Desk, Happened, Notification, Policy, Silence};
+use fleet_notify::{Decided, Desk, Happened, Notification, Policy, Silence};
 use fleet_rules::{AlertRecord, Engine, Fed, Outcome, RuleSet};
 
 use crate::config::Config;
@@ -107,7 +107,8 @@ impl Dry {
         let settled = self.desk.settle(self.now);
         let now = self.now;
         self.events.extend(settled.notifications.into_iter().map(Event::Told));
-        self.events.extend(settled.decisions.into_iter().map(|d| Event::Decided(decided(d, now))));
+        self.events
+            .extend(settled.decisions.into_iter().map(|d| Event::Decided(Decided::of(d, now))));
         self.engine.told();
     }
 
@@ -149,9 +150,4 @@ impl Dry {
             self.events.push(Event::Alert(alert));
         }
     }
-}
-
-fn decided(decision: Decision, ts: Timestamp) -> Decided {
-    let Decision { fingerprint, alert, id, channel, word, text } = decision;
-    Decided { ts, alert, id, fingerprint, channel, word: word.to_owned(), text }
 }

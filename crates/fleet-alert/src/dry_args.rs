@@ -51,6 +51,10 @@ pub struct DryArgs {
     /// With --replay: up to this time, which is not part of it [default: now]
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true, requires = "replay")]
     pub until: Option<Timestamp>,
+    /// Say what happened to the alerts of this rule or process, who was told, and why others were
+    /// not: from what earlier runs wrote down
+    #[arg(long, value_name = "RULE|ID", conflicts_with_all = ["check", "test", "replay", "explain", "exit_code", "no_notify"])]
+    pub why: Option<String>,
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {

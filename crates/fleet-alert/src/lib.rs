@@ -41,6 +41,7 @@ mod replay;
 mod session;
 mod show;
 mod tell;
+mod why;
 
 use fleet_cli::Exit;
 
@@ -61,6 +62,9 @@ pub fn watch(args: Args) -> anyhow::Result<Exit> {
     let config = config::load(&path)?;
     if args.dry.replay.is_some() {
         return replay::report(&config, &args);
+    }
+    if let Some(question) = &args.dry.why {
+        return why::report(question, &config, &args);
     }
     session::Session::open(config, &args)?.run()
 }
