@@ -13,7 +13,7 @@ pub struct DryArgs {
     ///
     /// Programs get a record for each finding: check, severity, file, line, column, message, hint.
     /// Ends with 1 if one of them is an error, so that a rule or a channel cannot do what it says.
-    #[arg(long, conflicts_with_all = ["explain", "exit_code", "no_notify", "test", "replay"])]
+    #[arg(long, group = "InsteadArgs")]
     pub check: bool,
     /// Do the cases of this file, by a clock of their own, and say which fail
     ///
@@ -39,11 +39,11 @@ pub struct DryArgs {
     /// or none = true in the place of expect. A record without 'kind' is a sample, one without 'ts'
     /// is of the moment of its step. All that is said in 'expect' must be so; 'state' is firing
     /// unless it is said.
-    #[arg(long, value_name = "FILE", verbatim_doc_comment, conflicts_with_all = ["explain", "exit_code", "no_notify", "replay"])]
+    #[arg(long, value_name = "FILE", verbatim_doc_comment, group = "InsteadArgs")]
     pub test: Option<PathBuf>,
     /// Print what would have fired, from the stored samples (of these processes: names, globs), or
     /// with - from the records on standard input
-    #[arg(long, value_name = "SELECTOR", num_args = 0.., conflicts_with_all = ["explain", "exit_code", "no_notify"])]
+    #[arg(long, value_name = "SELECTOR", num_args = 0.., group = "InsteadArgs")]
     pub replay: Option<Vec<String>>,
     /// With --replay: from this time on: 2026-11-22T06:00:00Z, or -7d [default: -1d]
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true, requires = "replay")]
@@ -53,7 +53,7 @@ pub struct DryArgs {
     pub until: Option<Timestamp>,
     /// Say what happened to the alerts of this rule or process, who was told, and why others were
     /// not: from what earlier runs wrote down
-    #[arg(long, value_name = "RULE|ID", conflicts_with_all = ["check", "test", "replay", "explain", "exit_code", "no_notify"])]
+    #[arg(long, value_name = "RULE|ID", group = "InsteadArgs")]
     pub why: Option<String>,
 }
 
