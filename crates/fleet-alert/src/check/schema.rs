@@ -33,7 +33,7 @@ const SAMPLES: [(Subject, &str); 11] = [
          threads processes fds fds_limit fds_percent connections connections_established \
          connections_opening connections_closing connections_close_wait sockets_* io_* faults_* \
          switches_* nice log_* silent_seconds uptime_seconds gpu_percent gpu_memory_bytes \
-         progress_percent eta_seconds",
+         gpu_power_* progress_percent eta_seconds",
     ),
     (
         Subject::Member,
