@@ -12,6 +12,7 @@ mod answer;
 mod bell;
 mod body;
 mod channel;
+mod email;
 mod error;
 mod excerpt;
 mod exec;
