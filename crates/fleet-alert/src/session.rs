@@ -80,7 +80,7 @@ impl Session {
                 Came::End => break,
             }
         }
-        self.turn(&[], true)?;
+        self.end()?;
         self.bad += input.too_long;
         self.finish()
     }
@@ -102,6 +102,18 @@ impl Session {
             self.engine.tick(Timestamp::now(), &mut outcomes);
             self.settle(&locked, &mut outcomes)?;
         }
+        self.remember(&locked);
+        Ok(())
+    }
+
+    /// Does what is left when all was read.
+    fn end(&mut self) -> anyhow::Result<()> {
+        let locked = self.store.lock()?;
+        self.take_over(&locked)?;
+        self.pay(&locked)?;
+        let mut outcomes = Vec::new();
+        self.engine.end(Timestamp::now(), &mut outcomes);
+        self.settle(&locked, &mut outcomes)?;
         self.remember(&locked);
         Ok(())
     }
@@ -186,7 +198,7 @@ impl Session {
         if self.seen_written.elapsed() >= SEEN_EVERY {
             self.write_seen(locked);
         }
-        if self.unwritten || self.store.is_long(self.engine.instances().count()) {
+        if self.unwritten || self.store.is_long(self.engine.living()) {
             self.rewrite(locked);
         }
     }
