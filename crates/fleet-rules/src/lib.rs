@@ -101,6 +101,7 @@ pub mod template;
 pub mod trend;
 mod visit;
 mod watch;
+pub mod what;
 pub mod window;
 mod words;
 

@@ -240,3 +240,29 @@ impl Timing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "[[rule]]\nname = \"a\"\non = \"sample\"\n";
+
+    #[test]
+    fn a_rule_that_decides_otherwise_has_another_form() {
+        let form = |text: &str| {
+            RuleSet::parse("x".as_ref(), &format!("{GOOD}{text}\n")).unwrap().rules[0].form()
+        };
+        let first = form("when = 'x > 1'\nclear = 'x < 0'");
+        assert_eq!(first, form("when = 'x > 1'\nclear = 'x < 0'\nsummary = 's'\nlimit = 5"));
+        for other in [
+            "when = 'x > 2'\nclear = 'x < 0'",
+            "when = 'x > 1'\nclear = 'x < 1'",
+            "when = 'x > 1'\nclear = 'x < 0'\nfor = '1m'",
+            "when = 'x > 1'\nclear = 'x < 0'\nseverity = 'high'",
+            "when = 'x > 1'\nclear = 'x < 0'\nby = ['run']",
+            "when = 'x > 1'\nclear = 'x < 0'\ncrossed = true",
+        ] {
+            assert_ne!(first, form(other), "{other}");
+        }
+    }
+}
