@@ -1,5 +1,14 @@
 //! The `email` channel: a letter to people by way of a mail server.
 //!
+//! | key | |
+//! | --- | --- |
+//! | `host`, `port` | the mail server; the port follows from `tls` where it is not said |
+//! | `tls` | `starttls` (587, the default), `tls` (465) or `none` (25) |
+//! | `user`, `password_env` or `password_file` | how to log in, where that is asked for |
+//! | `ca_file` | certificates in PEM form to trust beside the public ones |
+//! | `from`, `to` | the sender, and a list of recipients |
+//! | `subject` | a template of the user's own, with the same places as that of a webhook |
+//!
 //! # Theory of operation
 //!
 //! A notification becomes one [`page`] of plain words, which is written twice, as text and as
