@@ -7,6 +7,7 @@ use clap::{Args as ArgGroup, Parser};
 use fleet_cli::{HomeArgs, OutputArgs};
 use fleet_core::parse_duration;
 
+use crate::dry_args::DryArgs;
 use crate::silence::args::Action;
 
 /// Hold the records on standard input against rules and raise alerts
@@ -23,6 +24,9 @@ use crate::silence::args::Action;
   fleet-metrics --follow | fleet-alert
   fleet-metrics | fleet-alert --rules alerts.toml --exit-code
   fleet-alert --rules alerts.toml --check
+  fleet-alert --rules alerts.toml --test alerts.test.toml
+  fleet-alert --replay --since -7d
+  fleet-alert --why memory_usage_high
   fleet-alert --send-test all
   fleet-alert silence --rule gpu_idle --for 2h --why 'new driver'
   fleet-alert --spool")]
@@ -33,6 +37,9 @@ pub struct Args {
     /// What else to do than to read records.
     #[command(flatten)]
     pub instead: InsteadArgs,
+    /// How rules are tried.
+    #[command(flatten)]
+    pub dry: DryArgs,
     /// How records are read and alerts told.
     #[command(flatten)]
     pub stream: StreamArgs,
@@ -54,9 +61,6 @@ pub struct Args {
 #[derive(ArgGroup, Clone, Debug)]
 #[group(multiple = false, conflicts_with = "StreamArgs")]
 pub struct InsteadArgs {
-    /// Check the rules file, print what is in it, and read nothing
-    #[arg(long)]
-    pub check: bool,
     /// List what is pending, firing or recovering, where it was told and what holds it back
     #[arg(long)]
     pub list: bool,

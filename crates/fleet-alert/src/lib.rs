@@ -40,11 +40,15 @@
 //! passed over.
 
 pub mod args;
+mod cases;
 mod check;
 mod config;
+mod dry;
+pub mod dry_args;
 mod input;
 mod memory;
 mod post;
+mod replay;
 mod send_test;
 mod sentence;
 mod session;
@@ -54,6 +58,7 @@ mod spooled;
 mod tally;
 mod tell;
 mod waker;
+mod why;
 
 use fleet_cli::Exit;
 
@@ -71,11 +76,20 @@ pub fn watch(args: Args) -> anyhow::Result<Exit> {
     if args.instead.spool {
         return spooled::report(&args.home.locate()?.alerts(), &args);
     }
+    if let Some(cases) = &args.dry.test {
+        return cases::report(cases, &args);
+    }
     let path = config::locate(args.rules.as_deref())?;
-    if args.instead.check {
+    if args.dry.check {
         return check::report(&path, &args);
     }
     let config = config::load(&path)?;
+    if args.dry.replay.is_some() {
+        return replay::report(&config, &args);
+    }
+    if let Some(question) = &args.dry.why {
+        return why::report(question, &config, &args);
+    }
     if let Some(channel) = &args.instead.send_test {
         return send_test::send(&config, channel);
     }

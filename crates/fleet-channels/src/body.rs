@@ -145,7 +145,7 @@ fn escaped(value: Value) -> Value {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
-    use crate::tests::{empty, notification, severe};
+    use crate::samples::{empty, notification, severe};
     use fleet_notify::Reason;
     use proptest::prelude::*;
 

@@ -260,7 +260,9 @@ impl Mailer {
     /// What became of a session that ended.
     fn sent(&mut self, notification: &Notification, mut got: Vec<Address>, sent: Sent) -> Verdict {
         got.extend(sent.taken);
-        for (address, why) in sent.refused {
+        // Where nobody gets any, the verdict says it.
+        let refused = if got.is_empty() { Vec::new() } else { sent.refused };
+        for (address, why) in refused {
             if self.said.insert(address.clone()) {
                 fleet_cli::talk(format_args!(
                     "channel '{}' refuses the recipient '{address}': it {why}",
