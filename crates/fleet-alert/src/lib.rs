@@ -42,7 +42,9 @@
 pub mod args;
 mod check;
 mod config;
+mod heartbeat;
 mod input;
+mod list;
 mod memory;
 mod post;
 mod send_test;
@@ -73,6 +75,9 @@ pub fn watch(args: Args) -> anyhow::Result<Exit> {
     let config = config::load(&path)?;
     if let Some(channel) = &args.instead.send_test {
         return send_test::send(&config, channel);
+    }
+    if args.instead.list {
+        return list::report(config, &args);
     }
     session::Session::open(config, &args)?.run()
 }

@@ -46,7 +46,7 @@ pub(crate) fn firing(out: &mut Out, firing: &[&Instance], now: Timestamp) -> io:
     table.write(out)
 }
 
-fn style(severity: &str, state: AlertState) -> Style {
+pub(crate) fn style(severity: &str, state: AlertState) -> Style {
     let colour = match (state, severity) {
         (AlertState::Resolved, _) => AnsiColor::Green,
         (_, "critical") => AnsiColor::Red,
