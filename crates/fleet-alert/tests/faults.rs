@@ -64,14 +64,14 @@ fn start(folder: &Path, args: &[&str]) -> Child {
 
 /// What all processes say at this moment: those of the last few lives are bad, all before good. The
 /// one that is silenced is bad for ever.
-fn samples(life: u64) -> String {
+fn samples(life: u64, born: u64) -> String {
     let line = |id: String, x: u8| {
         let (minute, second) = (life / 60, life % 60);
         format!(
             "{{\"kind\":\"sample\",\"ts\":\"2026-11-22T06:{minute:02}:{second:02}Z\",\"id\":\"{id}\",\"x\":{x}}}\n"
         )
     };
-    let each = (0..=life).map(|at| line(format!("p{at}"), if at + BAD > life { 2 } else { 0 }));
+    let each = (0..=born).map(|at| line(format!("p{at}"), if at + BAD > life { 2 } else { 0 }));
     each.chain([line("quiet".to_owned(), 2)]).collect()
 }
 
@@ -93,7 +93,7 @@ fn life(folder: &Path, receiver: &Receiver, at: u64, dice: &mut Dice) -> Vec<Val
     let mut child = start(folder, &[]);
     let mut stdin = child.stdin.take().unwrap();
     let before = receiver.requests().len();
-    stdin.write_all(samples(at).as_bytes()).unwrap();
+    stdin.write_all(samples(at, at).as_bytes()).unwrap();
     let limit = Duration::from_millis(20 + dice.roll(250));
     let (began, upon_request) = (Instant::now(), dice.roll(2) == 0);
     while began.elapsed() < limit && !(upon_request && receiver.requests().len() > before) {
@@ -105,10 +105,11 @@ fn life(folder: &Path, receiver: &Receiver, at: u64, dice: &mut Dice) -> Vec<Val
     printed
 }
 
-/// The last life, which is let finish.
-fn last_life(folder: &Path, at: u64) -> Vec<Value> {
+/// The last life, in which all are good, and which is let finish.
+fn last_life(folder: &Path, kills: u64) -> Vec<Value> {
     let mut child = start(folder, &["--linger", "100s"]);
-    child.stdin.take().unwrap().write_all(samples(at).as_bytes()).unwrap();
+    let samples = samples(kills + BAD, kills);
+    child.stdin.take().unwrap().write_all(samples.as_bytes()).unwrap();
     let printed = printed(&mut child);
     assert!(child.wait().unwrap().success());
     printed
@@ -141,7 +142,7 @@ fn survives(kills: u64, seed: u64) {
     }
     receiver.otherwise(|_| Answer::status(200).body("ok"));
     let since = Instant::now();
-    said.extend(last_life(folder, kills + BAD));
+    said.extend(last_life(folder, kills));
     assert!(since.elapsed() < PATIENCE * 5);
     let alerts = folder.join("home/alerts");
     assert!(is_empty(&alerts.join("spool/hook")), "something waits still");
