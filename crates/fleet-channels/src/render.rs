@@ -103,9 +103,8 @@ pub fn lines(notification: &Notification, limit: usize) -> Vec<String> {
     let more = notification.alerts.len().saturating_sub(limit);
     let more = (more > 0).then(|| format!("and {more} more alerts"));
     // Where the title said it all, it is not said twice.
-    let text = Some(&notification.text).filter(|text| {
-        !text.is_empty() && !(notification.alerts.is_empty() && bare(notification) == **text)
-    });
+    let in_title = notification.alerts.is_empty() && bare(notification) == notification.text;
+    let text = Some(&notification.text).filter(|text| !text.is_empty() && !in_title);
     text.cloned().into_iter().chain(alerts).chain(more).chain(notes(notification)).collect()
 }
 
