@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use crate::alertmanager::Alertmanager;
 use crate::bell::Bell;
+use crate::email::Email;
 use crate::error::ChannelError;
 use crate::exec::Exec;
 use crate::file::Append;
@@ -23,10 +24,15 @@ use crate::webhook::Webhook;
 /// How long one try may take unless the file says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The same for mail: servers look at a letter for viruses before they say yes, and some make
+/// strangers wait on purpose.
+const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The types of channels.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "alertmanager",
     "bell",
+    "email",
     "exec",
     "file",
     "healthchecks",
@@ -56,6 +62,8 @@ pub enum Kind {
     Alertmanager(Alertmanager),
     /// A terminal or desktop that rings.
     Bell(Bell),
+    /// A letter by way of a mail server.
+    Email(Box<Email>),
     /// A command that gets the notification on its standard input.
     Exec(Exec),
     /// A file that grows.
@@ -97,11 +105,13 @@ impl Channel {
                 .number("max_per_hour")?
                 .map(|n| u32::try_from(*n.get_ref()).unwrap_or(u32::MAX)),
         };
-        let timeout = keys.duration("timeout")?.unwrap_or(TIMEOUT);
         let (word, at) = (kind.get_ref().as_str(), kind.span().start);
+        let usual = if word == "email" { MAIL_TIMEOUT } else { TIMEOUT };
+        let timeout = keys.duration("timeout")?.unwrap_or(usual);
         let made = match word {
             "alertmanager" => Kind::Alertmanager(Alertmanager::load(&mut keys)?),
             "bell" => Kind::Bell(Bell::load(&mut keys)?),
+            "email" => Kind::Email(Box::new(Email::load(&mut keys)?)),
             "exec" => Kind::Exec(Exec::load(&mut keys)?),
             "file" => Kind::File(Append::load(&mut keys)?),
             "healthchecks" => Kind::Healthchecks(Healthchecks::load(&mut keys)?),
@@ -134,6 +144,7 @@ impl Channel {
         Ok(match &self.kind {
             Kind::Alertmanager(cluster) => Box::new(cluster.carrier(self.timeout)?),
             Kind::Bell(bell) => Box::new(bell.carrier(self.timeout)),
+            Kind::Email(email) => Box::new(email.carrier(self.timeout)?),
             Kind::Exec(exec) => Box::new(exec.carrier(self.timeout)),
             Kind::File(file) => Box::new(file.carrier()),
             Kind::Healthchecks(check) => Box::new(check.carrier(self.timeout)?),

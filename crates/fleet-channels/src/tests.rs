@@ -47,3 +47,23 @@ pub(crate) fn notification(alerts: impl IntoIterator<Item = AlertRecord>) -> Not
         text: String::new(),
     }
 }
+
+/// An alert of this severity, of which there is more to be read.
+pub(crate) fn severe(rule: &str, severity: &str) -> AlertRecord {
+    let runbook = ("runbook".to_owned(), "https://runbooks.example/memory".to_owned());
+    AlertRecord {
+        severity: severity.to_owned(),
+        annotations: BTreeMap::from([runbook]),
+        ..alert(rule, "web-1")
+    }
+}
+
+/// An alert that is over.
+pub(crate) fn resolved(rule: &str) -> AlertRecord {
+    AlertRecord { state: AlertState::Resolved, ..severe(rule, "high") }
+}
+
+/// A notification that is about no alert.
+pub(crate) fn empty(reason: Reason, text: &str) -> Notification {
+    Notification { reason, text: text.to_owned(), ..notification([]) }
+}

@@ -17,8 +17,8 @@ use crate::reader::is_torn_head;
 /// How far behind its chunk the end of the last line is looked for.
 const OVERHANG: usize = 64 << 10;
 
-/// Bytes read at a time where a line goes on behind its chunk.
-const STEP: usize = 8 << 10;
+/// Bytes read at a time where a line goes on behind its chunk, as the last one does.
+const STEP: usize = 4 << 10;
 
 /// One file of a log, as far as it was written when it was listed.
 #[derive(Debug)]
@@ -112,15 +112,16 @@ impl Part {
         // A line begins behind a newline: look at the byte before, too.
         let base = if chunk.start > self.range.start { chunk.start - 1 } else { chunk.start };
         let wanted = (chunk.end - base) as usize;
-        let Some(mut filled) = self.fill(buffer, base, 0..wanted)? else { return Ok(None) };
+        let Some(mut filled) = self.fill(buffer, base, 0..wanted + STEP)? else { return Ok(None) };
+        let within = wanted.min(filled);
         let start = match chunk.start > self.range.start {
-            true => memchr::memchr(b'\n', &buffer[..filled]).map_or(filled, |at| at + 1),
+            true => memchr::memchr(b'\n', &buffer[..within]).map_or(within, |at| at + 1),
             false => 0,
         };
-        if start >= filled {
+        if start >= within {
             return Ok(Some(Chunk { lines: 0..0, tail: Tail::Whole }));
         }
-        let mut searched = filled - 1;
+        let mut searched = within - 1;
         loop {
             if let Some(at) = memchr::memchr(b'\n', &buffer[searched..filled]) {
                 return Ok(Some(Chunk { lines: start..searched + at + 1, tail: Tail::Whole }));

@@ -44,6 +44,13 @@ impl Window {
             && self.until.is_none_or(|until| line.stamp_nanos <= until)
     }
 
+    /// Whether it takes every line.
+    pub(crate) fn takes_all(&self) -> bool {
+        let Window { stream, since, until, attempt, notices } = *self;
+        let all = stream.is_none() && since.is_none() && until.is_none() && attempt.is_none();
+        all && notices
+    }
+
     /// Whether it depends on the time of a line.
     pub(crate) fn has_span(&self) -> bool {
         self.since.is_some() || self.until.is_some()

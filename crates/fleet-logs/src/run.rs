@@ -168,8 +168,14 @@ impl Run {
         self.lines.give(attempt, Joiner::flush);
     }
 
+    /// The next of all that is to be shown.
+    pub(crate) fn next_shown(&mut self) -> io::Result<Option<Entry>> {
+        let mut left = usize::MAX;
+        self.sifted(&mut left)
+    }
+
     /// The next that is to be shown, `None` after so many lines, or where there is no more now.
-    pub(crate) fn sifted(&mut self, left: &mut usize) -> io::Result<Option<Entry>> {
+    fn sifted(&mut self, left: &mut usize) -> io::Result<Option<Entry>> {
         loop {
             if let Some(entry) = self.sieve.pop() {
                 return Ok(Some(entry));

@@ -10,7 +10,18 @@ use fleet_logfile::Part;
 use super::pool::{Pending, Pool, Scanned};
 use super::scan::Scanner;
 
-/// The chunks of one run's log in their order, so many of them looked through ahead.
+/// How much of a log is read ahead of its use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ahead {
+    /// So many regions.
+    pub(super) regions: usize,
+    /// Bytes that a thread takes at a time.
+    pub(super) region: u64,
+    /// Bytes that it reads at a time.
+    pub(super) chunk: u64,
+}
+
+/// The chunks of one run's log in their order, some of them looked through ahead.
 pub(super) struct Chunks {
     scanner: Arc<Scanner>,
     /// Not asked for so far.
@@ -18,32 +29,33 @@ pub(super) struct Chunks {
     /// What of the first part was asked for.
     offset: u64,
     pending: VecDeque<Pending>,
-    spare: Vec<Vec<u8>>,
-    size: u64,
+    /// Of the region that came last.
+    ready: std::vec::IntoIter<io::Result<Scanned>>,
+    ahead: Ahead,
 }
 
 impl Chunks {
-    pub(super) fn new(scanner: Arc<Scanner>, parts: Vec<Part>, size: u64) -> Chunks {
+    pub(super) fn new(scanner: Arc<Scanner>, parts: Vec<Part>, ahead: Ahead) -> Chunks {
         let parts: VecDeque<Arc<Part>> = parts.into_iter().map(Arc::new).collect();
         let offset = parts.front().map_or(0, |part| part.range().start);
-        Chunks { scanner, parts, offset, pending: VecDeque::new(), spare: Vec::new(), size }
+        let ready = Vec::new().into_iter();
+        Chunks { scanner, parts, offset, pending: VecDeque::new(), ready, ahead }
     }
 
-    /// Asks for chunks until so many are on their way.
-    pub(super) fn look_ahead(&mut self, pool: &Pool, ahead: usize) {
-        while self.pending.len() < ahead {
-            let Some((part, chunk)) = self.next_chunk() else { return };
-            let buffer = self.spare.pop().unwrap_or_default();
-            self.pending.push_back(pool.ask(&part, chunk, &self.scanner, buffer));
+    /// Asks for regions until enough are on their way.
+    pub(super) fn look_ahead(&mut self, pool: &Pool) {
+        while self.pending.len() < self.ahead.regions {
+            let Some((part, region)) = self.next_region() else { return };
+            self.pending.push_back(pool.ask(&part, region, self.ahead.chunk, &self.scanner));
         }
     }
 
-    fn next_chunk(&mut self) -> Option<(Arc<Part>, Range<u64>)> {
+    fn next_region(&mut self) -> Option<(Arc<Part>, Range<u64>)> {
         loop {
             let part = self.parts.front()?;
             let (start, last) = (self.offset, part.range().end);
             if start < last {
-                self.offset = (start + self.size).min(last);
+                self.offset = (start + self.ahead.region).min(last);
                 return Some((Arc::clone(part), start..self.offset));
             }
             self.parts.pop_front();
@@ -52,15 +64,15 @@ impl Chunks {
     }
 
     /// The next chunk, waited for.
-    pub(super) fn next(&mut self, pool: &Pool, ahead: usize) -> io::Result<Option<Scanned>> {
-        self.look_ahead(pool, ahead);
-        let Some(pending) = self.pending.pop_front() else { return Ok(None) };
-        let ended = |_| io::Error::other("a thread of the search ended");
-        pending.recv().map_err(ended)?.map(Some)
-    }
-
-    /// Gives back a buffer that is no longer needed.
-    pub(super) fn recycle(&mut self, buffer: Vec<u8>) {
-        self.spare.push(buffer);
+    pub(super) fn next(&mut self, pool: &Pool) -> io::Result<Option<Scanned>> {
+        loop {
+            if let Some(scanned) = self.ready.next() {
+                return scanned.map(Some);
+            }
+            self.look_ahead(pool);
+            let Some(pending) = self.pending.pop_front() else { return Ok(None) };
+            let ended = |_| io::Error::other("a thread of the search ended");
+            self.ready = pending.recv().map_err(ended)?.into_iter();
+        }
     }
 }

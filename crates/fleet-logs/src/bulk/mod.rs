@@ -9,10 +9,14 @@
 //! and goes through a block line by line only where a line or a traceback comes in several pieces.
 //! Of each run no more than a few chunks are held, whatever the size of its log.
 //!
+//! Memory and other threads are what a search waits for. A thread reads into one small buffer over
+//! and over, hands on no more of it than is needed (`excerpt`), and does so for many chunks at once.
+//!
 //! What reads by lines ([`Run`]) gives the same entries, and is used where only the end of a log
 //! is wanted, or one attempt.
 
 mod chunks;
+mod excerpt;
 mod pool;
 mod scan;
 mod source;
@@ -39,18 +43,21 @@ use crate::run::Run;
 use crate::sieve::Sieve;
 use crate::sink::Sink;
 use crate::source::Source as _;
-use chunks::Chunks;
+use chunks::{Ahead, Chunks};
 use pool::{Pool, threads};
 use scan::Scanner;
 use source::Source;
 
-/// Chunks are of this size, unless there are many sources.
+/// Chunks are of this size, unless there are many sources: it fits into a core's own cache.
 const CHUNK: u64 = 256 << 10;
+
+/// A thread takes so much at a time where few lines of it are needed.
+const REGION: u64 = 2 << 20;
 
 /// No chunk is smaller.
 const LEAST_CHUNK: u64 = 32 << 10;
 
-/// All chunks that are held together take about so much.
+/// All that is held together takes about so much.
 const ROOM: u64 = 64 << 20;
 
 /// One run's entries, by either way of reading.
@@ -144,36 +151,37 @@ fn wanted(dir: &Path, plan: &Plan) -> io::Result<Option<(Vec<Part>, bool)>> {
 pub(crate) struct Bulk {
     pool: Pool,
     feeds: Vec<Feed>,
-    ahead: usize,
 }
 
 impl Bulk {
     /// Begins to read; with `counted` only numbers are wanted.
     pub(crate) fn new(opened: Vec<Opened>, plan: &Plan, counted: bool) -> Bulk {
         let sources = opened.len().max(1);
-        let ahead = (2 * threads()).div_ceil(sources).max(2);
-        let size = (ROOM / (sources * ahead) as u64).clamp(LEAST_CHUNK, CHUNK);
-        Bulk::of_size(opened, plan, counted, ahead, size)
+        let scanner = Scanner::new(plan, counted);
+        let regions = (2 * threads()).div_ceil(sources).max(2);
+        let most = if scanner.is_selective() { REGION } else { CHUNK };
+        let region = (ROOM / (sources * regions) as u64).clamp(LEAST_CHUNK, most);
+        Bulk::reading(opened, plan, scanner, Ahead { regions, region, chunk: region.min(CHUNK) })
     }
 
-    /// With so many chunks ahead of each log, each of so many bytes.
-    fn of_size(opened: Vec<Opened>, plan: &Plan, counted: bool, ahead: usize, size: u64) -> Bulk {
+    /// Reads so much ahead of each log.
+    fn reading(opened: Vec<Opened>, plan: &Plan, scanner: Scanner, ahead: Ahead) -> Bulk {
         let pool = Pool::new(opened.iter().map(Opened::bytes).sum());
-        let scanner = Arc::new(Scanner::new(plan, counted));
+        let scanner = Arc::new(scanner);
         let feeds = opened.into_iter().map(|opened| match opened {
             Opened::Lines(run) => Feed::Lines(run, None),
             Opened::Blocks(log) => {
                 let Log { face, dir, attempts, parts, lost } = *log;
-                let chunks = Chunks::new(Arc::clone(&scanner), parts, size);
+                let chunks = Chunks::new(Arc::clone(&scanner), parts, ahead);
                 let sieve = Sieve::new(plan);
                 let source = Source::new(face, dir, plan.window, attempts, chunks, sieve, lost);
                 Feed::Blocks(Box::new(source))
             }
         });
-        let mut bulk = Bulk { feeds: feeds.collect(), pool, ahead };
+        let mut bulk = Bulk { feeds: feeds.collect(), pool };
         for feed in &mut bulk.feeds {
             if let Feed::Blocks(source) = feed {
-                source.look_ahead(&bulk.pool, bulk.ahead);
+                source.look_ahead(&bulk.pool);
             }
         }
         bulk
@@ -205,15 +213,24 @@ impl Bulk {
         Ok(shown)
     }
 
-    /// Counts the entries of each.
+    /// Counts the entries of each, all in turns: no thread has to wait for the end of one log.
     pub(crate) fn count(&mut self, mut add: impl FnMut(&Arc<Face>, u64)) -> Shown {
         let mut shown = Shown { exit: Exit::Yes, any: false };
-        for feed in &mut self.feeds {
-            let counted = match feed {
-                Feed::Blocks(source) => source.count(&self.pool, self.ahead),
-                Feed::Lines(run, _) => count_lines(run),
-            };
-            let lines = counted.unwrap_or_else(|error| cannot_read(&error, &mut shown));
+        let mut counts = vec![0; self.feeds.len()];
+        let mut going: Vec<usize> = (0..self.feeds.len()).collect();
+        while !going.is_empty() {
+            going.retain(|&at| match self.feeds[at].count_some(&self.pool) {
+                Ok(lines) => {
+                    counts[at] += lines.unwrap_or(0);
+                    lines.is_some()
+                }
+                Err(error) => {
+                    counts[at] = cannot_read(&error, &mut shown);
+                    false
+                }
+            });
+        }
+        for (feed, lines) in self.feeds.iter().zip(counts) {
             add(feed.face(), lines);
             shown.any |= lines > 0;
         }
@@ -234,8 +251,8 @@ impl Bulk {
     /// The stamp of a run's next entry; one whose log cannot be read has none.
     fn advance(&mut self, at: usize, shown: &mut Shown) -> Option<i64> {
         let advanced = match &mut self.feeds[at] {
-            Feed::Blocks(source) => source.advance(&self.pool, self.ahead),
-            Feed::Lines(run, head) => run.sifted(&mut usize::MAX.clone()).map(|entry| {
+            Feed::Blocks(source) => source.advance(&self.pool),
+            Feed::Lines(run, head) => run.next_shown().map(|entry| {
                 *head = entry;
                 head.is_some()
             }),
@@ -255,14 +272,6 @@ fn cannot_read<T: Default>(error: &io::Error, shown: &mut Shown) -> T {
     T::default()
 }
 
-fn count_lines(run: &mut Run) -> io::Result<u64> {
-    let mut count = 0;
-    while let Some(entry) = run.sifted(&mut usize::MAX.clone())? {
-        count += u64::from(!entry.around);
-    }
-    Ok(count)
-}
-
 impl Feed {
     fn face(&self) -> &Arc<Face> {
         match self {
@@ -275,6 +284,14 @@ impl Feed {
         match self {
             Feed::Lines(_, head) => head.as_ref(),
             Feed::Blocks(source) => Some(source.head()),
+        }
+    }
+
+    /// Counts some of what is wanted; `None` where there is no more.
+    fn count_some(&mut self, pool: &Pool) -> io::Result<Option<u64>> {
+        match self {
+            Feed::Lines(run, _) => Ok(run.next_shown()?.map(|entry| u64::from(!entry.around))),
+            Feed::Blocks(source) => source.count_some(pool),
         }
     }
 

@@ -8,9 +8,10 @@ use fleet_progress::Folder;
 use fleet_traceback::Beginnings;
 use grep_matcher::{LineMatchKind, Matcher};
 use grep_regex::RegexMatcher;
-use memchr::memmem::Finder;
 
+use super::excerpt::Excerpt;
 use crate::Plan;
+use crate::context::Around;
 use crate::filter::{Filter, Window};
 use crate::print::is_clean;
 
@@ -19,12 +20,11 @@ use crate::print::is_clean;
 pub(super) struct Scanner {
     window: Window,
     filter: Arc<Filter>,
+    around: Around,
     /// Lines that may begin a traceback are looked for, too.
     grouped: bool,
     /// Only how many lines were found is wanted.
     counted: bool,
-    /// What stands in the head of each piece, and of few other lines.
-    pieces: Finder<'static>,
 }
 
 /// What was found in a block.
@@ -63,9 +63,9 @@ impl Scanner {
         Scanner {
             window: plan.window,
             filter: Arc::clone(&plan.filter),
+            around: plan.around,
             grouped: plan.grouped,
             counted: counted && !plan.grouped,
-            pieces: Finder::new(" P"),
         }
     }
 
@@ -105,15 +105,35 @@ impl Scanner {
 
     /// Whether every line counts.
     fn counts_all(&self) -> bool {
-        let Window { stream, since, until, attempt, notices } = self.window;
-        let all = stream.is_none() && since.is_none() && until.is_none() && attempt.is_none();
-        self.counted && all && notices && !self.filter.asks()
+        self.counted && self.window.takes_all() && !self.filter.asks()
+    }
+
+    /// Whether of most blocks no more than an excerpt is needed.
+    pub(super) fn is_selective(&self) -> bool {
+        let near = !self.around.is_some() || self.window.takes_all();
+        self.counted || (!self.grouped && self.filter.asks() && near)
+    }
+
+    /// What is needed of a block in which this was found, where that is little.
+    pub(super) fn excerpt(
+        &self,
+        buffer: &[u8],
+        lines: Range<usize>,
+        found: &Found,
+    ) -> Option<Excerpt> {
+        match found {
+            Found::Count(_) => Excerpt::of(buffer, lines, &[], Around::default()),
+            Found::Lines(marks) if self.is_selective() => {
+                Excerpt::of(buffer, lines, marks, self.around)
+            }
+            _ => None,
+        }
     }
 
     /// Whether a line stands there in pieces.
     fn has_pieces(&self, lines: &[u8]) -> bool {
-        self.pieces.find_iter(lines).any(|at| {
-            if !matches!(&lines[at.saturating_sub(6)..at], b"stdout" | b"stderr") {
+        memchr::memchr_iter(b'P', lines).any(|at| {
+            if !matches!(&lines[at.saturating_sub(7)..at], b"stdout " | b"stderr ") {
                 return false;
             }
             let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |at| at + 1);

@@ -45,8 +45,17 @@ struct At {
     tail: Tail,
     /// What was not passed on so far.
     lines: Range<usize>,
+    /// Where lines were left out.
+    cuts: Vec<usize>,
     /// `None`: each line is looked at.
     marks: Option<std::vec::IntoIter<Mark>>,
+}
+
+impl At {
+    /// Whether lines were left out between what was passed on and a place.
+    fn has_cut(&self, to: usize) -> bool {
+        self.cuts.iter().any(|cut| (self.lines.start..=to).contains(cut))
+    }
 }
 
 impl Source {
@@ -95,12 +104,12 @@ impl Source {
         &self.head
     }
 
-    pub(super) fn look_ahead(&mut self, pool: &Pool, ahead: usize) {
-        self.chunks.look_ahead(pool, ahead);
+    pub(super) fn look_ahead(&mut self, pool: &Pool) {
+        self.chunks.look_ahead(pool);
     }
 
     /// Goes on to the next entry; `false` where there is none.
-    pub(super) fn advance(&mut self, pool: &Pool, ahead: usize) -> io::Result<bool> {
+    pub(super) fn advance(&mut self, pool: &Pool) -> io::Result<bool> {
         loop {
             if let Some(entry) = self.sieve.pop() {
                 self.head = entry;
@@ -114,13 +123,13 @@ impl Source {
                     let (more, reached) = self.step(&mut at)?;
                     match more {
                         true => self.at = Some(at),
-                        false => self.chunks.recycle(at.buffer),
+                        false => pool.recycle(at.buffer, &at.cuts),
                     }
                     if reached {
                         return Ok(true);
                     }
                 }
-                None => match self.chunks.next(pool, ahead)? {
+                None => match self.chunks.next(pool)? {
                     Some(scanned) => self.at = self.begin(scanned)?,
                     None if self.joiner.holds() => self.cut(self.attempt),
                     None if self.sieve.holds() => self.sieve.finish(),
@@ -130,40 +139,42 @@ impl Source {
         }
     }
 
-    /// Counts what is wanted, without making entries where that can be.
-    pub(super) fn count(&mut self, pool: &Pool, ahead: usize) -> io::Result<u64> {
-        let mut count = 0;
-        while let Some(scanned) = self.chunks.next(pool, ahead)? {
-            let whole = !self.joiner.holds();
-            match scanned {
-                Scanned { found: Found::Count(found), block: Some(block), buffer, .. } if whole => {
-                    count += self.sieve.context().counts(found);
-                    self.known = block.lines.start;
-                    self.end(&buffer, block.lines.end);
-                    self.chunks.recycle(buffer);
-                }
-                scanned => {
-                    self.at = self.begin(scanned)?;
-                    count += self.count_at()?;
-                }
+    /// Counts what is wanted of the next chunk, without making entries where that can be; `None`
+    /// where there is no more.
+    pub(super) fn count_some(&mut self, pool: &Pool) -> io::Result<Option<u64>> {
+        if self.sieve.is_over() {
+            return Ok(None);
+        }
+        let Some(scanned) = self.chunks.next(pool)? else {
+            self.cut(self.attempt);
+            self.sieve.flush();
+            let rest = self.count_ready();
+            return Ok((rest > 0).then_some(rest));
+        };
+        match scanned {
+            Scanned { found: Found::Count(found), block: Some(block), buffer, cuts, .. }
+                if !self.joiner.holds() =>
+            {
+                self.known = block.lines.start;
+                self.end(&buffer, block.lines.end);
+                pool.recycle(buffer, &cuts);
+                Ok(Some(self.sieve.context().counts(found)))
             }
-            if self.sieve.is_over() {
-                return Ok(count);
+            scanned => {
+                self.at = self.begin(scanned)?;
+                self.count_at(pool).map(Some)
             }
         }
-        self.cut(self.attempt);
-        self.sieve.flush();
-        Ok(count + self.count_ready())
     }
 
-    fn count_at(&mut self) -> io::Result<u64> {
+    fn count_at(&mut self, pool: &Pool) -> io::Result<u64> {
         let mut count = 0;
         while let Some(mut at) = self.at.take() {
             let (more, reached) = self.step(&mut at)?;
             count += u64::from(reached) + self.count_ready();
             match more {
                 true => self.at = Some(at),
-                false => self.chunks.recycle(at.buffer),
+                false => pool.recycle(at.buffer, &at.cuts),
             }
         }
         Ok(count)
@@ -174,7 +185,9 @@ impl Source {
     }
 
     fn begin(&mut self, scanned: Scanned) -> io::Result<Option<Box<At>>> {
-        let Scanned { part, buffer, block, found } = scanned;
+        // Where a line goes on in it, each line is looked at.
+        let scanned = if self.joiner.holds() { scanned.whole()? } else { scanned };
+        let Scanned { part, buffer, block, cuts, found, .. } = scanned;
         let Some(block) = block else {
             self.lost = true;
             return Ok(None);
@@ -185,7 +198,7 @@ impl Source {
             _ => None,
         };
         let (tail, lines) = (block.tail, block.lines);
-        Ok(Some(Box::new(At { part, buffer, tail, lines, marks })))
+        Ok(Some(Box::new(At { part, buffer, tail, lines, cuts, marks })))
     }
 
     /// Passes on some of a block: whether there is more of it, and whether the head is the next
@@ -283,7 +296,7 @@ impl Source {
             held += usize::from(line.is_none_or(|line| self.window.takes_head(&line)));
             from = start;
         }
-        if self.any_wanted(at, from) {
+        if at.has_cut(from) || self.any_wanted(at, from) {
             self.sieve.context().pass_over();
         }
         at.lines.start = from.max(at.lines.start);

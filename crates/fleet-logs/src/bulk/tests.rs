@@ -92,28 +92,32 @@ fn written() -> impl Strategy<Value = Vec<Written>> {
 const BASE: i64 = 1_795_327_200;
 
 fn stamp(second: i64) -> String {
-    Timestamp::from_nanos((BASE + second) * 1_000_000_000 + second).to_nanos_text()
+    stamp_of_line(second, second)
+}
+
+/// No two lines have the same: a file is known by its first.
+fn stamp_of_line(second: i64, number: i64) -> String {
+    Timestamp::from_nanos((BASE + second) * 1_000_000_000 + number).to_nanos_text()
 }
 
 fn write(log: &Path, written: &[Written], torn: bool, back: bool) {
     fs::create_dir_all(log).unwrap();
     let (mut now, mut first, mut bytes) = (0, None, Vec::new());
-    for one in written {
+    for (number, one) in (0..).zip(written) {
         match one {
             Written::Piece(step, head, text) => {
-                // Where a clock was set back, lines near that point can be missed by times.
+                // Where a clock was set back, lines near that point can be missed by times, or
+                // counted to the attempt before.
                 now += if back { *step } else { step.abs() };
-                first.get_or_insert(now);
-                bytes.extend(format!("{} {head} {text}\n", stamp(now)).bytes());
+                let stamp = stamp_of_line(now, number);
+                bytes.extend(format!("{stamp} {head} {text}\n").bytes());
+                first.get_or_insert(stamp);
             }
             Written::Garbage(text) => bytes.extend(format!("{text}\n").bytes()),
             Written::Rotated => {
                 let Some(first) = first.take() else { continue };
-                let aside = log.join(format!("{}.log", stamp(first)));
-                // Where the clock was set back the name may be taken.
-                if !aside.exists() {
-                    fs::write(aside, std::mem::take(&mut bytes)).unwrap();
-                }
+                let aside = log.join(format!("{first}.log"));
+                fs::write(aside, std::mem::take(&mut bytes)).unwrap();
             }
         }
     }
@@ -172,8 +176,9 @@ proptest! {
         until in proptest::option::of(0i64..300),
         attempts: bool,
         torn: bool,
-        size in 1u64..3000,
-        ahead in 1usize..4,
+        chunk in 1u64..3000,
+        chunks in 1u64..5,
+        regions in 1usize..4,
         records: bool,
     ) {
         let dir = tempfile::tempdir().unwrap();
@@ -181,9 +186,8 @@ proptest! {
         let ids = ["a", "b"];
         for (id, written) in ids.iter().zip(&written) {
             let run = home.run_of(&record(id).key());
-            write(&run.log(), written, torn, since.is_none() && until.is_none());
+            write(&run.log(), written, torn, since.is_none() && until.is_none() && !attempts);
             if attempts {
-                // Later than any clock that was set back.
                 let begun = format!("{{\"attempt\":2,\"ts\":\"{}\"}}\n", stamp(100));
                 fs::write(run.attempts(), begun).unwrap();
             }
@@ -202,13 +206,15 @@ proptest! {
         let found = shown.show(&mut by_lines).unwrap().any;
         let mut by_blocks = Kept::default();
         let opened = logs(&home, &ids, &plan, false);
-        let shown = Bulk::of_size(opened, &plan, false, ahead, size).show(&mut by_blocks).unwrap();
+        let ahead = Ahead { regions, region: chunk * chunks, chunk };
+        let by = |opened, counted| Bulk::reading(opened, &plan, Scanner::new(&plan, counted), ahead);
+        let shown = by(opened, false).show(&mut by_blocks).unwrap();
         prop_assert_eq!(shown.any, found);
         prop_assert_eq!(&by_blocks.0, &by_lines.0);
 
         let mut count = 0;
         let opened = logs(&home, &ids, &plan, false);
-        Bulk::of_size(opened, &plan, true, ahead, size).count(|_, lines| count += lines);
+        by(opened, true).count(|_, lines| count += lines);
         let lines = by_lines.0.iter().filter(|line| !line.contains(" around")).count() as u64;
         prop_assert_eq!(count, lines);
     }
