@@ -9,7 +9,7 @@ use fleet_rules::alert::fingerprint;
 
 use crate::carrier::ChannelPlan;
 use crate::clock::plus;
-use crate::decision::Cause;
+use crate::decision::{Cause, Hold};
 use crate::desk::{Desk, Settled};
 use crate::entry::{Entry, fires};
 use crate::group::{Group, group_of};
@@ -45,7 +45,9 @@ impl Desk {
         let room = traffic.room(most, now);
         if traffic.limited && room > 0 {
             self.traffic(&channel.name).limited = false;
-            return self.digest(channel, items, now, settled);
+            if traffic.missed > 0 || items.iter().any(|item| self.was_limited(channel, item)) {
+                return self.digest(channel, items, now, settled);
+            }
         }
         let ready = self.ready(channel, items, now, settled);
         let passes = |items: &[Item]| items.iter().any(|item| item.immediate);
@@ -74,6 +76,12 @@ impl Desk {
 }
 
 impl Desk {
+    fn was_limited(&self, channel: &ChannelPlan, item: &Item) -> bool {
+        let entry = self.entries.get(&item.fingerprint);
+        let account = entry.and_then(|entry| entry.channels.get(&channel.name));
+        account.is_some_and(|account| account.held == Some(Hold::Limited))
+    }
+
     /// The groups that may be told of now; the rest is held until their window ends. Whatever
     /// does not wait takes its whole group along.
     fn ready(
@@ -331,7 +339,8 @@ impl Desk {
         now: Timestamp,
     ) -> Option<AlertRecord> {
         let told = entry.channels.get(&channel.name)?.told.as_ref()?;
-        let alive = fires(told.state) || plus(told.at, AFTER_END) > now;
+        let lately = channel.resolved && plus(told.at, AFTER_END) > now;
+        let alive = fires(told.state) || lately;
         let (state, severity) = (told.state, told.severity.clone());
         alive.then(|| AlertRecord { state, severity, ..entry.alert.clone() })
     }
