@@ -28,7 +28,7 @@ struct RawFile {
 }
 
 /// What a file says, checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) rules: RuleSet,
     /// By name.

@@ -189,7 +189,7 @@ fn later(time: Timestamp, by: Duration) -> Timestamp {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
-    use crate::tests::{now, resolved, severe};
+    use crate::samples::{now, resolved, severe};
 
     #[test]
     fn what_fires_is_good_for_four_refreshes_from_now() {

@@ -105,7 +105,7 @@ pub(crate) fn message(notification: &Notification) -> String {
 }
 
 /// What a template may name: the fields of the first alert, and those of the whole.
-fn fields(notification: &Notification) -> Value {
+pub(crate) fn fields(notification: &Notification) -> Value {
     let first = notification.alerts.first().map(|alert| json!(alert));
     let mut fields = first.and_then(|alert| alert.as_object().cloned()).unwrap_or_default();
     let status = if notification.status() == Status::Resolved { "resolved" } else { "firing" };
@@ -145,7 +145,7 @@ fn escaped(value: Value) -> Value {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
-    use crate::tests::{empty, notification, severe};
+    use crate::samples::{empty, notification, severe};
     use fleet_notify::Reason;
     use proptest::prelude::*;
 

@@ -45,13 +45,13 @@ mod parts;
 mod prometheus;
 mod records;
 pub mod render;
+#[cfg(test)]
+mod samples;
 mod secret;
 mod slack;
 mod sms;
 mod stderr;
 mod terminal;
-#[cfg(test)]
-mod tests;
 mod url;
 mod v4;
 mod webhook;

@@ -118,7 +118,7 @@ fn payload(notification: &Notification, topic: &str) -> String {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
-    use crate::tests::{notification, resolved, severe};
+    use crate::samples::{notification, resolved, severe};
     use serde_json::Value;
 
     #[test]

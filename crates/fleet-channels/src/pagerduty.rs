@@ -170,7 +170,7 @@ fn severity(severity: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{empty, notification, resolved, severe};
+    use crate::samples::{empty, notification, resolved, severe};
 
     fn parsed(told: &Notification) -> Vec<Value> {
         let events = events(told, "0123456789abcdef0123456789abcdef");

@@ -76,7 +76,7 @@ pub(crate) fn sanitised(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{resolved, severe};
+    use crate::samples::{resolved, severe};
     use proptest::prelude::*;
 
     #[test]

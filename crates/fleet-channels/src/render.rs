@@ -167,7 +167,7 @@ pub fn colour(notification: &Notification) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{empty, notification, resolved, severe};
+    use crate::samples::{empty, notification, resolved, severe};
     use proptest::prelude::*;
 
     #[test]

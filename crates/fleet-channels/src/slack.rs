@@ -167,7 +167,7 @@ fn escaped(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{empty, notification, resolved, severe};
+    use crate::samples::{empty, notification, resolved, severe};
     use fleet_notify::Reason;
     use proptest::prelude::*;
 

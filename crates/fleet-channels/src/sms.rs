@@ -190,7 +190,7 @@ fn text(notification: &Notification) -> String {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
-    use crate::tests::{empty, notification, severe};
+    use crate::samples::{empty, notification, severe};
     use fleet_notify::Reason;
     use proptest::prelude::*;
 

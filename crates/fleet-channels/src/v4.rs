@@ -106,7 +106,7 @@ fn common<'a>(mut all: impl Iterator<Item = &'a Pairs>) -> Pairs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{empty, notification, resolved, severe};
+    use crate::samples::{empty, notification, resolved, severe};
     use fleet_notify::Reason;
     use serde_json::{Value, json};
 
