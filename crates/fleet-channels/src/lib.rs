@@ -52,6 +52,8 @@ mod slack;
 mod sms;
 mod stderr;
 mod terminal;
+#[cfg(test)]
+mod tests;
 mod url;
 mod v4;
 mod webhook;
@@ -59,6 +61,7 @@ mod webhook;
 pub use alertmanager::Alertmanager;
 pub use channel::{Channel, Kind};
 pub use error::ChannelError;
+pub use excerpt::line as one_line;
 pub use exec::Exec;
 pub use healthchecks::{Healthchecks, Heart};
 pub use keys::{Keys, RawChannel};
