@@ -27,8 +27,9 @@ mod story;
 use std::collections::BTreeSet;
 
 use case::judge;
-use fleet_testkit::TestFleet;
-use story::{RULES, fires, metrics, told};
+use fleet_rules::{AlertState, Engine, RuleSet};
+use fleet_testkit::{TestFleet, Timestamp};
+use story::{RULES, about, at, fires, metrics, told};
 
 #[test]
 fn processes_that_misbehave_are_told_and_others_are_not() {
@@ -62,6 +63,43 @@ fn trainings_that_go_wrong_are_told() {
 #[test]
 fn long_queues_and_containers_of_nobody_are_told() {
     judge(queues::CASES);
+}
+
+#[test]
+fn a_worker_whose_heartbeat_stops_is_told_by_the_clock_alone() {
+    let fleet = TestFleet::new();
+    fleet.spawn("job", "fleet-emit metric heartbeat=1; echo beaten; exec sleep 600");
+    fleet.until_log("job", |log| log.text() == "beaten\n");
+    let heartbeat = about(&metrics(&fleet), "custom").remove(0);
+    let start = Timestamp::now();
+    let later = |seconds: i64| Timestamp::from_nanos(start.nanos() + seconds * 1_000_000_000);
+    let mut engine = Engine::new(RuleSet::load(RULES.as_ref()).unwrap(), false);
+    let mut outcomes = Vec::new();
+    engine.feed(heartbeat.to_string().as_bytes(), start, &mut outcomes);
+    engine.tick(later(28), &mut outcomes);
+    assert!(outcomes.is_empty(), "{outcomes:?}");
+    engine.tick(later(31), &mut outcomes);
+    let alert = outcomes.pop().unwrap().alert.unwrap();
+    let who = (alert.alert.as_str(), alert.severity.as_str(), alert.id.as_deref());
+    assert_eq!(who, ("worker_heartbeat_missing", "critical", Some("job")));
+    let again = at(&heartbeat, 40).to_string();
+    engine.feed(again.as_bytes(), later(40), &mut outcomes);
+    assert_eq!(outcomes.pop().unwrap().alert.unwrap().state, AlertState::Resolved);
+}
+
+#[test]
+fn what_cannot_wait_is_held_back_by_nothing() {
+    let rules = RuleSet::load(RULES.as_ref()).unwrap().rules;
+    let immediate = rules.iter().filter(|rule| rule.immediate);
+    let names: Vec<&str> = immediate.map(|rule| rule.name.as_str()).collect();
+    let wanted = [
+        "process_failed",
+        "process_failed_in_list",
+        "crash_loop",
+        "auth_failures",
+        "safety_violation",
+    ];
+    assert_eq!(names, wanted);
 }
 
 #[test]

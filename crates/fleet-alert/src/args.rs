@@ -7,6 +7,9 @@ use clap::{Args as ArgGroup, Parser};
 use fleet_cli::{HomeArgs, OutputArgs};
 use fleet_core::parse_duration;
 
+use crate::dry_args::DryArgs;
+use crate::silence::args::Action;
+
 /// Hold the records on standard input against rules and raise alerts
 ///
 /// Reads JSON lines as fleet-metrics, fleet-ps, fleet-logs and fleet-emit print them, and never
@@ -16,10 +19,14 @@ use fleet_core::parse_duration;
 /// and tried again.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "fleet-alert", version, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   fleet-metrics --follow | fleet-alert
   fleet-metrics | fleet-alert --rules alerts.toml --exit-code
   fleet-alert --rules alerts.toml --check
+  fleet-alert --rules alerts.toml --test alerts.test.toml
+  fleet-alert --replay --since -7d
+  fleet-alert --why memory_usage_high
   fleet-alert --send-test all
   fleet-alert --spool")]
 pub struct Args {
@@ -29,6 +36,9 @@ pub struct Args {
     /// What else to do than to read records.
     #[command(flatten)]
     pub instead: InsteadArgs,
+    /// How rules are tried.
+    #[command(flatten)]
+    pub dry: DryArgs,
     /// How records are read and alerts told.
     #[command(flatten)]
     pub stream: StreamArgs,
@@ -41,15 +51,15 @@ pub struct Args {
     /// How the output looks.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What to do instead.
+    #[command(subcommand)]
+    pub action: Option<Action>,
 }
 
 /// What else to do than to read records. Only one of these.
 #[derive(ArgGroup, Clone, Debug)]
 #[group(multiple = false, conflicts_with = "StreamArgs")]
 pub struct InsteadArgs {
-    /// Check the rules file, print what is in it, and read nothing
-    #[arg(long)]
-    pub check: bool,
     /// List what is pending, firing or recovering, where it was told and what holds it back
     #[arg(long)]
     pub list: bool,

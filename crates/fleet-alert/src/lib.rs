@@ -40,39 +40,58 @@
 //! passed over.
 
 pub mod args;
+mod cases;
 mod check;
 mod config;
+mod dry;
+pub mod dry_args;
 mod heartbeat;
 mod input;
 mod list;
 mod memory;
 mod post;
+mod replay;
 mod send_test;
 mod sentence;
 mod session;
 mod show;
+mod silence;
 mod spooled;
 mod tally;
 mod tell;
 mod waker;
+mod why;
 
 use fleet_cli::Exit;
 
 pub use args::Args;
+pub use silence::args::Action;
 
 /// Does the work of the tool.
 ///
 /// # Errors
 /// The rules are refused, the memory cannot be used, or input or output fail.
 pub fn watch(args: Args) -> anyhow::Result<Exit> {
+    if let Some(Action::Silence(args)) = &args.action {
+        return silence::run(args);
+    }
     if args.instead.spool {
         return spooled::report(&args.home.locate()?.alerts(), &args);
     }
+    if let Some(cases) = &args.dry.test {
+        return cases::report(cases, &args);
+    }
     let path = config::locate(args.rules.as_deref())?;
-    if args.instead.check {
+    if args.dry.check {
         return check::report(&path, &args);
     }
     let config = config::load(&path)?;
+    if args.dry.replay.is_some() {
+        return replay::report(&config, &args);
+    }
+    if let Some(question) = &args.dry.why {
+        return why::report(question, &config, &args);
+    }
     if let Some(channel) = &args.instead.send_test {
         return send_test::send(&config, channel);
     }

@@ -28,6 +28,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// For how long deliveries are waited for after a signal.
 const HURRY: Duration = Duration::from_secs(3);
 
+/// What the clock does in a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    /// Nothing: its turn comes later.
+    Waits,
+    /// What it does while input may come.
+    Ticks,
+    /// What it does when all was read.
+    Ends,
+}
+
 pub(crate) struct Session {
     engine: Engine,
     desk: Desk,
@@ -87,21 +98,21 @@ impl Session {
     /// Takes all input in.
     fn stream(&mut self) -> anyhow::Result<()> {
         // What a crash left owed does not wait for the first line.
-        self.turn(&[], false)?;
+        self.turn(&[], Clock::Waits)?;
         let mut input = Input::stdin(self.args.stream.tee).context("cannot use standard input")?;
         loop {
             let wait = self.next_due();
             match input.next(wait, &mut self.waker).context("cannot read standard input")? {
                 Came::Lines(lines) => {
-                    let tick = self.ticked.elapsed() >= TICK_EVERY;
-                    self.turn(&lines, tick)?;
+                    let ticks = self.ticked.elapsed() >= TICK_EVERY;
+                    self.turn(&lines, if ticks { Clock::Ticks } else { Clock::Waits })?;
                 }
-                Came::Nothing => self.turn(&[], true)?,
+                Came::Nothing => self.turn(&[], Clock::Ticks)?,
                 Came::End => break,
             }
         }
         self.tally.too_long(input.too_long);
-        self.turn(&[], true)
+        self.turn(&[], Clock::Ends)
     }
 
     /// How long until something is to be done though nothing comes.
@@ -116,7 +127,7 @@ impl Session {
     }
 
     /// Takes lines and, where asked, the clock, all under the lock of the memory.
-    fn turn(&mut self, lines: &[u8], tick: bool) -> anyhow::Result<()> {
+    fn turn(&mut self, lines: &[u8], clock: Clock) -> anyhow::Result<()> {
         let locked = self.memory.lock();
         let first = self.looked.is_none();
         if first {
@@ -126,9 +137,13 @@ impl Session {
         let owed = self.engine.untold();
         let mut outcomes = Vec::new();
         self.feed(lines, &mut outcomes);
-        if tick {
+        if clock != Clock::Waits {
             self.ticked = Instant::now();
-            self.engine.tick(Timestamp::now(), &mut outcomes);
+        }
+        match clock {
+            Clock::Waits => {}
+            Clock::Ticks => self.engine.tick(Timestamp::now(), &mut outcomes),
+            Clock::Ends => self.engine.end(Timestamp::now(), &mut outcomes),
         }
         self.memory.write(locked.as_ref(), &mut self.engine);
         let mut printed = Ok(());
@@ -243,7 +258,7 @@ impl Session {
         // What is begun in the first half can be finished in the second.
         let (deadline, mut result) = (Instant::now() + limit / 2, Ok(()));
         while self.post.wait(deadline.saturating_duration_since(Instant::now())) {
-            result = result.and(self.turn(&[], false));
+            result = result.and(self.turn(&[], Clock::Waits));
         }
         self.beat();
         if let Some(heartbeat) = self.heartbeat.take() {
@@ -251,7 +266,7 @@ impl Session {
         }
         self.post.close(limit / 2);
         // What the last of them had to say.
-        result.and(self.turn(&[], false))
+        result.and(self.turn(&[], Clock::Waits))
     }
 }
 

@@ -43,32 +43,42 @@
 //! day ([`FORGET_AFTER`]) is resolved, with that as the reason, and forgotten.
 
 pub mod alert;
+mod awake;
+mod buckets;
 pub mod change;
 pub mod claims;
+mod clock;
 pub mod compare;
 pub mod compiled;
 pub mod count;
+mod dues;
 pub mod engine;
 pub mod error;
+pub mod exact;
 pub mod expression;
 pub mod fields;
 pub mod instance;
 pub mod interpreter;
+mod levels;
 pub mod load;
 mod load_condition;
 pub mod machine;
+pub mod memory;
 pub mod plateau;
 pub mod rate;
 mod raw;
+mod restore;
 pub mod rule;
 mod scan;
 pub mod severity;
 pub mod span;
 pub mod stale;
+mod step;
 pub mod store;
 pub mod template;
 pub mod trend;
 mod visit;
+mod watch;
 pub mod window;
 mod words;
 
