@@ -65,9 +65,11 @@ fn send_all(channel: &Channel, wanted: &Receiver<Result<(), String>>) {
                 }
             };
         }
-        let verdict = heart
-            .as_mut()
-            .map(|heart| heart.beat(state.as_ref().map(|()| ()).map_err(String::as_str)));
+        let state = match &state {
+            Ok(()) => Ok(()),
+            Err(why) => Err(why.as_str()),
+        };
+        let verdict = heart.as_mut().map(|heart| heart.beat(state));
         let why = match verdict {
             Some(Verdict::Again { why, .. } | Verdict::Refused { why } | Verdict::Dead { why }) => {
                 Some(why)

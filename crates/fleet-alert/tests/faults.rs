@@ -179,11 +179,6 @@ fn judge(kills: u64, said: &[Value], taken: &[Value], seed: u64) {
 }
 
 #[test]
-fn a_dozen_kills_lose_nothing() {
-    survives(12, 0x9e37_79b9_7f4a_7c15);
-}
-
-#[test]
-fn slow_a_hundred_kills_lose_nothing() {
+fn a_hundred_kills_lose_nothing() {
     survives(100, 0x2545_f491_4f6c_dd1d);
 }
