@@ -117,7 +117,7 @@ fn bubble(notification: &Notification, lines: Vec<String>, timeout: Duration) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{alert, notification};
+    use crate::samples::{alert, notification};
     use std::io::Read;
 
     #[test]

@@ -52,8 +52,6 @@ mod slack;
 mod sms;
 mod stderr;
 mod terminal;
-#[cfg(test)]
-mod tests;
 mod url;
 mod v4;
 mod webhook;
