@@ -257,3 +257,13 @@ fn an_immediate_rule_passes_by_everything() {
     let twice = [("a", "x", "resolved"), ("a", "x", "firing")];
     assert_eq!(told(&mut desk, 21, &twice), ["phone first a/x firing"]);
 }
+
+#[test]
+fn what_came_and_went_unseen_is_no_digest() {
+    let mut desk = desk_with(|policy| policy.settings.max_per_hour = 1);
+    turn(&mut desk, 0, &[("a", "x", "firing")]);
+    // The end is held back, and then the alert is back: nothing is left to be told.
+    turn(&mut desk, 60, &[("a", "x", "resolved")]);
+    turn(&mut desk, 120, &[("a", "x", "firing")]);
+    assert_eq!(told(&mut desk, 3700, &[("b", "x", "firing")]), ["phone first b/x firing"]);
+}
