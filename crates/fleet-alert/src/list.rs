@@ -113,7 +113,7 @@ fn state(phase: Phase, alert: Option<&AlertRecord>) -> &'static str {
     match phase {
         Phase::Pending { .. } => "pending",
         Phase::Recovering { .. } => "recovering",
-        Phase::NoData { .. } => "no_data",
+        Phase::NoData { .. } => AlertState::NoData.word(),
         Phase::Firing { .. } => alert.map_or(AlertState::Firing, |alert| alert.state).word(),
     }
 }
