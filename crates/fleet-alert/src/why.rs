@@ -188,7 +188,8 @@ impl Asked<'_> {
     }
 
     fn is_about(&self, instance: &Instance) -> bool {
-        self.is(&instance.rule) || instance.key.values().any(|value| self.is(value))
+        let of_a_rule = !instance.rule.is_empty();
+        of_a_rule && self.is(&instance.rule) || instance.key.values().any(|value| self.is(value))
     }
 
     /// Whether a happening is about it; `names` knows the fingerprints of the alerts that are.

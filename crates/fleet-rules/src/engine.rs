@@ -89,6 +89,8 @@ pub struct Engine {
     pub(crate) began: Option<Timestamp>,
     /// The newest time of day that it knows, and the pause before it began.
     pub(crate) awake: Awake,
+    /// The line that says so in the state file.
+    pub(crate) line: Option<Instance>,
     /// Whether a record came, or the input ended.
     arrived: bool,
     explain: bool,
@@ -120,6 +122,7 @@ impl Engine {
             before: None,
             began: None,
             awake: Awake { until: Timestamp::from_nanos(0), pause: Duration::ZERO },
+            line: None,
             arrived: false,
             explain,
         }
@@ -251,19 +254,22 @@ impl Engine {
             instance.clone()
         });
         let mut touched: Vec<Instance> = touched.collect();
-        touched.extend(self.began.map(|_| self.awake.line()));
+        if self.began.is_some() {
+            self.line = Some(self.awake.line());
+        }
+        touched.extend(self.line.clone());
         touched
     }
 
-    /// All instances that must be remembered.
+    /// All instances that must be remembered, and the line of when tools were at work.
     pub fn instances(&self) -> impl Iterator<Item = &Instance> {
         let all = self.watches.iter().flat_map(|watch| watch.instances.values());
-        all.chain(&self.gone).filter(|instance| !instance.is_over())
+        all.chain(&self.gone).chain(&self.line).filter(|instance| !instance.is_over())
     }
 
     /// About how many they are: known without looking at each.
     pub fn living(&self) -> usize {
-        self.watches.iter().map(|watch| watch.instances.len()).sum::<usize>() + self.gone.len()
+        self.watches.iter().map(|watch| watch.instances.len()).sum::<usize>() + self.gone.len() + 1
     }
 
     /// The instances that fire, by rule and key.

@@ -243,7 +243,7 @@ fn too_many_instances_are_told_once() {
             &mut Vec::new(),
         );
     }
-    assert_eq!(bench.engine.living(), 11);
+    assert_eq!(bench.engine.firing().len(), 11);
     let untold = bench.engine.untold();
     let errors: Vec<_> = untold.iter().filter(|alert| alert.state == Error).collect();
     assert_eq!((untold.len(), errors.len()), (11, 1));
@@ -342,6 +342,17 @@ fn down_time_does_not_count() {
         }
         assert_eq!(bench.states(), [Firing], "{name}");
     }
+}
+
+#[test]
+fn when_tools_were_at_work_survives_a_rewriting() {
+    let mut bench = Bench::of("when = 'x > 1'\nfor = '30m'");
+    for minute in [0, 8 * 60, 8 * 60 + 20] {
+        bench.run_again(minute * 60);
+        bench.sample(r#""id":"a","x":2"#);
+        bench.rewrite();
+    }
+    assert_eq!(bench.states(), []);
 }
 
 #[test]
