@@ -233,6 +233,7 @@ fn stands(instance: &Instance, now: Timestamp) -> String {
         Phase::Pending { .. } => "pending, not told yet",
         Phase::Firing { .. } => "fires",
         Phase::Recovering { .. } => "recovering, still told as firing",
+        Phase::NoData { .. } => return no_data(instance),
     };
     let held = std::time::Duration::try_from_secs_f64(now.seconds_since(phase.since()));
     let seen = moment(instance.seen);
@@ -240,6 +241,10 @@ fn stands(instance: &Instance, now: Timestamp) -> String {
         "{word}, met for {}; its last record came at {seen}",
         duration_text(held.unwrap_or_default())
     )
+}
+
+fn no_data(instance: &Instance) -> String {
+    format!("no record comes of it; its last came at {}", moment(instance.seen))
 }
 
 fn tries(entry: &Entry) -> String {

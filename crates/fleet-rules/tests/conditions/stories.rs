@@ -1,10 +1,6 @@
 //! Every kind of condition, in stories with a virtual clock.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod bench;
-
-use bench::{Bench, at, rule};
+use crate::bench::{Bench, at, rule};
 use fleet_rules::AlertState::{Error, Firing, NoData, Resolved};
 
 #[test]
@@ -315,7 +311,7 @@ fn a_rule_of_another_file_is_left_alone() {
     let mut bench = Bench::of("when = 'x > 1'");
     bench.sample(r#""id":"a","x":2"#);
     bench.end();
-    let other = bench::parse("").from_file("other.toml".as_ref());
+    let other = crate::bench::parse("").from_file("other.toml".as_ref());
     let mut engine = fleet_rules::Engine::new(other, false);
     let mut store = fleet_rules::Store::open(bench.dir.path()).unwrap();
     let locked = store.lock().unwrap();
