@@ -269,7 +269,6 @@ fn what_came_and_went_unseen_is_no_digest() {
 }
 
 #[test]
-#[ignore = "slow: a hundred thousand alerts"]
 fn slow_more_alerts_than_are_remembered_are_counted() {
     let mut desk = desk();
     for n in 0..fleet_notify::MOST_ALERTS + 5 {
