@@ -120,8 +120,8 @@ impl Ledger {
             let entry = |name: &String| alert_line(name, desk.entries.get(name));
             let channel = |name: &String| channel_line(name, desk.channels.get(name)?);
             let lines = alerts.iter().filter_map(entry);
-            let lines: Vec<u8> =
-                lines.chain(channels.iter().filter_map(channel)).flatten().collect();
+            let lines =
+                lines.chain(channels.iter().filter_map(channel)).collect::<Vec<_>>().concat();
             self.journal.append(&lines, false)
         };
         self.unwritten = written.is_err();
@@ -139,8 +139,7 @@ impl Ledger {
         let entries = desk.entries.iter().filter_map(|(name, e)| alert_line(name, Some(e)));
         let channels = desk.channels.iter().filter_map(|(name, t)| channel_line(name, t));
         let foreign = self.foreign.values().map(|(_, line)| format!("{line}\n").into_bytes());
-        let lines: Vec<u8> = entries.chain(channels).chain(foreign).flatten().collect();
-        self.journal.replace(&lines)
+        self.journal.replace(&entries.chain(channels).chain(foreign).collect::<Vec<_>>().concat())
     }
 
     fn replay(&mut self, bytes: &[u8], desk: &Desk) -> Remembered {

@@ -49,6 +49,9 @@ impl Desk {
                 return self.digest(channel, items, now, settled);
             }
         }
+        if items.is_empty() {
+            return;
+        }
         let ready = self.ready(channel, items, now, settled);
         let passes = |items: &[Item]| items.iter().any(|item| item.immediate);
         let (first, ready): (Vec<_>, Vec<_>) = ready.into_iter().partition(|(_, i)| passes(i));
