@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use fleet_channels::{Channel, RawChannel};
 use fleet_cli::{Exit, Failure};
-use fleet_config::{Fault, Mistake};
-use fleet_rules::{RawRule, RuleSet};
+use fleet_config::{Fault, Mistake, did_you_mean};
+use fleet_notify::{Policy, RawNotify, RawRoute, Routes, RulePolicy, Settings};
+use fleet_rules::{RawRule, Rule, RuleSet};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -17,17 +18,23 @@ use toml::Spanned;
 #[serde(deny_unknown_fields)]
 struct RawFile {
     #[serde(default)]
+    notify: RawNotify,
+    #[serde(default)]
+    route: RawRoute,
+    #[serde(default)]
     rule: Vec<RawRule>,
     #[serde(default)]
     channel: BTreeMap<Spanned<String>, RawChannel>,
 }
 
 /// What a file says, checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) rules: RuleSet,
     /// By name.
     pub(crate) channels: Vec<Channel>,
+    /// Who is told what.
+    pub(crate) policy: Policy,
 }
 
 impl Config {
@@ -35,11 +42,51 @@ impl Config {
     pub(crate) fn parse(text: &str) -> Result<Config, Fault> {
         let file: RawFile = toml::from_str(text)?;
         let channels = file.channel.into_iter().map(|(name, raw)| Channel::load(name, raw));
-        Ok(Config {
-            channels: channels.collect::<Result<_, _>>()?,
-            rules: RuleSet::from_raw(text, file.rule)?,
-        })
+        let channels: Vec<Channel> = channels.collect::<Result<_, _>>()?;
+        let rules = RuleSet::from_raw(text, file.rule)?;
+        let policy = policy(file.notify, file.route, &channels, &rules)?;
+        Ok(Config { rules, channels, policy })
     }
+
+    /// The channel that is pinged while all is well.
+    pub(crate) fn heartbeat(&self) -> Option<&Channel> {
+        let name = self.policy.settings.heartbeat.as_ref()?.get_ref();
+        self.channels.iter().find(|channel| channel.plan.name == *name)
+    }
+}
+
+fn policy(
+    notify: RawNotify,
+    route: RawRoute,
+    channels: &[Channel],
+    rules: &RuleSet,
+) -> Result<Policy, Fault> {
+    let settings = Settings::load(notify)?;
+    let names: Vec<&str> = channels.iter().map(|channel| channel.plan.name.as_str()).collect();
+    let routes = Routes::load(route, &names)?;
+    check_heartbeat(&settings, &names)?;
+    let heartbeat = settings.heartbeat.as_ref().map(Spanned::get_ref);
+    // A check that is pinged hears of alerts only where a route says so.
+    let plans = channels.iter().map(|channel| channel.plan.clone());
+    let plans = plans.filter(|plan| heartbeat != Some(&plan.name) || routes.names(&plan.name));
+    let of = |rule: &Rule| (rule.name.clone(), RulePolicy::of(rule));
+    Ok(Policy {
+        host: fleet_os::host_name(),
+        channels: plans.collect(),
+        rules: rules.rules.iter().map(of).collect(),
+        settings,
+        routes,
+    })
+}
+
+fn check_heartbeat(settings: &Settings, names: &[&str]) -> Result<(), Fault> {
+    let Some(name) = &settings.heartbeat else { return Ok(()) };
+    if names.contains(&name.get_ref().as_str()) {
+        return Ok(());
+    }
+    let fault = Fault::new(name.span().start, format!("there is no channel '{}'", name.get_ref()));
+    let meant = did_you_mean(name.get_ref(), names.iter().copied());
+    Err(meant.into_iter().fold(fault, Fault::hint))
 }
 
 /// The file that was named, or the user's own.

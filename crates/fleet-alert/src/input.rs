@@ -1,12 +1,15 @@
 //! Standard input, as whole lines, as they come.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use fleet_cli::{Out, Paint};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::waker::Waker;
 
 /// Read at once: enough lines that locking and unlocking the memory costs nothing beside them.
 const CHUNK: usize = 1 << 20;
@@ -18,7 +21,7 @@ const LONGEST: usize = 16 << 20;
 pub(crate) enum Came {
     /// Whole lines; the last may lack its end when it was the last of all.
     Lines(Vec<u8>),
-    /// Nothing, for as long as was asked.
+    /// Nothing, for as long as was asked, or something else is to be looked at.
     Nothing,
     /// The end.
     End,
@@ -28,27 +31,31 @@ pub(crate) struct Input {
     file: File,
     partial: Vec<u8>,
     ended: bool,
+    /// Where all of it goes, too.
+    tee: Option<Out>,
     /// Lines that were too long to keep.
     pub(crate) too_long: u64,
     skipping: bool,
 }
 
 impl Input {
-    pub(crate) fn stdin() -> io::Result<Input> {
+    /// Standard input; with `tee`, whatever is read goes to standard output as it is.
+    pub(crate) fn stdin(tee: bool) -> io::Result<Input> {
         let stdin = io::stdin();
         if stdin.is_terminal() {
             fleet_cli::talk("reads JSON lines, as fleet-metrics prints them, from standard input");
         }
         let file = File::from(stdin.as_fd().try_clone_to_owned()?);
-        Ok(Input { file, partial: Vec::new(), ended: false, too_long: 0, skipping: false })
+        let tee = tee.then(|| Out::stdout(false, Paint(false)));
+        Ok(Input { file, partial: Vec::new(), ended: false, tee, too_long: 0, skipping: false })
     }
 
-    /// Waits for lines, at most so long.
-    pub(crate) fn next(&mut self, limit: Option<Duration>) -> io::Result<Came> {
-        if self.ended {
+    /// Waits for lines, at most so long, and no longer than until the waker rings.
+    pub(crate) fn next(&mut self, limit: Option<Duration>, waker: &mut Waker) -> io::Result<Came> {
+        if self.ended || waker.is_ending() {
             return Ok(Came::End);
         }
-        if !self.is_ready(limit)? {
+        if !self.is_ready(limit, waker)? {
             return Ok(Came::Nothing);
         }
         let before = self.partial.len();
@@ -59,21 +66,39 @@ impl Input {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Came::Nothing),
             Err(error) => Err(error),
             Ok(0) => Ok(self.end()),
-            Ok(_) => Ok(self.whole_lines(before)),
+            Ok(_) => {
+                self.pass_on(before)?;
+                Ok(self.whole_lines(before))
+            }
         }
     }
 
-    fn is_ready(&self, limit: Option<Duration>) -> io::Result<bool> {
+    /// Whether there is input. The waker is listened to first: a stream that never pauses must not
+    /// drown out a signal.
+    fn is_ready(&self, limit: Option<Duration>, waker: &mut Waker) -> io::Result<bool> {
         let limit = limit.map_or(PollTimeout::NONE, |limit| {
             // Rounded up, lest it wake a moment early and turn in circles.
             let ms = limit.as_millis().saturating_add(1).min(i32::MAX as u128);
             PollTimeout::try_from(ms as i32).unwrap_or(PollTimeout::MAX)
         });
-        match poll(&mut [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)], limit) {
-            Ok(ready) => Ok(ready > 0),
-            Err(Errno::EINTR) => Ok(false),
-            Err(error) => Err(error.into()),
+        let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut both = [watch(self.file.as_fd()), watch(waker.as_fd())];
+        match poll(&mut both, limit) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
         }
+        let [input, rung] = both.map(|fd| fd.any().unwrap_or(false));
+        if rung {
+            waker.heard()?;
+        }
+        Ok(input && !waker.is_ending())
+    }
+
+    /// What was read last goes to standard output.
+    fn pass_on(&mut self, before: usize) -> io::Result<()> {
+        let Some(tee) = &mut self.tee else { return Ok(()) };
+        tee.write_all(&self.partial[before..])?;
+        tee.flush()
     }
 
     fn end(&mut self) -> Came {

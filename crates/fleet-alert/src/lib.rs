@@ -9,48 +9,89 @@
 //! fleet-alert --rules alerts.toml --explain < recorded.jsonl # trying rules
 //! ```
 //!
-//! Whatever has arrived is taken in one *turn* (`session`): lock the memory, take over what
-//! other runs wrote, pay what a crash left owed, hold each line against the rules, tell what came
-//! of it, write down, unlock. Between turns it sleeps in poll(2) until more arrives, or until the
-//! clock has something to do for an instance, and not otherwise. Two tools on one home take
-//! turns, so that neither tells what the other told.
+//! Whatever has arrived is taken in one *turn* (`session`), under the lock of the memory, so that of
+//! two tools on one home neither tells what the other told:
+//!
+//! 1. take over what other runs wrote, and what a crash left owed;
+//! 2. hold each line against the rules and write down what changed, as untold;
+//! 3. print it, and give it to the desk ([`fleet_notify::Desk`]), which decides who is told;
+//! 4. put its notifications into the spool, write down who was told, strike out what was untold;
+//! 5. unlock, and send off the couriers.
+//!
+//! Whoever is killed between two of these repeats at most what one of them did, and the spool knows a
+//! notification that it has seen. Between turns the tool sleeps in poll(2) until more arrives,
+//! until the clock has something to do for an instance or the desk, or until couriers have news.
 //!
 //! **What is printed.** Into a pipe: one `alert` record for each change (firing, resolved, and
 //! told again; pending too with `--explain`). As a table, which is the default on a terminal: one
 //! line for each change and, when the input ends, a table of all that fires then, also of what
-//! fired before this run.
+//! fired before this run. With `--tee` the input itself, as it is.
 //!
-//! **What is told.** A line on standard error and every channel of the rules file that takes the
-//! severity. A channel's command has its time limit and is killed with its group after it. Its
-//! failure is said and not tried again. A delivery holds up the input, at most by that limit.
+//! **What is told.** A line on standard error, and the channels that routes, silences, groups and
+//! limits leave. Deliveries have threads of their own (`post`) and hold up neither rules nor input.
+//! When the input ends, what can be delivered within `--linger` is waited for; what is left stays
+//! in the spool, which is said, and the next run goes on with it. A signal that ends the tool lets
+//! it finish its turn and waits for no more than a few seconds.
 //!
-//! A memory that cannot be written, because the disk is full for example, is said once, and the
-//! work goes on without it.
+//! A memory or a spool that cannot be written, because the disk is full for example, is said once,
+//! and the work goes on without it (`memory`).
 //!
 //! Lines that are no records are counted and said at the end; kinds that no rule is about are
 //! passed over.
 
 pub mod args;
+mod cases;
 mod check;
 mod config;
+mod dry;
+pub mod dry_args;
 mod input;
+mod memory;
+mod post;
+mod replay;
+mod send_test;
+mod sentence;
 mod session;
 mod show;
+mod silence;
+mod spooled;
+mod tally;
 mod tell;
+mod waker;
+mod why;
 
 use fleet_cli::Exit;
 
 pub use args::Args;
+pub use silence::args::Action;
 
 /// Does the work of the tool.
 ///
 /// # Errors
 /// The rules are refused, the memory cannot be used, or input or output fail.
 pub fn watch(args: Args) -> anyhow::Result<Exit> {
+    if let Some(Action::Silence(args)) = &args.action {
+        return silence::run(args);
+    }
+    if args.instead.spool {
+        return spooled::report(&args.home.locate()?.alerts(), &args);
+    }
+    if let Some(cases) = &args.dry.test {
+        return cases::report(cases, &args);
+    }
     let path = config::locate(args.rules.as_deref())?;
-    if args.check {
+    if args.dry.check {
         return check::report(&path, &args);
     }
     let config = config::load(&path)?;
+    if args.dry.replay.is_some() {
+        return replay::report(&config, &args);
+    }
+    if let Some(question) = &args.dry.why {
+        return why::report(question, &config, &args);
+    }
+    if let Some(channel) = &args.instead.send_test {
+        return send_test::send(&config, channel);
+    }
     session::Session::open(config, &args)?.run()
 }

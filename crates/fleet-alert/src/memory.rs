@@ -146,7 +146,7 @@ impl Memory {
         if self.seen_written.elapsed() >= SEEN_EVERY {
             self.write_seen(locked, engine);
         }
-        let long = self.store.as_ref().is_some_and(|s| s.is_long(engine.instances().count()));
+        let long = self.store.as_ref().is_some_and(|s| s.is_long(engine.living()));
         if self.unwritten || long {
             self.rewrite(locked, engine);
         }

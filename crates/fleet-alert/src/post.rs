@@ -29,7 +29,8 @@ impl Post {
         bell: Bell,
     ) -> Post {
         let spool = Arc::new(Spool::open(folder));
-        let openers = channels.into_iter().map(|channel| (channel.plan.name.clone(), opener(channel)));
+        let openers =
+            channels.into_iter().map(|channel| (channel.plan.name.clone(), opener(channel)));
         let couriers = Couriers::new(Arc::clone(&spool), openers, deliver_for, move || bell.ring());
         Post { spool, couriers, filled: BTreeSet::new(), unwritten: None }
     }
@@ -89,9 +90,10 @@ impl Post {
         self.couriers.wait(limit)
     }
 
-    /// Lets no further try begin, and says what waits.
-    pub(crate) fn close(&self) {
-        for (channel, remains) in self.couriers.close() {
+    /// Lets no further try begin, waits within the limit for those that are being made, and says
+    /// what waits still.
+    pub(crate) fn close(&self, limit: Duration) {
+        for (channel, remains) in self.couriers.close(limit) {
             say_remains(&channel, &remains);
         }
     }
@@ -119,5 +121,7 @@ fn say_remains(channel: &str, remains: &Remains) {
         0 => String::new(),
         lost => format!("; {lost} could not be written to it and will not be told"),
     };
-    talk(format_args!("{many} in the spool for channel '{channel}'{why}; the next run tries{lost}"));
+    talk(format_args!(
+        "{many} in the spool for channel '{channel}'{why}; the next run tries{lost}"
+    ));
 }

@@ -47,12 +47,14 @@ fn try_one(channel: &Channel) -> bool {
             return false;
         }
     };
-    match verdict {
+    match &verdict {
         Verdict::Delivered => talk(format_args!("channel '{name}' took the test")),
         Verdict::Again { why, .. } => talk(format_args!(
             "channel '{name}' {why}; an alert would wait in the spool and be tried again"
         )),
-        Verdict::Refused { why } => talk(format_args!("channel '{name}' refused the test: it {why}")),
+        Verdict::Refused { why } => {
+            talk(format_args!("channel '{name}' refused the test: it {why}"))
+        }
         Verdict::Dead { why } => talk(format_args!("channel '{name}' is dead: it {why}")),
     };
     verdict == Verdict::Delivered

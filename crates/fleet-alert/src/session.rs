@@ -1,265 +1,245 @@
 //! From the first line to the last: turns of reading, judging, telling and remembering.
 
-use std::error::Error;
+use std::io;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use fleet_cli::{Exit, Format, talk};
 use fleet_core::Timestamp;
-use fleet_registry::make_dir;
-use fleet_rules::{Engine, Fed, Locked, Outcome, Store, StoreError};
+use fleet_notify::{Desk, News};
+use fleet_rules::{Engine, Outcome};
 
 use crate::args::Args;
 use crate::config::Config;
 use crate::input::{Came, Input};
+use crate::memory::Memory;
+use crate::post::Post;
+use crate::tally::Tally;
 use crate::tell::Tellers;
-
-/// How often it is written down when instances were last seen: often enough that `for` loses
-/// little to a crash, seldom enough to cost nothing.
-const SEEN_EVERY: Duration = Duration::from_secs(5);
+use crate::waker::Waker;
 
 /// While input never pauses the clock gets its turn this often.
 const TICK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often a stream looks at what others left in the spool, and at silences.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// For how long deliveries are waited for after a signal.
+const HURRY: Duration = Duration::from_secs(3);
+
+/// What the clock does in a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    /// Nothing: its turn comes later.
+    Waits,
+    /// What it does while input may come.
+    Ticks,
+    /// What it does when all was read.
+    Ends,
+}
+
 pub(crate) struct Session {
     engine: Engine,
-    store: Store,
+    desk: Desk,
+    memory: Memory,
+    post: Post,
     tellers: Tellers,
-    exit_code: bool,
-    explain: bool,
-    seen_written: Instant,
+    waker: Waker,
+    tally: Tally,
+    args: Args,
     ticked: Instant,
-    lines: u64,
-    passed: u64,
-    bad: u64,
-    first_bad: Option<String>,
-    torn_said: bool,
-    /// The memory could not be written: what is known stands in this process alone.
-    unwritten: bool,
+    looked: Option<Instant>,
 }
 
 impl Session {
     pub(crate) fn open(config: Config, args: &Args) -> anyhow::Result<Session> {
         let format = args.output.format(&[Format::Table, Format::Jsonl, Format::Json])?;
         let folder = args.home.locate()?.alerts();
-        make_dir(&folder)
-            .with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
-        let store = Store::open(&folder)?;
-        let out = args.output.open(true)?;
-        let tellers = Tellers::new(out, format, !args.no_notify);
-        let now = Instant::now();
+        let waker = Waker::new().context("cannot watch for signals")?;
+        let nowhere = args.stream.tee && !args.output.needs_end();
+        let out = if nowhere { None } else { Some(args.output.open(true)?) };
+        let deliver_for = config.policy.settings.deliver_for;
         Ok(Session {
-            engine: Engine::new(config.rules, args.explain),
-            store,
-            tellers,
-            exit_code: args.exit_code,
-            explain: args.explain,
-            seen_written: now,
-            ticked: now,
-            lines: 0,
-            passed: 0,
-            bad: 0,
-            first_bad: None,
-            torn_said: false,
-            unwritten: false,
+            engine: Engine::new(config.rules, args.stream.explain),
+            desk: Desk::new(config.policy),
+            memory: Memory::open(&folder),
+            post: Post::open(&folder, config.channels, deliver_for, waker.bell()),
+            tellers: Tellers::new(out, format, !args.stream.no_notify),
+            waker,
+            tally: Tally::default(),
+            args: args.clone(),
+            ticked: Instant::now(),
+            looked: None,
         })
     }
 
     pub(crate) fn run(mut self) -> anyhow::Result<Exit> {
+        let streamed = self.stream();
+        // What was told in the meantime is delivered, whatever ended the stream.
+        let lingered = self.linger();
+        self.memory.close(&mut self.engine, &mut self.desk);
+        self.tally.say(self.args.stream.explain);
+        let firing = self.engine.firing();
+        let fires = !firing.is_empty();
+        let finished = self.tellers.finish(&firing, Timestamp::now());
+        streamed.and(lingered)?;
+        finished?;
+        self.waker.finish();
+        Ok(if self.args.stream.exit_code && fires { Exit::No } else { Exit::Yes })
+    }
+
+    /// Takes all input in.
+    fn stream(&mut self) -> anyhow::Result<()> {
         // What a crash left owed does not wait for the first line.
-        self.turn(&[], false)?;
-        let mut input = Input::stdin().context("cannot use standard input")?;
+        self.turn(&[], Clock::Waits)?;
+        let mut input = Input::stdin(self.args.stream.tee).context("cannot use standard input")?;
         loop {
-            let wait = self.engine.next_tick(Timestamp::now());
-            match input.next(wait).context("cannot read standard input")? {
+            let wait = self.next_due();
+            match input.next(wait, &mut self.waker).context("cannot read standard input")? {
                 Came::Lines(lines) => {
-                    let tick = self.ticked.elapsed() >= TICK_EVERY;
-                    self.turn(&lines, tick)?;
+                    let ticks = self.ticked.elapsed() >= TICK_EVERY;
+                    self.turn(&lines, if ticks { Clock::Ticks } else { Clock::Waits })?;
                 }
-                Came::Nothing => self.turn(&[], true)?,
+                Came::Nothing => self.turn(&[], Clock::Ticks)?,
                 Came::End => break,
             }
         }
-        self.end()?;
-        self.bad += input.too_long;
-        self.finish()
+        self.tally.too_long(input.too_long);
+        self.turn(&[], Clock::Ends)
+    }
+
+    /// How long until something is to be done though nothing comes.
+    fn next_due(&self) -> Option<Duration> {
+        let now = Timestamp::now();
+        let rules = self.engine.next_tick(now);
+        if self.args.stream.no_notify {
+            return rules;
+        }
+        let look = LOOK_EVERY.saturating_sub(self.looked.map_or(LOOK_EVERY, |at| at.elapsed()));
+        [rules, self.desk.next_due(now), Some(look)].into_iter().flatten().min()
     }
 
     /// Takes lines and, where asked, the clock, all under the lock of the memory.
-    fn turn(&mut self, lines: &[u8], tick: bool) -> anyhow::Result<()> {
-        let locked = self.store.lock()?;
-        self.take_over(&locked)?;
-        self.pay(&locked)?;
+    fn turn(&mut self, lines: &[u8], clock: Clock) -> anyhow::Result<()> {
+        let locked = self.memory.lock();
+        let first = self.looked.is_none();
+        if first {
+            self.post.lately().iter().for_each(|told| self.desk.note_spooled(told));
+        }
+        self.memory.take_over(locked.as_ref(), &mut self.engine, &mut self.desk);
+        let owed = self.engine.untold();
         let mut outcomes = Vec::new();
+        self.feed(lines, &mut outcomes);
+        if clock != Clock::Waits {
+            self.ticked = Instant::now();
+        }
+        match clock {
+            Clock::Waits => {}
+            Clock::Ticks => self.engine.tick(Timestamp::now(), &mut outcomes),
+            Clock::Ends => self.engine.end(Timestamp::now(), &mut outcomes),
+        }
+        self.memory.write(locked.as_ref(), &mut self.engine);
+        let mut printed = Ok(());
+        for alert in owed {
+            printed = printed.and(self.tellers.tell(&alert));
+            self.desk.take(alert);
+        }
+        for outcome in outcomes {
+            printed = printed.and(self.announce(outcome));
+        }
+        self.tell();
+        self.engine.told();
+        self.memory.write(locked.as_ref(), &mut self.engine);
+        self.memory.keep(locked.as_ref(), &mut self.engine);
+        drop(locked);
+        self.send();
+        // Only now: what was told is safe, whoever does not want to read of it.
+        Ok(printed?)
+    }
+
+    fn feed(&mut self, lines: &[u8], outcomes: &mut Vec<Outcome>) {
         let (now, mut start) = (Timestamp::now(), 0);
         for end in memchr::memchr_iter(b'\n', lines).chain([lines.len()]) {
-            self.line(&lines[start..end], now, &mut outcomes);
+            let line = lines[start..end].trim_ascii();
+            if !line.is_empty() {
+                self.tally.line(self.engine.feed(line, now, outcomes));
+            }
             start = (end + 1).min(lines.len());
-            self.settle(&locked, &mut outcomes)?;
         }
-        if tick {
-            self.ticked = Instant::now();
-            self.engine.tick(Timestamp::now(), &mut outcomes);
-            self.settle(&locked, &mut outcomes)?;
-        }
-        self.remember(&locked);
-        Ok(())
     }
 
-    /// Does what is left when all was read.
-    fn end(&mut self) -> anyhow::Result<()> {
-        let locked = self.store.lock()?;
-        self.take_over(&locked)?;
-        self.pay(&locked)?;
-        let mut outcomes = Vec::new();
-        self.engine.end(Timestamp::now(), &mut outcomes);
-        self.settle(&locked, &mut outcomes)?;
-        self.remember(&locked);
-        Ok(())
+    /// Prints what happened and gives it to the desk.
+    fn announce(&mut self, outcome: Outcome) -> io::Result<()> {
+        if let Some(explanation) = &outcome.explanation {
+            talk(explanation);
+        }
+        let Some(alert) = outcome.alert else { return Ok(()) };
+        if !outcome.told {
+            return self.tellers.print(&alert);
+        }
+        let printed = self.tellers.tell(&alert);
+        self.desk.take(alert);
+        printed
     }
 
-    /// Takes over what other runs wrote.
-    fn take_over(&mut self, locked: &Locked) -> anyhow::Result<()> {
-        if self.unwritten {
-            return Ok(());
+    /// Lets the desk decide who is told, and puts that into the spool.
+    fn tell(&mut self) {
+        if !self.args.stream.no_notify {
+            self.hear();
+            let settled = self.desk.settle(Timestamp::now());
+            self.post.put(&settled.notifications);
+            if self.args.stream.explain {
+                settled.decisions.iter().for_each(|decision| talk(explained(decision)));
+            }
         }
-        let engine = &self.engine;
-        let Some(remembered) = self.store.reload(locked, |rule| engine.knows(rule))? else {
-            return Ok(());
-        };
-        if !remembered.bad_lines.is_empty() && !self.torn_said {
-            self.torn_said = true;
-            talk(format_args!(
-                "passed over what cannot be read in the alerts' memory: line {}",
-                remembered.bad_lines.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
-            ));
-        }
-        self.engine.restore(remembered.instances);
-        Ok(())
+        self.memory.write_told(&mut self.desk);
     }
 
-    fn line(&mut self, line: &[u8], now: Timestamp, outcomes: &mut Vec<Outcome>) {
-        let line = line.trim_ascii();
-        if line.is_empty() {
+    /// Tells the desk how channels are.
+    fn hear(&mut self) {
+        for news in self.post.news() {
+            match news {
+                News::Died { channel, why } => self.desk.channel_died(&channel, &why),
+                News::Tried { channel, word: "delivered", .. } => self.desk.channel_lives(&channel),
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends off couriers; now and then also with what other runs left.
+    fn send(&mut self) {
+        if self.args.stream.no_notify {
+            self.looked = Some(Instant::now());
             return;
         }
-        self.lines += 1;
-        match self.engine.feed(line, now, outcomes) {
-            Fed::Held => {}
-            Fed::Passed => self.passed += 1,
-            Fed::Bad(why) => {
-                self.bad += 1;
-                let number = self.lines;
-                self.first_bad.get_or_insert_with(|| format!("line {number}: {why}"));
-            }
+        if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+            self.looked = Some(Instant::now());
+            self.post.send_all();
         }
+        self.post.send();
     }
 
-    /// Tells what came of a line or of the clock.
-    fn settle(&mut self, locked: &Locked, outcomes: &mut Vec<Outcome>) -> anyhow::Result<()> {
-        for outcome in outcomes.drain(..) {
-            if let Some(explanation) = &outcome.explanation {
-                talk(explanation);
-            }
-            match &outcome.alert {
-                Some(alert) if outcome.told => {
-                    self.write(locked);
-                    self.tellers.tell(alert)?;
-                    self.engine.told();
-                    self.write(locked);
-                }
-                Some(alert) => self.tellers.print(alert)?,
-                None => {}
-            }
+    /// Waits, within bounds, for what is being delivered.
+    fn linger(&mut self) -> anyhow::Result<()> {
+        if self.args.stream.no_notify {
+            return Ok(());
         }
-        Ok(())
+        let limit = self.args.stream.linger;
+        let limit = if self.waker.is_ending() { limit.min(HURRY) } else { limit };
+        // What is begun in the first half can be finished in the second.
+        let (deadline, mut result) = (Instant::now() + limit / 2, Ok(()));
+        while self.post.wait(deadline.saturating_duration_since(Instant::now())) {
+            result = result.and(self.turn(&[], Clock::Waits));
+        }
+        self.post.close(limit / 2);
+        // What the last of them had to say.
+        result.and(self.turn(&[], Clock::Waits))
     }
+}
 
-    /// Tells what a crash left untold.
-    fn pay(&mut self, locked: &Locked) -> anyhow::Result<()> {
-        for alert in self.engine.untold() {
-            self.tellers.tell(&alert)?;
-        }
-        self.engine.told();
-        self.write(locked);
-        Ok(())
-    }
-
-    fn write(&mut self, locked: &Locked) {
-        let changed = self.engine.take_changed();
-        if !self.unwritten {
-            let result = self.store.append(locked, &changed);
-            self.written(result);
-        }
-    }
-
-    fn remember(&mut self, locked: &Locked) {
-        self.write(locked);
-        if self.seen_written.elapsed() >= SEEN_EVERY {
-            self.write_seen(locked);
-        }
-        if self.unwritten || self.store.is_long(self.engine.living()) {
-            self.rewrite(locked);
-        }
-    }
-
-    fn write_seen(&mut self, locked: &Locked) {
-        self.seen_written = Instant::now();
-        let touched = self.engine.take_touched();
-        if !self.unwritten {
-            let result = self.store.append(locked, &touched);
-            self.written(result);
-        }
-    }
-
-    fn rewrite(&mut self, locked: &Locked) {
-        let result = self.store.rewrite(locked, self.engine.instances(), Timestamp::now());
-        self.written(result);
-    }
-
-    /// A full disk must not silence the very tool that would tell of it: it is said once, and
-    /// the work goes on from what this process knows until all of it can be written again.
-    fn written(&mut self, result: Result<(), StoreError>) {
-        match result {
-            Ok(()) => self.unwritten = false,
-            Err(error) if !self.unwritten => {
-                self.unwritten = true;
-                let cause = error.source().map_or(String::new(), |cause| format!(": {cause}"));
-                talk(format_args!(
-                    "{error}{cause}; goes on without, and may tell twice after an end"
-                ));
-            }
-            Err(_) => {}
-        }
-    }
-
-    fn finish(mut self) -> anyhow::Result<Exit> {
-        let locked = self.store.lock()?;
-        self.take_over(&locked)?;
-        self.write_seen(&locked);
-        if self.unwritten || self.store.has_slack(self.engine.instances().count()) {
-            self.rewrite(&locked);
-        }
-        drop(locked);
-        self.say_what_was_passed_over();
-        let firing = self.engine.firing();
-        let fires = !firing.is_empty();
-        self.tellers.finish(&firing, Timestamp::now())?;
-        Ok(if self.exit_code && fires { Exit::No } else { Exit::Yes })
-    }
-
-    fn say_what_was_passed_over(&self) {
-        if self.bad > 0 {
-            let first = self.first_bad.as_deref().unwrap_or("a line longer than 16 MiB");
-            let noun =
-                if self.bad == 1 { "line that is no record" } else { "lines that are no records" };
-            talk(format_args!("passed over {} {noun}; the first is {first}", self.bad));
-        }
-        if self.explain && self.passed > 0 {
-            talk(format_args!(
-                "no rule is about the kind of {} of {} lines",
-                self.passed, self.lines
-            ));
-        }
-    }
+/// A decision as a line: `slack: memory_usage_high mission-a: told (first)`.
+fn explained(decision: &fleet_notify::Decision) -> String {
+    let about = decision.id.as_deref().map_or(String::new(), |id| format!(" {id}"));
+    let fleet_notify::Decision { channel, alert, word, text, .. } = decision;
+    format!("channel '{channel}': {alert}{about}: {text} ({word})")
 }

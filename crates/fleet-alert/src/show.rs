@@ -46,7 +46,8 @@ pub(crate) fn firing(out: &mut Out, firing: &[&Instance], now: Timestamp) -> io:
     table.write(out)
 }
 
-fn style(severity: &str, state: AlertState) -> Style {
+/// The colour of a severity.
+pub(crate) fn style(severity: &str, state: AlertState) -> Style {
     let colour = match (state, severity) {
         (AlertState::Resolved, _) => AnsiColor::Green,
         (_, "critical") => AnsiColor::Red,
@@ -65,7 +66,7 @@ fn clock(at: Timestamp) -> String {
 }
 
 /// What a process printed may stand in a summary, and must not steer the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
     text.chars().map(escape).collect()
 }

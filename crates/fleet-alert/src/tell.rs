@@ -18,12 +18,18 @@ pub(crate) struct Tellers {
 }
 
 enum Stdout {
+    /// The input passes through there.
+    Nowhere,
     Lines(Out),
     Records(Records<Out>),
 }
 
 impl Tellers {
-    pub(crate) fn new(out: Out, format: Format, notify: bool) -> Tellers {
+    /// Writes to `out`, or where that is taken by something else, nowhere.
+    pub(crate) fn new(out: Option<Out>, format: Format, notify: bool) -> Tellers {
+        let Some(out) = out else {
+            return Tellers { stdout: Stdout::Nowhere, notify, stderr: true };
+        };
         let same_screen = format == Format::Table
             && out.is_terminal()
             && io::IsTerminal::is_terminal(&io::stderr());
@@ -45,6 +51,7 @@ impl Tellers {
 
     pub(crate) fn print(&mut self, alert: &AlertRecord) -> io::Result<()> {
         match &mut self.stdout {
+            Stdout::Nowhere => Ok(()),
             Stdout::Lines(out) => show::change(out, alert),
             Stdout::Records(records) => records.write(alert),
         }
@@ -53,6 +60,7 @@ impl Tellers {
     /// Ends the output, for people with a table of all that fires.
     pub(crate) fn finish(self, firing: &[&Instance], now: Timestamp) -> io::Result<()> {
         match self.stdout {
+            Stdout::Nowhere => Ok(()),
             Stdout::Records(records) => records.finish()?.finish(),
             Stdout::Lines(mut out) => {
                 if !firing.is_empty() {

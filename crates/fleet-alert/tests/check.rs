@@ -25,6 +25,11 @@ fn checked(rules: &str, args: &[&str]) -> Output {
 /// `line:column severity check: message; hint` of each finding.
 fn findings(rules: &str) -> Vec<String> {
     let output = checked(rules, &["-o", "jsonl"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        matches!(output.status.code(), Some(0..=2)) && !stderr.contains("panicked"),
+        "{stderr}"
+    );
     let lines = String::from_utf8(output.stdout).unwrap();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let line = |line: &str| {
@@ -189,6 +194,51 @@ fn rules_are_held_against_each_other() {
     assert!(all[0].contains("told of any: failed <- lost <- failed"), "{}", all[0]);
 }
 
+const CHANNELS: &str =
+    "[channel.bell]\ntype = \"bell\"\n\n[channel.night]\ntype = \"file\"\npath = \"/x\"\n";
+
+#[test]
+fn routes_and_channels_that_lead_nowhere_are_found() {
+    let rules = rule("failed", "process", "when = \"state == 'failed'\"\nseverity = \"high\"");
+    for (route, found) in [
+        (
+            "[route]\nhigh = [\"bell\", \"night\"]\nhihg = []",
+            "13:1 warning unknown_severity: no rule has the severity 'hihg'; did you mean 'high'?",
+        ),
+        (
+            "[route]\nhigh = [\"bell\"]\ninfo = [\"night\"]",
+            "8:10 warning channel_unreached: channel 'night' is never told anything",
+        ),
+        (
+            "[route]\nhigh = []\ninfo = [\"bell\", \"night\"]",
+            "2:8 warning nobody_told: no channel is told of this rule's alerts (high)",
+        ),
+        (
+            "[[route.match]]\nalert = \"faild\"\nchannels = [\"bell\"]\n[route]\nhigh = [\"bell\", \"night\"]",
+            "12:9 warning match_without_rule",
+        ),
+        (
+            "[[route.match]]\nalert = \"fa*\"\nchannels = [\"bell\", \"night\"]\n[[route.match]]\nalert = \"failed\"\nseverity = \"high\"\nchannels = [\"bell\"]",
+            "17:12 error match_shadowed: match 1 takes all that this one is about",
+        ),
+    ] {
+        let head = CHANNELS.replace("\n\n", "\n");
+        let all = findings(&format!("{rules}{head}{route}\n"));
+        assert!(all.iter().any(|one| one.starts_with(found)), "{route}: {all:#?}");
+    }
+    let all = findings(&(rules + CHANNELS));
+    assert_eq!(all, [""; 0], "channels that no route names are told of all");
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_a_warning() {
+    let slack = "[channel.slack]\ntype = \"slack\"\nurl_env = \"FLEET_TEST_SECRET\"\n";
+    let all = findings(&(rule("r", "sample", "when = \"x > 1\"") + slack));
+    assert_eq!(all.len(), 1, "{all:#?}");
+    let said = "5:10 warning channel_unusable: channel 'slack' cannot be used from here";
+    assert!(all[0].starts_with(said) && all[0].contains("FLEET_TEST_SECRET"), "{}", all[0]);
+}
+
 #[test]
 fn the_status_says_whether_it_can_be_used() {
     for (rules, status, said) in [
@@ -222,4 +272,5 @@ fn the_rules_that_come_with_fleet_are_in_order() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/alerts.toml");
     let output = check_file(&path, &["-o", "jsonl"]);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -89,12 +89,13 @@ fn is_torn(path: &Path, file: &File) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{alert, notification};
+    use crate::samples::{alert, notification};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     fn deliver(path: &Path) -> Verdict {
-        Writer { path: path.to_owned() }.deliver(&notification([alert("r", "a"), alert("r", "b")]))
+        Writer { path: path.to_owned() }
+            .deliver(&notification(vec![alert("a", "high"), alert("b", "high")]))
     }
 
     #[test]
@@ -106,11 +107,13 @@ mod tests {
         assert_eq!(deliver(&path), Verdict::Delivered, "rotated away");
         assert_eq!(deliver(&path), Verdict::Delivered);
         let text = fs::read_to_string(&path).unwrap();
-        let ids: Vec<String> = text
+        let names: Vec<String> = text
             .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].to_string())
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["alert"].to_string()
+            })
             .collect();
-        assert_eq!(ids, ["\"a\"", "\"b\"", "\"a\"", "\"b\""]);
+        assert_eq!(names, ["\"a\"", "\"b\"", "\"a\"", "\"b\""]);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 

@@ -9,8 +9,9 @@
 //! held.
 //!
 //! Nobody waits for a thread: who puts something into the spool [`Couriers::wake`]s the channel and
-//! goes on. At the end, [`Couriers::wait`] waits for what can be delivered within a limit; whatever
-//! a thread still does then ends with the process, and its entry is in the spool.
+//! goes on. At the end, [`Couriers::wait`] waits for what can be delivered within a limit, and
+//! [`Couriers::close`] lets no more begin; whatever a thread still does then ends with the process,
+//! and its entry is in the spool.
 //!
 //! What a person should know comes as [`News`].
 
@@ -160,14 +161,14 @@ impl Couriers {
         std::mem::take(&mut self.shared.lock().news)
     }
 
-    /// Waits until all is delivered that can be within this time, lets no further try begin, and
-    /// says what remains, by channel.
-    pub fn wait(&self, limit: Duration) -> BTreeMap<String, Remains> {
+    /// Waits until all is delivered that can be within this time, or until there are news; says
+    /// whether there are.
+    pub fn wait(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         let mut state = self.shared.lock();
         let is_busy =
             |lane: &Lane| lane.running && lane.sleeps_until.is_none_or(|until| until <= deadline);
-        while state.lanes.values().any(is_busy) {
+        while state.news.is_empty() && state.lanes.values().any(is_busy) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -175,9 +176,19 @@ impl Couriers {
             let waited = self.shared.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        !state.news.is_empty()
+    }
+
+    /// Lets no further try begin, waits within the limit for those that are being made, and says
+    /// what waits still, by channel. A try that takes longer ends with the process.
+    pub fn close(&self, limit: Duration) -> BTreeMap<String, Remains> {
+        let mut state = self.shared.lock();
         state.closing = true;
         self.shared.changed.notify_all();
-        let remains = state.lanes.iter().filter(|(_, lane)| lane.running);
+        let under_way = |state: &mut State| state.lanes.values().any(|lane| lane.running);
+        let waited = self.shared.changed.wait_timeout_while(state, limit, under_way);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let remains = state.lanes.iter().filter(|(_, lane)| lane.remains.waiting > 0);
         remains.map(|(channel, lane)| (channel.clone(), lane.remains.clone())).collect()
     }
 }
@@ -192,6 +203,7 @@ impl Shared {
         if state.news.len() < MOST_NEWS {
             state.news.push(news);
         }
+        self.changed.notify_all();
         drop(state);
         (self.ring)();
     }

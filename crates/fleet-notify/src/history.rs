@@ -16,6 +16,8 @@ use fleet_core::Timestamp;
 use fleet_rules::AlertRecord;
 use serde::{Deserialize, Serialize};
 
+use crate::decision::Decision;
+
 /// Size from which a file is put aside, in bytes.
 const MOST: u64 = 16 << 20;
 
@@ -51,6 +53,14 @@ pub struct Decided {
     pub word: String,
     /// The same as a sentence.
     pub text: String,
+}
+
+impl Decided {
+    /// A decision with its moment.
+    pub fn of(decision: Decision, ts: Timestamp) -> Decided {
+        let Decision { fingerprint, alert, id, channel, word, text } = decision;
+        Decided { ts, alert, id, fingerprint, channel, word: word.to_owned(), text }
+    }
 }
 
 /// What became of a notification.

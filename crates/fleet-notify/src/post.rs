@@ -50,7 +50,8 @@ impl Desk {
         let ready = self.ready(channel, items, now, settled);
         let passes = |items: &[Item]| items.iter().any(|item| item.immediate);
         let (first, ready): (Vec<_>, Vec<_>) = ready.into_iter().partition(|(_, i)| passes(i));
-        let told = self.told_groups(channel, !(first.is_empty() && ready.is_empty()));
+        let all = first.iter().chain(&ready).flat_map(|(_, items)| items);
+        let told = self.told_groups(channel, all.map(|item| item.fingerprint.as_str()).collect());
         for (group, items) in first {
             self.tell(channel, told.contains(&group), group, items, now, settled);
         }
@@ -250,14 +251,16 @@ impl Desk {
         }
     }
 
-    /// The groups of which the channel was told that some alert fires.
-    fn told_groups(&self, channel: &ChannelPlan, wanted: bool) -> BTreeSet<Group> {
-        let told = |entry: &&Entry| {
+    /// The groups of which the channel was told that some alert fires, other than those that are
+    /// due now.
+    fn told_groups(&self, channel: &ChannelPlan, due: BTreeSet<&str>) -> BTreeSet<Group> {
+        let told = |entry: &Entry| {
             let told = entry.channels.get(&channel.name).and_then(|a| a.told.as_ref());
             entry.fires() && told.is_some_and(|told| fires(told.state))
         };
-        let entries = self.entries.values().filter(|_| wanted).filter(told);
-        entries.map(|entry| self.group(entry)).collect()
+        let others = |name: &str| !due.is_empty() && !due.contains(name);
+        let entries = self.entries.iter().filter(|(name, entry)| others(name) && told(entry));
+        entries.map(|(_, entry)| self.group(entry)).collect()
     }
 
     /// Tells a receiver again of all that it was told and that fires, or it takes it for over.

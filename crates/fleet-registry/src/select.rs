@@ -76,6 +76,17 @@ impl Selector {
             Selector::Pid(pid) => record.pid == Some(*pid),
         }
     }
+
+    /// Whether it selects what is stored of this run by name. A name means all of its runs: the
+    /// history of a job goes on from run to run. Ports and pids name only what lives.
+    pub fn names(&self, id: &Id, run: Option<u32>) -> bool {
+        match self {
+            Selector::Id(own) => own == id,
+            Selector::Run(own, number) => own == id && run == Some(*number),
+            Selector::Glob(glob) => glob.matches_with(id.as_str(), MatchOptions::new()),
+            Selector::Port(_) | Selector::Pid(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Selector {

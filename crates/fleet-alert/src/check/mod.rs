@@ -5,6 +5,7 @@
 //! says, and a warning where it probably does something else. Nothing is read but the file, the
 //! environment and the modes of the files with secrets.
 
+mod channels;
 mod conditions;
 mod finding;
 mod rules;
@@ -39,7 +40,7 @@ pub(crate) fn report(path: &Path, args: &Args) -> anyhow::Result<Exit> {
             return Err(refusal.into());
         }
     };
-    let found = findings(path, &text);
+    let found = findings(path, &text, &config);
     if format == Format::Table {
         table(&config, args)?;
         found.iter().for_each(talk);
@@ -50,15 +51,19 @@ pub(crate) fn report(path: &Path, args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// All that is odd, in the order of the file.
-fn findings(path: &Path, text: &str) -> Vec<Located> {
-    let written: Result<Written, Fault> = toml::from_str(text).map_err(Fault::from);
-    let mut found = match written {
-        Ok(written) => rules::check(text, &written),
-        // The file was found good before.
-        Err(fault) => vec![Finding::error("refused", fault)],
-    };
+fn findings(path: &Path, text: &str, config: &Config) -> Vec<Located> {
+    // The file was found good before; a fault here is one of this reading.
+    let mut found =
+        odd(text, config).unwrap_or_else(|fault| vec![Finding::error("refused", fault)]);
     found.sort_by_key(|finding| finding.fault.at);
     found.into_iter().map(|finding| finding.locate(path, text)).collect()
+}
+
+fn odd(text: &str, config: &Config) -> Result<Vec<Finding>, Fault> {
+    let written: Written = toml::from_str(text)?;
+    let mut found = rules::check(text, &written);
+    found.extend(channels::check(&written, &toml::from_str(text)?, config));
+    Ok(found)
 }
 
 fn print(found: &[Located], format: Format, args: &Args) -> anyhow::Result<()> {

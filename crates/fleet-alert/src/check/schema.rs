@@ -26,14 +26,14 @@ const SAMPLE: &str = "kind ts v subject host name id run attempt labels";
 const SAMPLES: [(Subject, &str); 11] = [
     (
         Subject::Process,
-        "state pid restarts health memory_basis exit kpis ports started_at ports_listening \
+        "state pid restarts health memory_basis exit kpis gpus ports started_at ports_listening \
          connection_details connection_details_left_out cpu_seconds_total cpu_percent \
          cpu_limit_percent memory_bytes memory_resident_bytes memory_unique_bytes \
          memory_peak_bytes memory_limit_bytes memory_limit_percent memory_percent swap_bytes \
          threads processes fds fds_limit fds_percent connections connections_established \
          connections_opening connections_closing connections_close_wait sockets_* io_* faults_* \
          switches_* nice log_* silent_seconds uptime_seconds gpu_percent gpu_memory_bytes \
-         gpu_power_* progress_percent eta_seconds",
+         gpu_power_watts gpu_power_limit_watts progress_percent eta_seconds",
     ),
     (
         Subject::Member,

@@ -9,13 +9,11 @@ use std::time::Duration;
 use fleet_core::parse_duration;
 use fleet_rules::expression::Settled;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::{Spanned, Value};
 
 /// A text and where it stands.
 pub(super) type Text = Spanned<String>;
-
-/// The keys of a table that are looked at one by one.
-pub(super) type Keys = BTreeMap<Spanned<String>, Spanned<Value>>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -23,7 +21,35 @@ pub(super) struct Written {
     #[serde(rename = "rule")]
     pub(super) rules: Vec<WrittenRule>,
     #[serde(rename = "channel")]
-    pub(super) channels: BTreeMap<Spanned<String>, Keys>,
+    pub(super) channels: BTreeMap<Spanned<String>, IgnoredAny>,
+    pub(super) route: WrittenRoute,
+}
+
+/// `[route]`, of which the places of the severities are [`Severities`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WrittenRoute {
+    #[serde(rename = "match")]
+    pub(super) matches: Vec<WrittenMatch>,
+}
+
+/// The keys of `[route]`: serde forgets places where a table has keys of both sorts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Severities {
+    pub(super) route: BTreeMap<Spanned<String>, IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct WrittenMatch {
+    pub(super) alert: Option<Text>,
+    pub(super) severity: Option<Text>,
+    pub(super) id: Option<Text>,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<String, Text>,
+    pub(super) channels: Spanned<Vec<String>>,
+    #[serde(default, rename = "continue")]
+    pub(super) goes_on: bool,
 }
 
 #[derive(Debug, Deserialize)]

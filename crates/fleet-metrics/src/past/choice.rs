@@ -6,11 +6,10 @@ use fleet_cli::{Exit, Failure};
 use fleet_core::{Label, Subject};
 use fleet_history::Series;
 use fleet_registry::Selector;
-use glob::MatchOptions;
 
 use crate::args::MetricsArgs;
 
-/// A choice of series. A name means all runs of it: the history of a job goes on from run to run.
+/// A choice of series.
 pub(crate) struct Choice {
     selectors: Vec<(Selector, AtomicBool)>,
     labels: Vec<Label>,
@@ -55,7 +54,7 @@ impl Choice {
         }
         let mut fits = self.selectors.is_empty();
         for (selector, seen) in &self.selectors {
-            if selects(selector, series) {
+            if series.id.as_ref().is_some_and(|id| selector.names(id, series.run)) {
                 seen.store(true, Ordering::Relaxed);
                 fits = true;
             }
@@ -67,16 +66,6 @@ impl Choice {
     pub(crate) fn unmatched(&self) -> Vec<String> {
         let unseen = self.selectors.iter().filter(|(_, seen)| !seen.load(Ordering::Relaxed));
         unseen.map(|(selector, _)| selector.to_string()).collect()
-    }
-}
-
-fn selects(selector: &Selector, series: &Series) -> bool {
-    let Some(of) = &series.id else { return false };
-    match selector {
-        Selector::Id(id) => of == id,
-        Selector::Run(id, run) => of == id && series.run == Some(*run),
-        Selector::Glob(glob) => glob.matches_with(of.as_str(), MatchOptions::new()),
-        Selector::Port(_) | Selector::Pid(_) => false,
     }
 }
 

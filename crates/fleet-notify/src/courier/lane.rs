@@ -1,14 +1,14 @@
 //! The thread of one channel.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fleet_core::Timestamp;
 
 use crate::carrier::{Carrier, Verdict};
 use crate::courier::round::{After, Moment, Round, Step};
-use crate::courier::{News, Remains, Shared};
+use crate::courier::{News, Remains, Shared, State};
 use crate::schedule::jitter;
 use crate::spool::entry::{Entry, Unreadable};
 use crate::spool::{SpoolError, Turn};
@@ -49,21 +49,26 @@ impl Worker {
         while self.begins(shared) {
             let step = self.deliver(shared);
             let remains = self.remains();
-            match step {
-                Step::Wait(time) => self.sleep(shared, time, remains),
-                _ => {
-                    let mut state = shared.lock();
-                    let lane = state.lanes.entry(self.channel.clone()).or_default();
-                    lane.remains = remains;
-                    if !lane.woken {
-                        lane.running = false;
-                        lane.worker = Some(self);
-                        shared.changed.notify_all();
-                        return;
-                    }
-                }
+            if let Step::Wait(time) = step {
+                self.sleep(shared, time, remains);
+                continue;
+            }
+            let mut state = shared.lock();
+            let lane = state.lanes.entry(self.channel.clone()).or_default();
+            lane.remains = remains;
+            if !lane.woken {
+                return self.end(shared, state);
             }
         }
+        self.end(shared, shared.lock());
+    }
+
+    /// Leaves what it knows to the next thread.
+    fn end(self, shared: &Shared, mut state: MutexGuard<'_, State>) {
+        let lane = state.lanes.entry(self.channel.clone()).or_default();
+        lane.running = false;
+        lane.worker = Some(self);
+        shared.changed.notify_all();
     }
 
     /// Notes that what is in the spool by now will be seen; not when all is to end.
@@ -104,20 +109,22 @@ impl Worker {
     fn deliver(&mut self, shared: &Shared) -> Step {
         let _turn = self.turn(shared);
         self.refresh(shared);
-        loop {
+        while self.goes_on(shared) {
             match self.round.next(Moment::now(), shared.deliver_for) {
                 Step::Try(name) => self.attempt(shared, &name),
                 Step::GiveUp(name) => self.give_up(shared, &name),
                 step => return step,
             }
-            let mut state = shared.lock();
-            let closing = state.closing;
-            let lane = state.lanes.entry(self.channel.clone()).or_default();
-            lane.remains = self.remains();
-            if closing {
-                return Step::Wait(Duration::ZERO);
-            }
         }
+        Step::Wait(Duration::ZERO)
+    }
+
+    /// Says what remains, and whether a further try may begin.
+    fn goes_on(&self, shared: &Shared) -> bool {
+        let remains = self.remains();
+        let mut state = shared.lock();
+        state.lanes.entry(self.channel.clone()).or_default().remains = remains;
+        !state.closing
     }
 
     fn turn(&mut self, shared: &Shared) -> Option<Turn> {

@@ -82,13 +82,17 @@ impl Bench {
     }
 }
 
-/// The news beside what became of each try.
-fn told_by(couriers: &Couriers) -> Vec<News> {
-    couriers.news().into_iter().filter(|news| news.text().is_some()).collect()
+/// What remains after all was waited for, and the news meanwhile, beside what became of each try.
+fn finish(couriers: &Couriers, limit: Duration) -> (BTreeMap<String, Remains>, Vec<News>) {
+    let (deadline, mut news) = (Instant::now() + limit, Vec::new());
+    while couriers.wait(deadline.saturating_duration_since(Instant::now())) {
+        news.extend(couriers.news().into_iter().filter(|news| news.text().is_some()));
+    }
+    (couriers.close(limit), news)
 }
 
-fn said(couriers: &Couriers) -> Vec<String> {
-    couriers.news().iter().filter_map(News::text).collect()
+fn said(news: &[News]) -> Vec<String> {
+    news.iter().filter_map(News::text).collect()
 }
 
 fn again(after: u64) -> Verdict {
@@ -105,9 +109,8 @@ fn all_is_delivered_in_order_and_gone() {
     assert_eq!(bench.got.recv_timeout(PATIENCE).unwrap(), "1");
     bench.put(&[("3", "a")]);
     couriers.wake("c");
-    assert_eq!(couriers.wait(PATIENCE), BTreeMap::new());
+    assert_eq!(finish(&couriers, PATIENCE), (BTreeMap::new(), Vec::new()));
     assert_eq!((bench.got(), bench.waiting()), (vec!["2".to_owned(), "3".to_owned()], 0));
-    assert_eq!(said(&couriers), [""; 0]);
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn what_a_crash_left_is_delivered_by_the_next() {
     bench.put(&[("1", "a")]);
     let couriers = bench.couriers(vec![("c", bench.told(Vec::new()))], DAY);
     couriers.wake_all();
-    couriers.wait(PATIENCE);
+    finish(&couriers, PATIENCE);
     assert_eq!(bench.got(), ["1"]);
 }
 
@@ -126,15 +129,14 @@ fn a_pause_is_kept_said_once_and_outlives_the_tool() {
     bench.put(&[("1", "a"), ("2", "b")]);
     let couriers = bench.couriers(vec![("c", bench.told(vec![again(1), again(600)]))], DAY);
     couriers.wake("c");
-    let remains = couriers.wait(PATIENCE);
+    let (remains, news) = finish(&couriers, PATIENCE);
     let last_error = "said 429".to_owned();
     assert_eq!(remains["c"], Remains { waiting: 2, in_memory: 0, last_error });
     assert_eq!(bench.got(), ["1", "1"], "the pause of ten minutes is not waited for");
-    let news: Vec<String> = said(&couriers);
-    assert_eq!(news, ["channel 'c' said 429; tries again in 1.0s"]);
+    assert_eq!(said(&news), ["channel 'c' said 429; tries again in 1.0s"]);
     let next = bench.couriers(vec![("c", bench.told(Vec::new()))], DAY);
     next.wake_all();
-    assert_eq!(next.wait(PATIENCE)["c"].waiting, 2);
+    assert_eq!(finish(&next, PATIENCE).0["c"].waiting, 2);
     assert_eq!(bench.got(), [""; 0]);
 }
 
@@ -156,10 +158,9 @@ fn a_dead_channel_buries_what_waits_and_says_so_once() {
     assert_eq!(bench.got.recv_timeout(PATIENCE).unwrap(), "3");
     bench.put(&[("4", "a")]);
     couriers.wake("c");
-    couriers.wait(PATIENCE);
+    let news = finish(&couriers, PATIENCE).1;
     assert_eq!(bench.got(), ["4"]);
     assert_eq!(bench.dead()[0], "the channel is dead: it said 404 no_service");
-    let news = told_by(&couriers);
     let died = news.iter().filter(|news| matches!(news, News::Died { .. })).count();
     assert_eq!((died, news.last()), (1, Some(&News::Recovered { channel: "c".to_owned() })));
 }
@@ -171,12 +172,12 @@ fn what_is_refused_or_too_old_becomes_a_dead_letter() {
     let refused = Verdict::Refused { why: "said 400".to_owned() };
     let couriers = bench.couriers(vec![("c", bench.told(vec![refused]))], DAY);
     couriers.wake("c");
-    couriers.wait(PATIENCE);
+    finish(&couriers, PATIENCE);
     assert_eq!(bench.dead(), ["said 400"]);
     bench.put(&[("2", "a")]);
     let late = bench.couriers(vec![("c", bench.told(Vec::new()))], Duration::ZERO);
     late.wake("c");
-    late.wait(PATIENCE);
+    finish(&late, PATIENCE);
     assert_eq!((bench.got(), bench.waiting()), (vec!["1".to_owned()], 0));
     assert_eq!(bench.dead()[1], "was not delivered within 0ms");
 }
@@ -204,9 +205,9 @@ fn a_secret_that_is_missing_keeps_what_waits() {
     });
     let couriers = bench.couriers(vec![("c", open)], DAY);
     couriers.wake("c");
-    couriers.wait(PATIENCE);
+    let news = finish(&couriers, PATIENCE).1;
     assert_eq!(bench.got(), ["1"]);
-    assert!(matches!(told_by(&couriers)[..], [News::Died { .. }, News::Recovered { .. }]));
+    assert!(matches!(news[..], [News::Died { .. }, News::Recovered { .. }]));
 }
 
 #[test]
@@ -218,7 +219,7 @@ fn a_carrier_that_hangs_holds_up_nobody_beyond_the_limit() {
     let couriers = bench.couriers(vec![("c", stuck), ("d", bench.told(Vec::new()))], DAY);
     couriers.wake_all();
     assert_eq!(bench.got.recv_timeout(PATIENCE).unwrap(), "2");
-    let remains = couriers.wait(Duration::from_millis(50));
+    let remains = finish(&couriers, Duration::from_millis(50)).0;
     assert_eq!(remains.keys().collect::<Vec<_>>(), ["c"]);
     assert_eq!(bench.waiting(), 1);
 }
@@ -231,7 +232,7 @@ fn two_tools_deliver_once() {
     bench.put(&pairs);
     let both = [0, 1].map(|_| bench.couriers(vec![("c", bench.told(Vec::new()))], DAY));
     both.iter().for_each(Couriers::wake_all);
-    both.iter().for_each(|couriers| drop(couriers.wait(PATIENCE)));
+    both.iter().for_each(|couriers| drop(finish(couriers, PATIENCE)));
     assert_eq!(bench.got(), ids);
 }
 
@@ -243,8 +244,8 @@ fn a_spool_that_takes_nothing_is_said_and_memory_delivers() {
     assert!(put.unwritten.is_some());
     let couriers = bench.couriers(vec![("c", bench.told(vec![again(1)]))], DAY);
     couriers.wake("c");
-    assert_eq!(couriers.wait(PATIENCE), BTreeMap::new());
-    assert_eq!(bench.got(), ["1", "1", "2"]);
-    let news: Vec<String> = said(&couriers);
+    let (remains, news) = finish(&couriers, PATIENCE);
+    assert_eq!((remains, bench.got().join(" ")), (BTreeMap::new(), "1 1 2".to_owned()));
+    let news = said(&news);
     assert!(news[0].ends_with("what waits stands in memory alone"), "{news:?}");
 }
