@@ -84,6 +84,34 @@ pub enum Kind {
     Webhook(Webhook),
 }
 
+impl Kind {
+    /// Reads what the type of channel that is written so needs.
+    fn load(kind: &Spanned<String>, keys: &mut Keys) -> Result<Kind, Fault> {
+        let (word, at) = (kind.get_ref().as_str(), kind.span().start);
+        Ok(match word {
+            "alertmanager" => Kind::Alertmanager(Alertmanager::load(keys)?),
+            "bell" => Kind::Bell(Bell::load(keys)?),
+            "email" => Kind::Email(Box::new(Email::load(keys)?)),
+            "exec" => Kind::Exec(Exec::load(keys)?),
+            "file" => Kind::File(Append::load(keys)?),
+            "healthchecks" => Kind::Healthchecks(Healthchecks::load(keys)?),
+            "ntfy" => Kind::Ntfy(Ntfy::load(keys)?),
+            "pagerduty" => Kind::PagerDuty(PagerDuty::load(keys)?),
+            "slack" => Kind::Slack(Slack::load(keys)?),
+            "sms" => Kind::Sms(Sms::load(keys)?),
+            "stderr" => Kind::Stderr,
+            "webhook" => Kind::Webhook(Webhook::load(keys)?),
+            _ => {
+                let fault = Fault::new(at, format!("there is no channel type '{word}'"));
+                let there_is = || format!("there are: {}", KINDS.join(", "));
+                return Err(
+                    fault.hint(did_you_mean(word, KINDS.into_iter()).unwrap_or_else(there_is))
+                );
+            }
+        })
+    }
+}
+
 impl Channel {
     /// Reads a `[channel.NAME]`.
     ///
@@ -105,31 +133,10 @@ impl Channel {
                 .number("max_per_hour")?
                 .map(|n| u32::try_from(*n.get_ref()).unwrap_or(u32::MAX)),
         };
-        let (word, at) = (kind.get_ref().as_str(), kind.span().start);
-        let usual = if word == "email" { MAIL_TIMEOUT } else { TIMEOUT };
+        let usual = if kind.get_ref() == "email" { MAIL_TIMEOUT } else { TIMEOUT };
         let timeout = keys.duration("timeout")?.unwrap_or(usual);
-        let made = match word {
-            "alertmanager" => Kind::Alertmanager(Alertmanager::load(&mut keys)?),
-            "bell" => Kind::Bell(Bell::load(&mut keys)?),
-            "email" => Kind::Email(Box::new(Email::load(&mut keys)?)),
-            "exec" => Kind::Exec(Exec::load(&mut keys)?),
-            "file" => Kind::File(Append::load(&mut keys)?),
-            "healthchecks" => Kind::Healthchecks(Healthchecks::load(&mut keys)?),
-            "ntfy" => Kind::Ntfy(Ntfy::load(&mut keys)?),
-            "pagerduty" => Kind::PagerDuty(PagerDuty::load(&mut keys)?),
-            "slack" => Kind::Slack(Slack::load(&mut keys)?),
-            "sms" => Kind::Sms(Sms::load(&mut keys)?),
-            "stderr" => Kind::Stderr,
-            "webhook" => Kind::Webhook(Webhook::load(&mut keys)?),
-            _ => {
-                let fault = Fault::new(at, format!("there is no channel type '{word}'"));
-                let there_is = || format!("there are: {}", KINDS.join(", "));
-                return Err(
-                    fault.hint(did_you_mean(word, KINDS.into_iter()).unwrap_or_else(there_is))
-                );
-            }
-        };
-        keys.finish(word)?;
+        let made = Kind::load(&kind, &mut keys)?;
+        keys.finish(kind.get_ref())?;
         if let Kind::Alertmanager(cluster) = &made {
             plan.refresh = Some(cluster.refresh());
         }
