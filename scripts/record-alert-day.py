@@ -48,9 +48,13 @@ TRUTH = [
     ("fleet_unwell", "", 5.0, 6.0, "crasher has failed"),
     ("loss_plateau", "stuck", 7.5, 10.0, "its loss falls no more"),
     ("p_value_high", "trial", 8.0, 9.0, "its p-value rises from 0.02 to 0.2"),
+    ("connections_many", "pool", 9.0, 9.5, "leaves 120 connections open"),
     ("cpu_usage_high", "spinner", 10.0, 11.0, "turns in a loop"),
     ("silent_process", "spinner", 10.0, 11.0, "says nothing more in that loop"),
+    ("process_failed", "crasher", 11.5, 12.0, "exits with 3 again"),
+    ("fleet_unwell", "", 11.5, 12.0, "crasher has failed again"),
     ("silent_process", "hanger", 12.0, 14.0, "waits for ever for a lock"),
+    ("p_value_high", "trial", 14.0, 15.0, "its p-value rises again"),
     ("process_restarts", "looper", 15.0, 16.0, "exits with 1 at each start"),
     ("crash_loop", "looper", 15.0, 16.0, "fleet gives it up"),
     ("fleet_unwell", "", 15.0, 16.0, "looper has failed"),
@@ -63,9 +67,9 @@ TRUTH = [
 ]
 
 # The fields that are kept: those that tell records apart, and those that rules read.
-KEPT = """kind ts subject id run attempt name state step generation source labels health reasons exit
+KEPT = """kind ts subject id run name state step labels health reasons exit
 restarts cpu_percent memory_bytes memory_percent memory_limit_percent connections uptime_seconds
-silent_seconds log_lines success error running failed queued runs_ended success_percent disk_percent
+silent_seconds log_lines success error runs_ended success_percent disk_percent
 disk_available_bytes inodes_percent loss p_value diversity champion success_rate queue_depth""".split()
 STRETCHED = ["uptime_seconds", "silent_seconds"]
 SUBJECTS = ["process", "host", "fleet", "disk", "custom", "collector"]
@@ -85,6 +89,19 @@ def until(at):
 
 def minutes(count):
     time.sleep(count / 60 * HOUR)
+
+
+def together(count, work):
+    """Does the work in so many processes, of which this one waits for all."""
+    children = []
+    for _ in range(count):
+        pid = os.fork()
+        if pid == 0:
+            work()
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
 
 
 def compute(seconds):
@@ -169,10 +186,14 @@ def leaker():
 
 
 def solver():
+    """Computes in six processes, so that it has a core however busy the machine is."""
+    def solve():
+        while hour() < 4.0:
+            compute(0.05)
+
     until(3.0)
     print("solves", flush=True)
-    while hour() < 4.0:
-        compute(0.05)
+    together(6, solve)
     print("solved", flush=True)
     while True:
         minutes(30)
@@ -184,8 +205,12 @@ def spinner():
         print("tick", flush=True)
         compute(0.05)
         minutes(1)
-    while True:
-        pass
+
+    def spin():
+        while True:
+            pass
+
+    together(6, spin)
 
 
 def hanger():
@@ -198,8 +223,9 @@ def hanger():
 
 
 def crasher():
-    begun = hour()
-    while begun > 5.0 or hour() < 5.0:
+    """Exits at five, and when it was started again, at half past eleven."""
+    end = next(at for at in (5.0, 11.5, 99.0) if hour() < at)
+    while hour() < end:
         print("alive", flush=True)
         minutes(1)
     sys.exit(3)
@@ -214,7 +240,7 @@ def looper():
 
 
 def pool():
-    """Holds ten connections; from eight in the evening for half an hour 120."""
+    """Holds ten connections; from nine, and from eight in the evening, for half an hour 120."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def pair():
@@ -222,12 +248,13 @@ def pool():
 
     few = [pair() for _ in range(5)]
     print(f"{len(few)} connections", flush=True)
-    until(20.0)
-    many = [pair() for _ in range(55)]
-    print(f"{len(many)} connections", flush=True)
-    until(20.5)
-    for ends in many:
-        ends[0].close(), ends[1].close()
+    for begin in (9.0, 20.0):
+        until(begin)
+        many = [pair() for _ in range(55)]
+        print(f"{len(many)} connections", flush=True)
+        until(begin + 0.5)
+        for ends in many:
+            ends[0].close(), ends[1].close()
     while True:
         minutes(30)
 
@@ -260,7 +287,7 @@ def evolver():
 
 def trial():
     random.seed(6)
-    emitter(lambda step: {"p_value": random.uniform(0.15, 0.25) if 8.0 <= hour() < 9.0
+    emitter(lambda step: {"p_value": random.uniform(0.15, 0.25) if 8.0 <= hour() < 9.0 or 14.0 <= hour() < 15.0
                           else random.uniform(0.005, 0.04)})
 
 
@@ -303,6 +330,7 @@ def operator(run, queue):
         (7.0, lambda: (run.stop("leaker"), spawn(leaker))),
         (10.0, lambda: run.stop("stuck")),
         (11.0, lambda: run.stop("spinner")),
+        (12.0, lambda: spawn(crasher)),
         (13.0, lambda: spawn(finetune)),
         (14.0, lambda: (run.stop("hanger"), spawn(hanger))),
         (16.0, lambda: (spawn(looper), spawn(filler))),
@@ -412,7 +440,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="fleet-day.") as folder:
         raw, began = record(folder)
         lines = "\n".join(stretched(raw, began)) + "\n"
-    subprocess.run(["zstd", "-q", "-f", "--ultra", "-22", "-o", DATA / "day.jsonl.zst"],
+    subprocess.run(["zstd", "-q", "-f", "-19", "-o", DATA / "day.jsonl.zst"],
                    input=lines.encode(), check=True)
     return None
 

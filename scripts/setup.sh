@@ -5,6 +5,7 @@ set -euo pipefail
 
 # command | package | what is left out without it
 tests='
+openssl    | openssl    | letters of alerts by encrypted sessions
 jq         | jq         | the README blocks that read JSON lines with jq
 amtool     | prometheus-alertmanager | alerts posted to a real Alertmanager
 cron       | cron       | the test of scheduled runs with the real cron
@@ -73,6 +74,7 @@ python_packages jupyter-venv 'ipykernel, jupyter_client' 'the test of real kerne
 python_packages metrics-venv 'prometheus_client, psutil, pynvml' \
     'what other readers of metrics say of the same processes, text and GPUs' \
     prometheus_client psutil nvidia-ml-py
+python_packages mail-venv aiosmtpd 'letters of alerts, as a real mail server gets them' aiosmtpd
 [ "${1:-}" != --bench ] || python_packages bench-venv 'orjson, psutil, pynvml, tensorboard' \
     'what is measured against them' orjson psutil nvidia-ml-py tensorboard
 

@@ -4,7 +4,7 @@
 use fleet_testkit::{TestFleet, Value, until};
 
 use crate::case::Case;
-use crate::story::{apart, held, metrics, sampled};
+use crate::story::{apart, held, sampled};
 
 /// The rules about curves.
 pub(crate) const CASES: &[Case] = &[
@@ -82,7 +82,7 @@ fn emitted(fleet: &TestFleet, name: &str, values: &[f64]) -> Vec<Value> {
 fn judged(fleet: &TestFleet, loss: &str, trend: &str) -> Value {
     let file = fleet.scratch().join("fleet.toml");
     let script = format!(
-        "for n in $(seq 10 99); do echo step=$n loss={loss}.5; sleep 0.02; done; sleep 600"
+        "for n in $(seq 10 99); do echo step=$n loss={loss}.5; sleep 0.03; done; sleep 600"
     );
     let text = format!(
         "[process.job]\nshell = true\ncommand = '{script}'\n\
@@ -90,13 +90,12 @@ fn judged(fleet: &TestFleet, loss: &str, trend: &str) -> Value {
     );
     std::fs::write(&file, text).unwrap();
     fleet.run("fleet-spawn").arg("--file").arg(&file).ends();
-    let follow = ["--curves", "--count", "40", "--interval", "50ms", "job"];
+    let follow = ["--curves", "--count", "12", "--interval", "100ms", "job"];
     let mut seen = None;
     until("its trend is seen", || {
         let all = sampled(fleet.run("fleet-metrics").args(follow));
         seen = all.into_iter().find(|sample| sample["kpis"]["loss"]["trend"] == trend);
         seen.is_some()
     });
-    assert!(metrics(fleet).iter().any(|sample| sample["subject"] == "process"));
     seen.unwrap()
 }

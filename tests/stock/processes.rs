@@ -163,29 +163,30 @@ fn large(fleet: &TestFleet, mib: u32) -> Vec<Value> {
     vec![sample(fleet, "job")]
 }
 
-/// A process of 110 MiB and more that takes two more MiB at each of these steps: two hours of it.
+/// A process of 110 MiB and more that takes six more MiB at each of these steps: two hours of it.
 fn growing(fleet: &TestFleet, steps: &str) -> Vec<Value> {
     let program = format!(
         "import time\n\
          kept = [b\"x\" * (110 << 20)]; print(1, flush=True)\n\
-         for n in {steps}: kept.append(bytes([n % 255 + 1]) * (2 << 20)); time.sleep(0.03)\n\
+         for n in {steps}: kept.append(bytes([n % 255 + 1]) * (6 << 20)); time.sleep(0.1)\n\
          time.sleep(600)"
     );
     fleet.spawn("job", &format!("exec python3 -c '{program}'"));
     fleet.until_log("job", |log| log.text() == "1\n");
-    let run = fleet.run("fleet-metrics").args(["--count", "40", "--interval", "30ms", "job"]);
-    apart(&about(&sampled(run), "process"), 180)
+    let run = fleet.run("fleet-metrics").args(["--count", "25", "--interval", "100ms", "job"]);
+    apart(&about(&sampled(run), "process"), 300)
 }
 
 /// A process of several that compute, once it was seen to.
 fn busy(fleet: &TestFleet) -> Vec<Value> {
-    fleet.spawn("job", "for n in 1 2 3 4; do while :; do :; done & done; wait");
-    let mut seen = Value::Null;
+    fleet.spawn("job", "for n in $(seq 12); do while :; do :; done & done; wait");
+    let mut seen = None;
     until("it computes hard", || {
-        seen = sample(fleet, "job");
-        seen["cpu_percent"].as_f64() > Some(85.0)
+        let run = fleet.run("fleet-metrics").args(["--count", "2", "--interval", "200ms", "job"]);
+        seen = about(&sampled(run), "process").pop();
+        seen.as_ref().is_some_and(|sample| sample["cpu_percent"].as_f64() > Some(85.0))
     });
-    vec![seen]
+    Vec::from_iter(seen)
 }
 
 /// A process that holds both ends of so many connections.

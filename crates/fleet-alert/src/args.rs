@@ -8,6 +8,7 @@ use fleet_cli::{HomeArgs, OutputArgs};
 use fleet_core::parse_duration;
 
 use crate::dry_args::DryArgs;
+use crate::silence::args::Action;
 
 /// Hold the records on standard input against rules and raise alerts
 ///
@@ -18,6 +19,7 @@ use crate::dry_args::DryArgs;
 /// and tried again.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "fleet-alert", version, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   fleet-metrics --follow | fleet-alert
   fleet-metrics | fleet-alert --rules alerts.toml --exit-code
@@ -26,6 +28,7 @@ use crate::dry_args::DryArgs;
   fleet-alert --replay --since -7d
   fleet-alert --why memory_usage_high
   fleet-alert --send-test all
+  fleet-alert silence --rule gpu_idle --for 2h --why 'new driver'
   fleet-alert --spool")]
 pub struct Args {
     /// Rules file [default: $XDG_CONFIG_HOME/fleet/alerts.toml, else ~/.config/fleet/alerts.toml]
@@ -49,6 +52,9 @@ pub struct Args {
     /// How the output looks.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What to do instead.
+    #[command(subcommand)]
+    pub action: Option<Action>,
 }
 
 /// What else to do than to read records. Only one of these.

@@ -115,7 +115,8 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
 /// What is in it, or why it is refused as a whole.
 pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
     let text = read(path)?;
-    Config::parse(&text).map_err(|fault| refusal(fault.locate(path, &text)))
+    let config = Config::parse(&text).map_err(|fault| refusal(fault.locate(path, &text)))?;
+    Ok(Config { rules: config.rules.from_file(path), ..config })
 }
 
 /// A mistake as the end of the tool.

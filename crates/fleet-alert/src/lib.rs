@@ -45,7 +45,9 @@ mod check;
 mod config;
 mod dry;
 pub mod dry_args;
+mod heartbeat;
 mod input;
+mod list;
 mod memory;
 mod post;
 mod replay;
@@ -53,6 +55,7 @@ mod send_test;
 mod sentence;
 mod session;
 mod show;
+mod silence;
 mod spooled;
 mod tally;
 mod tell;
@@ -62,12 +65,16 @@ mod why;
 use fleet_cli::Exit;
 
 pub use args::Args;
+pub use silence::args::Action;
 
 /// Does the work of the tool.
 ///
 /// # Errors
 /// The rules are refused, the memory cannot be used, or input or output fail.
 pub fn watch(args: Args) -> anyhow::Result<Exit> {
+    if let Some(Action::Silence(args)) = &args.action {
+        return silence::run(args);
+    }
     if args.instead.spool {
         return spooled::report(&args.home.locate()?.alerts(), &args);
     }
@@ -87,6 +94,9 @@ pub fn watch(args: Args) -> anyhow::Result<Exit> {
     }
     if let Some(channel) = &args.instead.send_test {
         return send_test::send(&config, channel);
+    }
+    if args.instead.list {
+        return list::report(config, &args);
     }
     session::Session::open(config, &args)?.run()
 }

@@ -189,29 +189,29 @@ fn later(time: Timestamp, by: Duration) -> Timestamp {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
-    use crate::samples::{alert, at, resolved};
+    use crate::samples::{now, resolved, severe};
 
     #[test]
     fn what_fires_is_good_for_four_refreshes_from_now() {
-        let now = at("2026-11-22T07:00:00Z");
-        let firing = post(&alert("loss", "high"), "box", now, REFRESH);
-        assert_eq!(firing["startsAt"], "2026-11-22T06:01:00.000000Z");
-        assert_eq!(firing["endsAt"], "2026-11-22T07:04:00.000000Z");
+        let now = later(now(), REFRESH * 60);
+        let firing = post(&severe("loss", "high"), "box", now, REFRESH);
+        assert_eq!(firing["startsAt"], "2026-11-22T06:15:00.000000Z");
+        assert_eq!(firing["endsAt"], "2026-11-22T07:19:00.000000Z");
         assert_eq!(firing["labels"]["alertname"], "loss");
-        assert_eq!(firing["annotations"]["summary"], "uses 93 %");
+        assert_eq!(firing["annotations"]["summary"], "web-1 is high");
         let over = post(&resolved("loss"), "box", now, REFRESH);
-        assert_eq!(over["endsAt"], "2026-11-22T06:05:00.000000Z");
+        assert_eq!(over["endsAt"], "2026-11-22T06:15:00.000000Z");
         assert!(over.get("startsAt").is_none());
         assert_eq!(over["labels"], firing["labels"]);
     }
 
     #[test]
     fn a_record_from_a_clock_ahead_ends_after_it_starts() {
-        let now = at("2026-11-22T05:00:00Z");
-        let firing = post(&alert("loss", "high"), "box", now, REFRESH);
-        assert_eq!(firing["endsAt"], "2026-11-22T06:05:00.000000Z");
+        let now = now().minus(REFRESH * 60);
+        let firing = post(&severe("loss", "high"), "box", now, REFRESH);
+        assert_eq!(firing["endsAt"], "2026-11-22T06:19:00.000000Z");
         let over = post(&resolved("loss"), "box", now, REFRESH);
-        assert_eq!(over["endsAt"], "2026-11-22T05:00:00.000000Z");
+        assert_eq!(over["endsAt"], "2026-11-22T05:15:00.000000Z");
     }
 
     #[test]

@@ -107,15 +107,17 @@ fn bubble(notification: &Notification, lines: Vec<String>, timeout: Duration) ->
     let command = words.map(str::to_owned).into_iter().chain([title, body]).collect::<Vec<_>>();
     match exec::run(&command, &[], Vec::new(), timeout) {
         Ok(status) if status.success() => Verdict::Delivered,
-        Ok(status) => Verdict::Refused { why: format!("notify-send failed: {status}") },
-        Err(why) => Verdict::Refused { why: format!("notify-send {why}") },
+        Ok(status) => {
+            Verdict::Refused { why: format!("cannot show it: notify-send failed: {status}") }
+        }
+        Err(why) => Verdict::Refused { why: format!("cannot show it: notify-send {why}") },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{alert, notification};
+    use crate::samples::{alert, notification};
     use std::io::Read;
 
     #[test]

@@ -4,6 +4,8 @@ use fleet_config::Fault;
 use fleet_notify::{Notification, Status};
 use fleet_rules::template::Template;
 use serde_json::{Map, Value, json};
+use toml::Spanned;
+use ureq::http::HeaderValue;
 
 use crate::keys::Keys;
 use crate::render::{lines, severity, title};
@@ -39,25 +41,8 @@ impl Form {
             (Some(format), Some(_)) => {
                 Err(Fault::new(format.span().start, "'format' and 'template' do not go together"))
             }
-            (Some(format), None) => match format.get_ref().as_str() {
-                "fleet" => Ok(Form::Own),
-                "alertmanager" => Ok(Form::Alertmanager),
-                word => {
-                    Err(Fault::new(format.span().start, format!("there is no format '{word}'"))
-                        .hint("there are: fleet, alertmanager; or write a template"))
-                }
-            },
-            (None, Some(template)) => {
-                let text = template.get_ref();
-                let parsed = Template::parse(text);
-                let parsed =
-                    parsed.map_err(|bad| Fault::new(template.span().start, bad.to_string()))?;
-                let start = text.trim_start();
-                let json = start.starts_with(['{', '[']) && !start.starts_with("{{");
-                let guess = || if json { JSON } else { PLAIN }.to_owned();
-                let content_type = content_type.map_or_else(guess, toml::Spanned::into_inner);
-                Ok(Form::Written { template: parsed, content_type })
-            }
+            (Some(format), None) => named(&format),
+            (None, Some(template)) => written(&template, content_type),
             (None, None) => Ok(Form::Own),
         }
     }
@@ -82,6 +67,38 @@ impl Form {
     }
 }
 
+fn named(format: &Spanned<String>) -> Result<Form, Fault> {
+    match format.get_ref().as_str() {
+        "fleet" => Ok(Form::Own),
+        "alertmanager" => Ok(Form::Alertmanager),
+        word => Err(Fault::new(format.span().start, format!("there is no format '{word}'"))
+            .hint("there are: fleet, alertmanager; or write a template")),
+    }
+}
+
+/// A template, with a content type that fits where none was named.
+fn written(
+    template: &Spanned<String>,
+    content_type: Option<Spanned<String>>,
+) -> Result<Form, Fault> {
+    let text = template.get_ref();
+    let parsed = Template::parse(text);
+    let parsed = parsed.map_err(|bad| Fault::new(template.span().start, bad.to_string()))?;
+    let start = text.trim_start();
+    let json = start.starts_with(['{', '[']) && !start.starts_with("{{");
+    let guess = || if json { JSON } else { PLAIN }.to_owned();
+    let content_type = content_type.map(kind).transpose()?.unwrap_or_else(guess);
+    Ok(Form::Written { template: parsed, content_type })
+}
+
+/// A content type that a header can hold.
+fn kind(kind: Spanned<String>) -> Result<String, Fault> {
+    match HeaderValue::from_str(kind.get_ref()) {
+        Ok(_) => Ok(kind.into_inner()),
+        Err(_) => Err(Fault::new(kind.span().start, "this is no content type")),
+    }
+}
+
 /// The notification as a plain text: its title and a line for each alert.
 fn plain(notification: &Notification) -> String {
     format!("{}\n{}\n", title(notification), message(notification))
@@ -95,7 +112,7 @@ pub(crate) fn message(notification: &Notification) -> String {
 }
 
 /// What a template may name: the fields of the first alert, and those of the whole.
-fn fields(notification: &Notification) -> Value {
+pub(crate) fn fields(notification: &Notification) -> Value {
     let first = notification.alerts.first().map(|alert| json!(alert));
     let mut fields = first.and_then(|alert| alert.as_object().cloned()).unwrap_or_default();
     let status = if notification.status() == Status::Resolved { "resolved" } else { "firing" };
@@ -135,7 +152,7 @@ fn escaped(value: Value) -> Value {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
-    use crate::samples::{alert, empty, notification};
+    use crate::samples::{empty, notification, severe};
     use fleet_notify::Reason;
     use proptest::prelude::*;
 
@@ -145,7 +162,7 @@ mod tests {
 
     #[test]
     fn our_own_form_is_the_notification() {
-        let told = notification(vec![alert("loss", "high")]);
+        let told = notification(vec![severe("loss", "high")]);
         let (body, kind) = Form::Own.body(&told);
         assert_eq!(kind, "application/json");
         assert_eq!(serde_json::from_str::<Notification>(&body).unwrap(), told);
@@ -153,14 +170,14 @@ mod tests {
 
     #[test]
     fn a_template_is_filled_in_by_the_rules_of_its_kind() {
-        let mut told = alert("loss", "high");
+        let mut told = severe("loss", "high");
         told.summary = "a \"b\"\n\\c".to_owned();
         let told = notification(vec![told]);
         let json =
             form(r#"template = '{"t": "{{summary}}", "n": {{value}}, "l": "{{labels.team}}"}'"#);
         let (body, kind) = json.body(&told);
         assert_eq!(kind, "application/json");
-        let expected = json!({"t": "a \"b\"\n\\c", "n": 93, "l": "vision"});
+        let expected = json!({"t": "a \"b\"\n\\c", "n": 97.5, "l": "vision"});
         assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
         let plain = form("template = '{{severity}} {{id}} {{reason}} {{count}} {{nothing}}'");
         let (body, kind) = plain.body(&told);
@@ -170,11 +187,11 @@ mod tests {
     #[test]
     fn a_template_that_fails_is_plain_text() {
         let broken = form(r#"template = '{"value": {{nothing}}}'"#);
-        let (body, kind) = broken.body(&notification(vec![alert("loss", "high")]));
+        let (body, kind) = broken.body(&notification(vec![severe("loss", "high")]));
         assert_eq!(kind, "text/plain; charset=utf-8");
         assert_eq!(
             body,
-            "[high] loss: web-1\n[high] loss: web-1 — uses 93 % (for 1m00s)\nfrom box\n"
+            "[high] loss: web-1\n[high] loss: web-1 — web-1 is high (for 10m00s)\nfrom workstation\n"
         );
     }
 
@@ -185,6 +202,7 @@ mod tests {
             "format = 'fleet'\ntemplate = 'a'",
             "content_type = 'text/plain'",
             "template = 'a {{'",
+            "template = 'a'\ncontent_type = \"a\\nb\"",
         ] {
             assert!(Form::load(&mut keys(bad)).is_err(), "{bad}");
         }

@@ -1,5 +1,14 @@
 //! The `email` channel: a letter to people by way of a mail server.
 //!
+//! | key | |
+//! | --- | --- |
+//! | `host`, `port` | the mail server; the port follows from `tls` where it is not said |
+//! | `tls` | `starttls` (587, the default), `tls` (465) or `none` (25) |
+//! | `user`, `password_env` or `password_file` | how to log in, where that is asked for |
+//! | `ca_file` | certificates in PEM form to trust beside the public ones |
+//! | `from`, `to` | the sender, and a list of recipients |
+//! | `subject` | a template of the user's own, with the same places as that of a webhook |
+//!
 //! # Theory of operation
 //!
 //! A notification becomes one [`page`] of plain words, which is written twice, as text and as
@@ -31,6 +40,7 @@ use std::time::{Duration, Instant};
 use fleet_config::Fault;
 use fleet_core::duration_text;
 use fleet_notify::{Carrier, Notification, Verdict};
+use fleet_rules::template::Template;
 use lettre::Address;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
@@ -71,6 +81,8 @@ pub struct Email {
     ca_file: Option<PathBuf>,
     from: Mailbox,
     to: Vec<Mailbox>,
+    /// What its subjects say, where that is not the usual.
+    subject: Option<Template>,
 }
 
 impl Email {
@@ -97,6 +109,7 @@ impl Email {
             port: port(keys, tls)?,
             login: login(keys, tls, &host)?,
             ca_file: keys.text("ca_file")?.map(|path| path.into_inner().into()),
+            subject: subject(keys)?,
             from: mailbox(from.get_ref(), from.span().start)?,
             to: to?,
             host,
@@ -119,6 +132,7 @@ impl Email {
             relay: Arc::new(relay),
             from: self.from.clone(),
             to: self.to.clone(),
+            subject: self.subject.clone(),
             timeout,
             half_done: BTreeMap::new(),
             said: BTreeSet::new(),
@@ -167,6 +181,13 @@ fn login(keys: &mut Keys, tls: Tls, host: &str) -> Result<Option<(String, Secret
     }
 }
 
+/// Places in it are named as in the template of a webhook.
+fn subject(keys: &mut Keys) -> Result<Option<Template>, Fault> {
+    let Some(text) = keys.text("subject")? else { return Ok(None) };
+    let parsed = Template::parse(text.get_ref());
+    parsed.map(Some).map_err(|bad| Fault::new(text.span().start, bad.to_string()))
+}
+
 fn mailbox(text: &str, at: usize) -> Result<Mailbox, Fault> {
     let mailbox =
         text.parse::<Mailbox>().ok().filter(|mailbox| mailbox.email.to_string().is_ascii());
@@ -189,6 +210,7 @@ pub(crate) struct Mailer {
     relay: Arc<Relay>,
     from: Mailbox,
     to: Vec<Mailbox>,
+    subject: Option<Template>,
     timeout: Duration,
     /// Who got a notification already that others are still to get, by its id.
     half_done: BTreeMap<String, Vec<Address>>,
@@ -202,11 +224,14 @@ impl Carrier for Mailer {
     fn deliver(&mut self, notification: &Notification) -> Verdict {
         self.hanging.retain(|thread| !thread.is_finished());
         if self.hanging.len() >= MOST_HANGING {
-            return again(format!("{MOST_HANGING} sessions with the server hang"));
+            return again(format!("hangs in {MOST_HANGING} sessions already"));
         }
-        let letter = match letter::write(notification, &self.from, &self.to) {
+        let letter = match letter::write(notification, &self.from, &self.to, self.subject.as_ref())
+        {
             Ok(letter) => letter,
-            Err(error) => return Verdict::Refused { why: format!("cannot be a letter: {error}") },
+            Err(error) => {
+                return Verdict::Refused { why: format!("cannot make a letter of it: {error}") };
+            }
         };
         let got = self.half_done.remove(&notification.id).unwrap_or_default();
         let to = self.to.iter().map(|to| &to.email).filter(|to| !got.contains(to));
@@ -225,20 +250,22 @@ impl Mailer {
         let deadline = Instant::now() + self.timeout;
         let work = move || session::hold(&relay, from, to, &letter, deadline, &send);
         let thread = thread::Builder::new().name("mail".to_owned()).spawn(work);
-        let thread = thread.map_err(|error| format!("no thread could be started: {error}"))?;
+        let thread = thread.map_err(|error| format!("could not start a thread: {error}"))?;
         sent.recv_timeout(self.timeout).map_err(|_| {
             self.hanging.push(thread);
-            format!("the server did not finish within {}", duration_text(self.timeout))
+            format!("did not finish within {}", duration_text(self.timeout))
         })
     }
 
     /// What became of a session that ended.
     fn sent(&mut self, notification: &Notification, mut got: Vec<Address>, sent: Sent) -> Verdict {
         got.extend(sent.taken);
-        for (address, why) in sent.refused {
+        // Where nobody gets any, the verdict says it.
+        let refused = if got.is_empty() { Vec::new() } else { sent.refused };
+        for (address, why) in refused {
             if self.said.insert(address.clone()) {
                 fleet_cli::talk(format_args!(
-                    "the mail server of channel '{}' refuses the recipient '{address}': {why}",
+                    "channel '{}' refuses the recipient '{address}': it {why}",
                     notification.channel
                 ));
             }
@@ -261,4 +288,51 @@ impl Mailer {
 /// The trouble is the server's.
 fn again(why: String) -> Verdict {
     Verdict::Again { after: None, channel: true, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::tests::keys;
+
+    const GOOD: &str =
+        "host = 'mail.example.com'\nfrom = 'a@example.com'\nto = ['b@example.com']\n";
+
+    fn load(text: &str) -> Result<Email, String> {
+        Email::load(&mut keys(text)).map_err(|fault| fault.message)
+    }
+
+    #[test]
+    fn the_port_follows_from_the_encryption() {
+        let port = |more: &str| load(&format!("{GOOD}{more}")).map(|email| email.port);
+        assert_eq!(port(""), Ok(587));
+        assert_eq!(port("tls = 'tls'"), Ok(465));
+        assert_eq!(port("tls = 'none'"), Ok(25));
+        assert_eq!(port("port = 2525"), Ok(2525));
+        assert!(port("port = 65536").is_err());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let login = "user = 'u'\npassword_env = 'P'\n";
+        for (text, expected) in [
+            ("", "needs the host"),
+            ("host = 'h'", "needs a sender"),
+            ("host = 'h'\nfrom = 'a@b.c'\nto = []", "needs recipients"),
+            ("host = 'h'\nfrom = 'a@b.c'\nto = ['nobody']", "'nobody' is no mail address"),
+            ("host = 'h'\nfrom = 'ä@b.c'\nto = ['a@b.c']", "'ä@b.c' is no mail address"),
+            ("host = 'h'\nfrom = 'a@b.c\\nBcc: x@y.z'\nto = ['a@b.c']", "is no mail address"),
+            (&format!("{GOOD}subject = '{{{{x'"), "not closed"),
+            (&format!("{GOOD}tls = 'ssl'"), "there is no tls = \"ssl\""),
+            (&format!("{GOOD}user = 'u'"), "a user needs a password"),
+            (&format!("{GOOD}password_env = 'P'"), "a password needs a user"),
+            (&format!("{GOOD}user = 'u'\npassword = 'p'"), "is a secret"),
+            (&format!("{GOOD}{login}tls = 'none'"), "in the clear"),
+        ] {
+            let message = load(text).unwrap_err();
+            assert!(message.contains(expected), "{text}: {message}");
+        }
+        let local = "host = '127.0.0.1'\nfrom = 'a@b.c'\nto = ['a@b.c']\ntls = 'none'\n";
+        assert!(load(&format!("{local}{login}")).is_ok());
+    }
 }

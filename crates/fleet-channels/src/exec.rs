@@ -186,7 +186,7 @@ fn finish(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{alert, notification};
+    use crate::samples::{alert, notification};
     use std::fs;
 
     /// What became of a script that got two alerts, `$0` being a folder.

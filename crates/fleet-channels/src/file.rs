@@ -89,7 +89,7 @@ fn is_torn(path: &Path, file: &File) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{alert, notification};
+    use crate::samples::{alert, notification};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 

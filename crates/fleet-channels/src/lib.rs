@@ -4,8 +4,23 @@
 //!
 //! A `[channel.NAME]` of the configuration becomes a [`Channel`], or is refused with its place. What it takes to reach the
 //! receiver is opened late ([`Channel::carrier`]), since secrets are read from the environment or
-//! from files only then. A carrier tries once, within a time limit, and says what became of it; when to
-//! try again is not its business.
+//! from files only then ([`Secret`]). A carrier tries once, within a time limit, and says what became of
+//! it; when to try again is not its business.
+//!
+//! **Web servers** are asked by one client (`http`): one time limit for all of a try, no redirects,
+//! answers read to a bound, certificates checked. What comes back is an `Answer`, of which each
+//! channel makes the verdict that its receiver's rules ask for; a status that those say nothing of
+//! means the same everywhere (`answer`). The client knows the secrets that it sends and strikes them
+//! out of all that is said of a failure, since receivers repeat what they were sent.
+//!
+//! **Again, refused or dead**: who asks for time, breaks off or fails is tried again; a 500 may be the
+//! fault of one message, so only that one waits, while 429 and a server that cannot be reached hold
+//! the whole channel. What a receiver will never take is refused, and what it would say to every
+//! message is the end of the channel. A receiver that cannot tell a repeat (`sms`) is not sent a
+//! message twice where the first may have arrived.
+//!
+//! **Texts** that channels share are in [`render`]; long ones are cut in `excerpt`. What Prometheus
+//! and Alertmanager call an alert is in `prometheus`.
 
 mod alertmanager;
 mod answer;
@@ -37,8 +52,6 @@ mod slack;
 mod sms;
 mod stderr;
 mod terminal;
-#[cfg(test)]
-mod tests;
 mod url;
 mod v4;
 mod webhook;
@@ -46,6 +59,7 @@ mod webhook;
 pub use alertmanager::Alertmanager;
 pub use channel::{Channel, Kind};
 pub use error::ChannelError;
+pub use excerpt::line as one_line;
 pub use exec::Exec;
 pub use healthchecks::{Healthchecks, Heart};
 pub use keys::{Keys, RawChannel};

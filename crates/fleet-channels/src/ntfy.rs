@@ -118,16 +118,16 @@ fn payload(notification: &Notification, topic: &str) -> String {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
-    use crate::samples::{alert, notification, resolved};
+    use crate::samples::{notification, resolved, severe};
     use serde_json::Value;
 
     #[test]
     fn what_is_bad_is_urgent_and_what_is_over_is_not() {
         for (told, priority, tag) in [
-            (alert("a", "info"), 2, "information_source"),
-            (alert("a", "warning"), 3, "warning"),
-            (alert("a", "high"), 4, "warning"),
-            (alert("a", "critical"), 5, "rotating_light"),
+            (severe("a", "info"), 2, "information_source"),
+            (severe("a", "warning"), 3, "warning"),
+            (severe("a", "high"), 4, "warning"),
+            (severe("a", "critical"), 5, "rotating_light"),
             (resolved("a"), 3, "white_check_mark"),
         ] {
             let body: Value =
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_long_message_stays_a_message() {
-        let mut told = alert("a", "high");
+        let mut told = severe("a", "high");
         told.summary = "ä".repeat(9000);
         let told = notification(vec![told; 100]);
         let body: Value = serde_json::from_str(&payload(&told, "t")).unwrap();

@@ -170,7 +170,7 @@ fn severity(severity: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{alert, empty, notification, resolved};
+    use crate::samples::{empty, notification, resolved, severe};
 
     fn parsed(told: &Notification) -> Vec<Value> {
         let events = events(told, "0123456789abcdef0123456789abcdef");
@@ -196,18 +196,18 @@ mod tests {
 
     #[test]
     fn each_alert_is_an_event_that_its_resolve_names() {
-        let all = parsed(&notification(vec![alert("loss", "high"), resolved("loss")]));
+        let all = parsed(&notification(vec![severe("loss", "high"), resolved("loss")]));
         let (trigger, resolve) = (&all[0], &all[1]);
         assert_eq!(trigger["event_action"], "trigger");
         assert_eq!(trigger["payload"]["severity"], "error");
-        assert_eq!(trigger["payload"]["source"], "box");
+        assert_eq!(trigger["payload"]["source"], "workstation");
         assert_eq!(trigger["payload"]["component"], "web-1");
-        assert_eq!(trigger["payload"]["timestamp"], "2026-11-22T06:01:00.000000Z");
+        assert_eq!(trigger["payload"]["timestamp"], "2026-11-22T06:15:00.000000Z");
         assert_eq!(trigger["payload"]["custom_details"]["team"], "vision");
         assert_eq!(trigger["links"][0]["text"], "runbook");
         assert_eq!(resolve["event_action"], "resolve");
         assert_eq!(resolve["dedup_key"], trigger["dedup_key"]);
-        assert_eq!(trigger["dedup_key"], "00112233445566aa@box");
+        assert_eq!(trigger["dedup_key"], "loss.web-1@workstation");
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn huge_alerts_stay_within_the_limits() {
-        let mut told = alert("loss", "critical");
+        let mut told = severe("loss", "critical");
         told.summary = "ä".repeat(100_000);
         for number in 0..200 {
             told.annotations.insert(format!("note{number}"), "x".repeat(20_000));

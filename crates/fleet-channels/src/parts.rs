@@ -1,11 +1,20 @@
 //! A notification that takes several requests.
 
+use std::collections::VecDeque;
+
 use fleet_notify::Verdict;
 
-/// What became of the parts of the newest notification, so that what arrived is not sent again at
+/// Most notifications of which it is remembered what arrived.
+const MOST: usize = 1000;
+
+/// What became of the parts of notifications that are not done, so that what arrived is not sent again at
 /// the next try. It is kept in memory only: after a crash a part may arrive once more.
 #[derive(Debug, Default)]
-pub(crate) struct Parts {
+pub(crate) struct Parts(VecDeque<Half>);
+
+/// A notification that is not done.
+#[derive(Debug)]
+struct Half {
     id: String,
     /// Of each part, once that is known: nothing, or why it was refused.
     settled: Vec<Option<Option<String>>>,
@@ -18,11 +27,29 @@ impl Parts {
         &mut self,
         id: &str,
         count: usize,
-        mut send: impl FnMut(usize) -> Verdict,
+        send: impl FnMut(usize) -> Verdict,
     ) -> Verdict {
-        if self.id != id || self.settled.len() != count {
-            *self = Parts { id: id.to_owned(), settled: vec![None; count] };
+        let mut half = self.take(id, count);
+        let verdict = half.deliver(send);
+        if matches!(verdict, Verdict::Again { .. }) {
+            self.0.push_back(half);
+            if self.0.len() > MOST {
+                self.0.pop_front();
+            }
         }
+        verdict
+    }
+
+    fn take(&mut self, id: &str, count: usize) -> Half {
+        let known = self.0.iter().position(|half| half.id == id && half.settled.len() == count);
+        known
+            .and_then(|at| self.0.remove(at))
+            .unwrap_or_else(|| Half { id: id.to_owned(), settled: vec![None; count] })
+    }
+}
+
+impl Half {
+    fn deliver(&mut self, mut send: impl FnMut(usize) -> Verdict) -> Verdict {
         let mut again = None;
         for (part, settled) in self.settled.iter_mut().enumerate().filter(|(_, s)| s.is_none()) {
             match send(part) {
@@ -74,13 +101,14 @@ mod tests {
         };
         assert_eq!(parts.deliver("a", 3, &mut first), again(false));
         assert_eq!(sent, [0, 1, 2]);
+        assert_eq!(parts.deliver("b", 1, |_| refused("no")), refused("no"), "another meanwhile");
         let mut second = Vec::new();
         let verdict = parts.deliver("a", 3, |part| {
             second.push(part);
             Verdict::Delivered
         });
         assert_eq!((verdict, second), (Verdict::Delivered, vec![1]));
-        assert_eq!(parts.deliver("b", 1, |_| refused("no")), refused("no"));
+        assert!(parts.0.is_empty(), "what is done is forgotten");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use fleet_core::duration_text;
 use fleet_rules::{AlertRecord, AlertState};
 
-use crate::render::how_long;
+use crate::render::held;
 
 /// Names and values, in the order of names.
 pub(crate) type Pairs = BTreeMap<String, String>;
@@ -37,7 +38,7 @@ pub(crate) fn annotations(alert: &AlertRecord) -> Pairs {
     let missing = matches!(alert.state, AlertState::NoData | AlertState::Error);
     for (name, text) in [
         ("reason", Some(alert.reason.clone())),
-        ("duration", Some(how_long(alert))),
+        ("duration", held(alert).map(duration_text)),
         ("value", value),
         ("state", missing.then(|| alert.state.word().to_owned())),
         ("run", alert.run.map(|run| run.to_string())),
@@ -75,24 +76,24 @@ pub(crate) fn sanitised(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{alert, resolved};
+    use crate::samples::{resolved, severe};
     use proptest::prelude::*;
 
     #[test]
     fn an_alert_has_the_same_labels_to_its_end() {
-        let mut firing = alert("loss", "high");
+        let mut firing = severe("loss", "high");
         firing.labels.insert("a-b".to_owned(), "1".to_owned());
         firing.labels.insert("a.b".to_owned(), "2".to_owned());
         firing.labels.insert("empty".to_owned(), String::new());
         let mut over = resolved("loss");
         over.labels.clone_from(&firing.labels);
-        assert_eq!(labels(&firing, "box"), labels(&over, "box"));
-        let pairs: Vec<_> = labels(&firing, "box").into_iter().collect();
+        assert_eq!(labels(&firing, "workstation"), labels(&over, "workstation"));
+        let pairs: Vec<_> = labels(&firing, "workstation").into_iter().collect();
         let expected = [
             ("a_b", "1"),
             ("a_b_", "2"),
             ("alertname", "loss"),
-            ("host", "box"),
+            ("host", "workstation"),
             ("id", "web-1"),
             ("severity", "high"),
             ("team", "vision"),
@@ -102,10 +103,10 @@ mod tests {
 
     #[test]
     fn annotations_hold_what_changes() {
-        let all = annotations(&alert("loss", "high"));
-        assert_eq!(all["value"], "93.0");
-        assert_eq!(all["duration"], "for 1m00s");
-        assert_eq!(all["summary"], "uses 93 %");
+        let all = annotations(&severe("loss", "high"));
+        assert_eq!(all["value"], "97.5");
+        assert_eq!(all["duration"], "10m00s");
+        assert_eq!(all["summary"], "web-1 is high");
         assert!(!all.contains_key("state"));
     }
 

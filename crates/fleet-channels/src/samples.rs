@@ -1,69 +1,69 @@
-//! Notifications for the tests of this crate.
+//! Notifications that the tests of this crate share.
 
 use std::collections::BTreeMap;
 
 use fleet_core::Timestamp;
 use fleet_notify::{Notification, Reason};
 use fleet_rules::{AlertRecord, AlertState};
-use serde_json::json;
 
-/// A moment that is written so.
-pub(crate) fn at(text: &str) -> Timestamp {
-    Timestamp::parse(text, Timestamp::now()).unwrap()
+/// A quarter past six.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::parse("2026-11-22T06:15:00Z", Timestamp::now()).unwrap()
 }
 
-/// An alert that fires.
-pub(crate) fn alert(name: &str, severity: &str) -> AlertRecord {
+/// An alert of a rule about a process that has fired for ten minutes.
+pub(crate) fn alert(rule: &str, id: &str) -> AlertRecord {
     AlertRecord {
         kind: "alert".to_owned(),
-        ts: at("2026-11-22T06:01:00Z"),
-        alert: name.to_owned(),
+        ts: now(),
+        alert: rule.to_owned(),
         state: AlertState::Firing,
+        severity: "high".to_owned(),
+        id: Some(id.to_owned()),
+        run: Some(1),
+        labels: BTreeMap::from([("team".to_owned(), "vision".to_owned())]),
+        since: now().minus(std::time::Duration::from_secs(600)),
+        value: Some(97.5.into()),
+        summary: format!("{id} is high"),
+        annotations: BTreeMap::new(),
+        reason: "x is 97.5".to_owned(),
+        fingerprint: format!("{rule}.{id}"),
+    }
+}
+
+/// The first notification of these alerts.
+pub(crate) fn notification(alerts: impl IntoIterator<Item = AlertRecord>) -> Notification {
+    Notification {
+        kind: "notification".to_owned(),
+        v: None,
+        id: "00112233445566aa".to_owned(),
+        channel: "mail".to_owned(),
+        group: BTreeMap::new(),
+        reason: Reason::First,
+        created: now(),
+        host: "workstation".to_owned(),
+        alerts: alerts.into_iter().collect(),
+        held_back: 0,
+        text: String::new(),
+    }
+}
+
+/// An alert of this severity, of which there is more to be read.
+pub(crate) fn severe(rule: &str, severity: &str) -> AlertRecord {
+    let runbook = ("runbook".to_owned(), "https://runbooks.example/memory".to_owned());
+    AlertRecord {
         severity: severity.to_owned(),
-        id: Some("web-1".to_owned()),
-        run: Some(2),
-        labels: serde_json::from_value(json!({"team": "vision"})).unwrap(),
-        since: at("2026-11-22T06:00:00Z"),
-        value: Some(json!(93.0)),
-        summary: "uses 93 %".to_owned(),
-        annotations: BTreeMap::from([(
-            "runbook".to_owned(),
-            "https://runbooks.example/memory".to_owned(),
-        )]),
-        reason: "first".to_owned(),
-        fingerprint: "00112233445566aa".to_owned(),
+        annotations: BTreeMap::from([runbook]),
+        ..alert(rule, "web-1")
     }
 }
 
 /// An alert that is over.
-pub(crate) fn resolved(name: &str) -> AlertRecord {
-    let ts = at("2026-11-22T06:05:00Z");
-    AlertRecord { state: AlertState::Resolved, ts, ..alert(name, "high") }
+pub(crate) fn resolved(rule: &str) -> AlertRecord {
+    AlertRecord { state: AlertState::Resolved, ..severe(rule, "high") }
 }
 
-/// A notification of these alerts.
-pub(crate) fn notification(alerts: Vec<AlertRecord>) -> Notification {
-    let alert = alerts.first().map(|alert| alert.alert.clone());
-    Notification {
-        group: alert.map(|alert| ("alert".to_owned(), alert)).into_iter().collect(),
-        alerts,
-        ..empty(Reason::First, "")
-    }
-}
-
-/// A notification of no alert.
+/// A notification that is about no alert.
 pub(crate) fn empty(reason: Reason, text: &str) -> Notification {
-    Notification {
-        kind: "notification".to_owned(),
-        v: None,
-        id: "0123456789abcdef".to_owned(),
-        channel: "test".to_owned(),
-        group: BTreeMap::new(),
-        reason,
-        created: at("2026-11-22T06:01:01Z"),
-        host: "box".to_owned(),
-        alerts: Vec::new(),
-        held_back: 0,
-        text: text.to_owned(),
-    }
+    Notification { reason, text: text.to_owned(), ..notification([]) }
 }

@@ -14,7 +14,7 @@ use crate::error::ChannelError;
 use crate::excerpt::{block, cut};
 use crate::http::{Ask, Client, Trust};
 use crate::keys::Keys;
-use crate::render::{colour, how_long, name, notes, title, word};
+use crate::render::{colour, in_brackets, name, notes, title, word};
 use crate::secret::Secret;
 use crate::url::Url;
 
@@ -121,7 +121,7 @@ fn context(notification: &Notification) -> Value {
 /// An alert in Slack's markup.
 fn about(alert: &AlertRecord) -> String {
     let head = format!("[{}] {}", word(alert), name(alert));
-    let head = format!("*{}* ({})", escaped(&head, 300), how_long(alert));
+    let head = format!("*{}*{}", escaped(&head, 300), in_brackets(alert));
     let text = [head, summary(&alert.summary), links(alert)].join("\n");
     text.trim_end().to_owned()
 }
@@ -167,7 +167,7 @@ fn escaped(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{alert, empty, notification, resolved};
+    use crate::samples::{empty, notification, resolved, severe};
     use fleet_notify::Reason;
     use proptest::prelude::*;
 
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_message_says_it_all_in_its_text_and_shows_each_alert() {
-        let mut told = alert("loss<1", "critical");
+        let mut told = severe("loss<1", "critical");
         told.summary = "a & b\nTraceback\nValueError: ```".to_owned();
         let payload = payload(&notification(vec![told]));
         assert_eq!(payload["text"], "[critical] loss&lt;1: web-1");
@@ -205,16 +205,16 @@ mod tests {
         assert_eq!(attachment["color"], "#c62828");
         assert_eq!(
             attachment["blocks"][0]["text"]["text"],
-            "*[critical] loss&lt;1: web-1* (for 1m00s)\na &amp; b\n```Traceback\nValueError: '''```\n\
+            "*[critical] loss&lt;1: web-1* (for 10m00s)\na &amp; b\n```Traceback\nValueError: '''```\n\
              <https://runbooks.example/memory|runbook>"
         );
-        assert_eq!(attachment["blocks"][1]["elements"][0]["text"], "from box");
+        assert_eq!(attachment["blocks"][1]["elements"][0]["text"], "from workstation");
     }
 
     #[test]
     fn a_test_message_has_its_text() {
         let payload = payload(&empty(Reason::Test, "does it arrive?"));
-        assert_eq!(payload["text"], "[test] does it arrive?");
+        assert_eq!(payload["text"], "[test] from workstation");
         assert_eq!(payload["attachments"][0]["blocks"][0]["text"]["text"], "does it arrive?");
     }
 
@@ -245,7 +245,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_breaks_the_limits(summary in "(?s).{0,400}", times in 1usize..30) {
-            let mut told = alert("x", "high");
+            let mut told = severe("x", "high");
             told.summary = summary.repeat(times);
             check(&payload(&notification(vec![told.clone(), told])));
         }

@@ -190,7 +190,7 @@ fn text(notification: &Notification) -> String {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
-    use crate::samples::{alert, empty, notification};
+    use crate::samples::{empty, notification, severe};
     use fleet_notify::Reason;
     use proptest::prelude::*;
 
@@ -248,16 +248,16 @@ mod tests {
 
     #[test]
     fn the_text_is_short_and_says_what_how_bad_and_where() {
-        let mut told = alert("loss_nan", "critical");
+        let mut told = severe("loss_nan", "critical");
         told.summary = "loss is NaN — “bad” 🔥".to_owned();
         let text = text(&notification(vec![told]));
-        assert_eq!(text, "[critical] loss_nan: web-1\nloss is NaN - \"bad\"\nfrom box");
+        assert_eq!(text, "[critical] loss_nan: web-1\nloss is NaN - \"bad\"\nfrom workstation");
     }
 
     proptest! {
         #[test]
         fn no_text_is_too_long(summary in ".{0,300}", count in 0usize..9) {
-            let mut told = alert("x", "high");
+            let mut told = severe("x", "high");
             told.summary = summary.repeat(9);
             prop_assert!(text(&notification(vec![told; count])).chars().count() <= 1600);
             prop_assert!(text(&empty(Reason::Test, &summary)).chars().count() <= 1600);

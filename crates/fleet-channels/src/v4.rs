@@ -106,7 +106,7 @@ fn common<'a>(mut all: impl Iterator<Item = &'a Pairs>) -> Pairs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{alert, empty, notification, resolved};
+    use crate::samples::{empty, notification, resolved, severe};
     use fleet_notify::Reason;
     use serde_json::{Value, json};
 
@@ -116,24 +116,27 @@ mod tests {
 
     #[test]
     fn it_is_what_alertmanager_would_send() {
-        let mut told = alert("loss", "high");
+        let mut told = severe("loss", "high");
         told.labels.clear();
-        let annotations = json!({"summary": "uses 93 %", "runbook": "https://runbooks.example/memory",
-            "reason": "first", "duration": "for 1m00s", "value": "93.0", "run": "2"});
-        let labels = json!({"alertname": "loss", "severity": "high", "id": "web-1", "host": "box"});
+        let mut told = notification([told]);
+        told.group.insert("alert".to_owned(), "loss".to_owned());
+        let annotations = json!({"summary": "web-1 is high", "runbook": "https://runbooks.example/memory",
+            "reason": "x is 97.5", "duration": "10m00s", "value": "97.5", "run": "1"});
+        let labels =
+            json!({"alertname": "loss", "severity": "high", "id": "web-1", "host": "workstation"});
         assert_eq!(
-            payload(&notification(vec![told])),
+            payload(&told),
             json!({
-                "receiver": "test",
+                "receiver": "mail",
                 "status": "firing",
                 "alerts": [{
                     "status": "firing",
                     "labels": labels,
                     "annotations": annotations,
-                    "startsAt": "2026-11-22T06:00:00.000000Z",
+                    "startsAt": "2026-11-22T06:05:00.000000Z",
                     "endsAt": "0001-01-01T00:00:00Z",
                     "generatorURL": "",
-                    "fingerprint": "00112233445566aa",
+                    "fingerprint": "loss.web-1",
                 }],
                 "groupLabels": {"alertname": "loss"},
                 "commonLabels": labels,
@@ -148,11 +151,12 @@ mod tests {
 
     #[test]
     fn it_is_firing_while_any_alert_is() {
-        let mixed = payload(&notification(vec![alert("a", "high"), resolved("b")]));
+        let mixed = payload(&notification(vec![severe("a", "high"), resolved("b")]));
         assert_eq!(mixed["status"], "firing");
         assert_eq!(mixed["alerts"][1]["status"], "resolved");
-        assert_eq!(mixed["alerts"][1]["endsAt"], "2026-11-22T06:05:00.000000Z");
-        let expected = json!({"severity": "high", "id": "web-1", "host": "box", "team": "vision"});
+        assert_eq!(mixed["alerts"][1]["endsAt"], "2026-11-22T06:15:00.000000Z");
+        let expected =
+            json!({"severity": "high", "id": "web-1", "host": "workstation", "team": "vision"});
         assert_eq!(mixed["commonLabels"], expected);
         assert_eq!(payload(&notification(vec![resolved("b")]))["status"], "resolved");
     }

@@ -1,5 +1,6 @@
 //! Letters, as a real mail server gets them.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::print_stderr, reason = "what was not tested is said")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,13 +8,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use fleet_channels::{Channel, RawChannel};
 use fleet_notify::{Carrier, Notification, Verdict};
-use fleet_testkit::until;
+use fleet_testkit::{PATIENCE, until};
 use serde_json::{Value, json};
 use toml::Spanned;
 
@@ -21,7 +23,7 @@ use toml::Spanned;
 struct Bench {
     folder: tempfile::TempDir,
     server: Child,
-    lines: BufReader<ChildStdout>,
+    letters: Receiver<String>,
     port: u16,
 }
 
@@ -40,7 +42,7 @@ fn python() -> PathBuf {
 /// A server of this kind; nothing where the mail server is not installed.
 fn serve(mode: &str) -> Option<Bench> {
     if !python().exists() {
-        println!("passed over: no aiosmtpd in target/mail-venv, scripts/setup.sh installs it");
+        eprintln!("passed over: no aiosmtpd in target/mail-venv, scripts/setup.sh installs it");
         return None;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -54,10 +56,12 @@ fn serve(mode: &str) -> Option<Bench> {
     }
     let mut server =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap());
-    let mut port = String::new();
-    lines.read_line(&mut port).unwrap();
-    Some(Bench { folder, server, lines, port: port.trim().parse().unwrap() })
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let port = lines.next().unwrap().parse().unwrap();
+    let (send, letters) = mpsc::channel();
+    // The server must be able to print while the test waits for it.
+    std::thread::spawn(move || lines.try_for_each(|line| send.send(line)));
+    Some(Bench { folder, server, letters, port })
 }
 
 /// A certificate that nobody but us trusts, and its key.
@@ -95,10 +99,8 @@ impl Bench {
     }
 
     /// The next letter.
-    fn letter(&mut self) -> Value {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
+    fn letter(&self) -> Value {
+        serde_json::from_str(&self.letters.recv_timeout(PATIENCE).unwrap()).unwrap()
     }
 }
 
@@ -130,7 +132,7 @@ fn notification(id: &str, alerts: Vec<Value>) -> Notification {
 
 #[test]
 fn a_letter_arrives_by_starttls_and_login() {
-    let Some(mut bench) = serve("starttls") else { return };
+    let Some(bench) = serve("starttls") else { return };
     let mut mailer = bench.carrier("starttls", &["anna@example.com", "Bo <bo@example.com>"], "");
     let summary = "GPU <0> idle & wasted: größer 10 m";
     let told = notification("00112233445566aa", vec![alert(summary)]);
@@ -143,7 +145,7 @@ fn a_letter_arrives_by_starttls_and_login() {
         (&json!([]), &"multipart/alternative".into())
     );
     let headers = &letter["headers"];
-    assert_eq!(headers["Subject"], format!("[FIRING critical] gpu_idle train-7: {summary}"));
+    assert_eq!(headers["Subject"], format!("[critical] gpu_idle: train-7 — {summary}"));
     assert_eq!(headers["From"], "Flöte <fleet@example.com>");
     assert_eq!(headers["To"], "anna@example.com, Bo <bo@example.com>");
     assert_eq!(headers["Date"], "Sun, 22 Nov 2026 06:15:00 +0000");
@@ -169,7 +171,7 @@ fn a_letter_arrives_by_starttls_and_login() {
 
 #[test]
 fn the_end_of_an_alert_is_in_the_thread_of_its_beginning() {
-    let Some(mut bench) = serve("none") else { return };
+    let Some(bench) = serve("none") else { return };
     let mut mailer = bench.carrier("none", &["anna@example.com"], "");
     let mut over = alert("GPU idle");
     over["state"] = "resolved".into();
@@ -182,14 +184,14 @@ fn the_end_of_an_alert_is_in_the_thread_of_its_beginning() {
     let thread = |letter: &Value| letter["headers"]["References"].as_str().unwrap().to_owned();
     assert_eq!(thread(&letters[0]), thread(&letters[1]));
     assert!(thread(&letters[0]).contains("<fleet.0123456789abcdef."), "{}", thread(&letters[0]));
-    assert_eq!(letters[1]["headers"]["Subject"], "[RESOLVED] gpu_idle train-7: GPU idle");
+    assert_eq!(letters[1]["headers"]["Subject"], "[resolved] gpu_idle: train-7 — GPU idle");
     assert_eq!(letters[1]["headers"]["Importance"], Value::Null);
     assert!(letters[1]["text"].as_str().unwrap().contains("over after 1h00m"));
 }
 
 #[test]
 fn a_repeat_is_the_same_letter() {
-    let Some(mut bench) = serve("none") else { return };
+    let Some(bench) = serve("none") else { return };
     let mut mailer = bench.carrier("none", &["anna@example.com"], "");
     let told = notification("01", vec![alert("x")]);
     let letters = [(); 2].map(|()| {
@@ -203,8 +205,24 @@ fn a_repeat_is_the_same_letter() {
 }
 
 #[test]
+fn a_subject_may_be_written_by_the_user() {
+    let Some(bench) = serve("none") else { return };
+    let subject = |template: &str| {
+        let rest = format!("subject = '{template}'");
+        let mut mailer = bench.carrier("none", &["anna@example.com"], &rest);
+        assert_eq!(mailer.deliver(&notification("01", vec![alert("a\nb")])), Verdict::Delivered);
+        bench.letter()["headers"]["Subject"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        subject("{{severity}}: {{id}}, {{labels.team}} {{summary}}"),
+        "critical: train-7, vision a | b"
+    );
+    assert_eq!(subject(" "), "[critical] gpu_idle: train-7 — a | b");
+}
+
+#[test]
 fn tls_from_the_first_byte() {
-    let Some(mut bench) = serve("tls") else { return };
+    let Some(bench) = serve("tls") else { return };
     let mut mailer = bench.carrier("tls", &["anna@example.com"], "");
     assert_eq!(mailer.deliver(&notification("01", vec![alert("x")])), Verdict::Delivered);
     assert_eq!(bench.letter()["to"], json!(["anna@example.com"]));
@@ -212,7 +230,7 @@ fn tls_from_the_first_byte() {
 
 #[test]
 fn what_is_printed_cannot_become_headers_or_end_the_letter() {
-    let Some(mut bench) = serve("none") else { return };
+    let Some(bench) = serve("none") else { return };
     let mut mailer = bench.carrier("none", &["anna@example.com"], "");
     let evil =
         "x\r\nBcc: victim@example.com\r\n\r\nbody\r\n.\r\nMAIL FROM:<a@b>\r\n..dots\u{1b}[2J";
@@ -232,29 +250,32 @@ fn what_is_printed_cannot_become_headers_or_end_the_letter() {
 
 #[test]
 fn a_huge_notification_is_a_letter_of_bounded_size() {
-    let Some(mut bench) = serve("none") else { return };
+    let Some(bench) = serve("none") else { return };
     let mut mailer = bench.carrier("none", &["anna@example.com"], "");
     let traceback =
-        format!("Traceback (most recent call last):\n{}ValueError: ü", "  x\n".repeat(99_999));
+        format!("Traceback (most recent call last):\n{}ValueError: ü", "  x\n".repeat(9_999));
     let alerts = (0..200).map(|_| alert(&traceback)).collect();
     assert_eq!(mailer.deliver(&notification("01", alerts)), Verdict::Delivered);
     let letter = bench.letter();
     let text = letter["text"].as_str().unwrap();
     assert!(text.len() < 200_000, "{}", text.len());
-    assert!(text.contains("… 99972 lines left out …\n") && text.contains("    ValueError: ü\n"));
+    assert!(text.contains("… 9972 lines left out …\n") && text.contains("    ValueError: ü\n"));
     assert!(text.contains("and 150 alerts more\n"));
     assert!(letter["longest_line"].as_u64().unwrap() < 998);
-    assert_eq!(letter["headers"]["Subject"], "[FIRING critical] 200 alerts: gpu_idle");
+    assert_eq!(letter["headers"]["Subject"], "[critical] 200 alerts: gpu_idle");
 }
 
 #[test]
 fn one_bad_recipient_does_not_cost_the_others_their_letter() {
-    let Some(mut bench) = serve("none") else { return };
+    let Some(bench) = serve("none") else { return };
     let to = ["nobody@example.com", "full-once@example.com", "anna@example.com"];
     let mut mailer = bench.carrier("none", &to, "");
     let told = notification("01", vec![alert("x")]);
     let Verdict::Again { channel: false, why, .. } = mailer.deliver(&told) else { panic!() };
-    assert!(why.starts_with("'full-once@example.com' was not taken yet: "), "{why}");
+    assert!(
+        why.starts_with("has not taken 'full-once@example.com' yet: it answered 452 "),
+        "{why}"
+    );
     assert_eq!(bench.letter()["to"], json!(["anna@example.com"]));
     assert_eq!(mailer.deliver(&told), Verdict::Delivered);
     assert_eq!(bench.letter()["to"], json!(["full-once@example.com"]), "who has it gets no second");
@@ -268,13 +289,13 @@ fn what_the_server_says_decides_what_happens_next() {
         mailer.deliver(&notification("01", vec![alert("x")]))
     };
     let again = |channel, why: &str| Verdict::Again { after: None, channel, why: why.to_owned() };
-    let why = "the server answered 550 5.1.1 no such user".to_owned();
+    let why = "answered 550 5.1.1 no such user".to_owned();
     assert_eq!(deliver("nobody@example.com"), Verdict::Dead { why });
-    let full = "the server answered 452 4.2.2 mailbox full";
+    let full = "answered 452 4.2.2 mailbox full";
     assert_eq!(deliver("full@example.com"), again(true, full));
-    let why = "the server answered 554 5.7.1 this looks like spam".to_owned();
+    let why = "answered 554 5.7.1 this looks like spam".to_owned();
     assert_eq!(deliver("spam@example.com"), Verdict::Refused { why });
-    let busy = "the server answered 421 4.3.2 closing for maintenance";
+    let busy = "answered 421 4.3.2 closing for maintenance";
     assert_eq!(deliver("busy@example.com"), again(true, busy));
 }
 
@@ -285,7 +306,7 @@ fn a_wrong_password_is_a_dead_channel_and_is_not_said() {
     let mut mailer = bench.carrier("starttls", &["anna@example.com"], "");
     let verdict = mailer.deliver(&notification("01", vec![alert("x")]));
     let Verdict::Dead { why } = verdict else { panic!("{verdict:?}") };
-    assert!(why.starts_with("the server answered 535 ") && !why.contains("hunter2"), "{why}");
+    assert!(why.starts_with("answered 535 ") && !why.contains("hunter2"), "{why}");
 }
 
 #[test]
@@ -295,7 +316,7 @@ fn a_server_that_nobody_vouches_for_gets_no_password() {
         let mut mailer = bench.carrier(tls, &["anna@example.com"], "# untrusted");
         let verdict = mailer.deliver(&notification("01", vec![alert("x")]));
         let Verdict::Again { channel: true, why, .. } = verdict else { panic!("{verdict:?}") };
-        assert!(why.starts_with("the server is not trusted: ") && why.contains("ca_file"), "{why}");
+        assert!(why.starts_with("is not trusted: ") && why.contains("ca_file"), "{why}");
     }
 }
 
@@ -311,7 +332,7 @@ fn a_server_without_starttls_gets_no_letter() {
 
 #[test]
 fn a_server_that_hangs_after_the_letter_holds_only_so_long() {
-    let Some(mut bench) = serve("none") else { return };
+    let Some(bench) = serve("none") else { return };
     let mut mailer = bench.carrier("none", &["hang@example.com"], "timeout = '300ms'");
     let start = Instant::now();
     let verdict = mailer.deliver(&notification("01", vec![alert("x")]));
@@ -356,12 +377,12 @@ fn a_server_that_says_a_byte_now_and_then_holds_a_thread_not_us() {
     };
     let start = Instant::now();
     for _ in 0..4 {
-        assert_eq!(deliver(), "the server did not finish within 100ms");
+        assert_eq!(deliver(), "did not finish within 100ms");
     }
-    assert_eq!(deliver(), "4 sessions with the server hang");
+    assert_eq!(deliver(), "hangs in 4 sessions already");
     assert!(start.elapsed() < Duration::from_secs(10));
     drop(wanted);
-    until("the sessions are over", || deliver() != "4 sessions with the server hang");
+    until("the sessions are over", || deliver() != "hangs in 4 sessions already");
 }
 
 #[test]
@@ -374,5 +395,5 @@ fn a_server_that_is_down_is_tried_again() {
     );
     let verdict = channel(&text).carrier().unwrap().deliver(&notification("01", vec![]));
     let Verdict::Again { channel: true, why, .. } = verdict else { panic!("{verdict:?}") };
-    assert!(why.contains("refused"), "{why}");
+    assert!(why.starts_with("failed: ") && why.contains("refused"), "{why}");
 }

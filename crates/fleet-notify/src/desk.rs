@@ -15,7 +15,7 @@ use crate::inhibition::Inhibition;
 use crate::judge::Bench;
 use crate::limit::Traffic;
 use crate::look::{Look, sooner};
-use crate::notification::Notification;
+use crate::notification::{Notification, Reason};
 use crate::policy::Policy;
 use crate::silence::{Quiet, Silence};
 
@@ -47,8 +47,8 @@ pub struct Desk {
     pub(crate) wake: Option<Timestamp>,
     /// The latest moment known, against which a clock that was set back is noticed.
     latest: Option<Timestamp>,
-    /// What the spool held after a crash.
-    noted: Vec<Notification>,
+    /// By channel and alert: what the spool last held of it when the tool started, and since when.
+    noted: BTreeMap<(String, String), (AlertRecord, Timestamp)>,
     /// What must be written down.
     pub(crate) changed: BTreeSet<String>,
     pub(crate) changed_channels: BTreeSet<String>,
@@ -78,7 +78,7 @@ impl Desk {
             all: true,
             wake: None,
             latest: None,
-            noted: Vec::new(),
+            noted: BTreeMap::new(),
             changed: BTreeSet::new(),
             changed_channels: BTreeSet::new(),
         }
@@ -100,7 +100,6 @@ impl Desk {
         } else {
             self.entries.insert(name.clone(), Entry::new(alert));
         }
-        self.heed_noted(&name);
         self.changed.insert(name.clone());
         self.open.insert(name);
         self.touched = true;
@@ -112,18 +111,23 @@ impl Desk {
         self.all = true;
     }
 
-    /// Notes what the spool holds when the tools start: a crash may have kept it from being
-    /// written down that this was told. Comes before the first alert is taken.
+    /// Notes what the spool holds when a tool starts, in the order of the spool: a crash may have
+    /// kept it from being written down that this was told. It counts at the next settling, before
+    /// which the ledger was read and what the engine holds as untold was taken.
     pub fn note_spooled(&mut self, notification: &Notification) {
-        self.noted.push(notification.clone());
+        if notification.reason == Reason::Refresh {
+            return;
+        }
         for alert in &notification.alerts {
-            self.heed_noted(&alert.fingerprint);
+            let key = (notification.channel.clone(), alert.fingerprint.clone());
+            self.noted.insert(key, (alert.clone(), notification.created));
         }
     }
 
     /// Decides what is told now and what is held back.
     pub fn settle(&mut self, now: Timestamp) -> Settled {
         self.follow(now);
+        self.heed(now);
         let whole = self.all || self.wake.is_some_and(|at| at <= now);
         if !whole && !self.touched {
             return Settled::default();
@@ -137,13 +141,13 @@ impl Desk {
         }
         self.report(now, &mut settled);
         self.tidy(&look.over, whole, now);
-        self.noted.clear();
         settled
     }
 
     /// How long until [`Desk::settle`] will have something to do by the clock alone.
     pub fn next_due(&self, now: Timestamp) -> Option<Duration> {
-        if self.all || self.touched {
+        let set_back = self.latest.is_some_and(|latest| moved(now, WAVERS) < latest);
+        if self.all || self.touched || set_back {
             return Some(Duration::ZERO);
         }
         self.wake.map(|at| until(at, now))
@@ -182,7 +186,7 @@ impl Desk {
         self.groups.clear();
         let mut told = Vec::new();
         for entry in self.entries.values_mut() {
-            entry.looked = entry.firings;
+            entry.look();
             let group = group_of(&entry.alert, &self.policy.settings.group_by);
             let accounts = entry.channels.iter().filter_map(|(c, a)| Some((c, a.told.as_ref()?)));
             told.extend(accounts.map(|(channel, t)| (channel.clone(), group.clone(), t.at)));
@@ -192,7 +196,6 @@ impl Desk {
         self.changed.clear();
         self.changed_channels.clear();
         self.all = true;
-        self.open.clone().iter().for_each(|name| self.heed_noted(name));
     }
 
     /// Notes that a group was told of.
@@ -289,24 +292,24 @@ impl Desk {
         self.all = true;
     }
 
-    /// Marks as told what the spool held of the newest record of this alert.
-    fn heed_noted(&mut self, name: &str) {
-        let Some(entry) = self.entries.get(name) else { return };
-        let newest = &entry.alert;
-        let same = |alert: &AlertRecord| {
-            alert.fingerprint == name
-                && alert.ts == newest.ts
-                && alert.state == newest.state
-                && alert.severity == newest.severity
-        };
-        let known = |channel: &str| {
-            let told = entry.channels.get(channel).and_then(|account| account.told.as_ref());
-            told.is_some_and(|told| told.ts == newest.ts && told.state == newest.state)
-        };
-        let told = self.noted.iter().filter(|n| n.alerts.iter().any(same) && !known(&n.channel));
-        let told: Vec<_> = told.map(|n| (n.channel.clone(), n.created)).collect();
-        for (channel, at) in told {
-            self.mark(&channel, name, at);
+    /// Takes over what the spool held after a crash, where that is newer than what was written
+    /// down.
+    fn heed(&mut self, now: Timestamp) {
+        for ((channel, name), (said, created)) in std::mem::take(&mut self.noted) {
+            let Some(entry) = self.entries.get_mut(&name) else { continue };
+            let account = entry.account(&channel);
+            let (newest, told) = (&entry.alert, account.told.as_ref());
+            let newer = told.is_none_or(|told| told.at < created);
+            let same = |ts, state| (ts, state) == (said.ts, said.state);
+            let known = told.is_some_and(|told| same(told.ts, told.state));
+            if same(newest.ts, newest.state) && newest.severity == said.severity {
+                if !known || account.firings < entry.firings {
+                    self.mark(&channel, &name, created.min(now));
+                }
+            } else if newer && !known {
+                entry.channels.insert(channel, account.told_before(&said, created.min(now)));
+                self.changed.insert(name);
+            }
         }
     }
 

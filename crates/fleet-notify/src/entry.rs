@@ -28,10 +28,10 @@ pub(crate) struct Entry {
     /// By channel.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) channels: BTreeMap<String, Account>,
-    /// How many times it had begun to fire when the desk last looked: a channel that is new
-    /// since owes nothing for those.
+    /// The firings and changes that there had been when the desk last looked: a channel that is
+    /// new since need not be told of those.
     #[serde(skip)]
-    pub(crate) looked: u64,
+    pub(crate) looked: (u64, u64),
 }
 
 /// What a channel was told of an alert.
@@ -80,6 +80,22 @@ pub(crate) enum Owed {
     CameAndWent,
 }
 
+impl Account {
+    /// The account of a channel that was told this record, which is not the newest any more.
+    #[must_use]
+    pub(crate) fn told_before(mut self, said: &AlertRecord, at: Timestamp) -> Account {
+        self.told = Some(Told {
+            state: said.state,
+            severity: said.severity.clone(),
+            ts: said.ts,
+            at,
+            times: self.told.map_or(0, |told| told.times) + 1,
+            flapping: false,
+        });
+        self
+    }
+}
+
 /// Whether this state is one that is told as wrong.
 pub(crate) fn fires(state: AlertState) -> bool {
     matches!(state, AlertState::Firing | AlertState::NoData | AlertState::Error)
@@ -91,7 +107,7 @@ impl Entry {
         let changes = if fires(alert.state) { 1 } else { 2 };
         let recent = vec![alert.ts];
         let channels = BTreeMap::new();
-        Entry { alert, firings: 1, changes, recent, flapping: false, channels, looked: 0 }
+        Entry { alert, firings: 1, changes, recent, flapping: false, channels, looked: (0, 0) }
     }
 
     /// Takes a newer record; says whether it tells anything new.
@@ -141,8 +157,14 @@ impl Entry {
 
     /// The account of a channel, which is a new one if it never heard of this alert.
     pub(crate) fn account(&self, channel: &str) -> Account {
-        let new = || Account { firings: self.looked, changes: self.changes, ..Account::default() };
+        let (firings, changes) = self.looked;
+        let new = || Account { firings, changes, ..Account::default() };
         self.channels.get(channel).cloned().unwrap_or_else(new)
+    }
+
+    /// Notes that the desk looked at it.
+    pub(crate) fn look(&mut self) {
+        self.looked = (self.firings, self.changes);
     }
 
     /// Brings up to date whether it flaps.

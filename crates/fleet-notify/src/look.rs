@@ -59,11 +59,11 @@ impl Look {
                 self.channel(bench, name, entry, channel);
             }
         }
-        if !concerned && entry.looked < entry.firings {
+        if !concerned && entry.looked.0 < entry.firings {
             let text = format!("no channel is told of severity '{}'", entry.alert.severity);
             self.decisions.push(decision(name, entry, "", "not_routed", text));
         }
-        entry.looked = entry.firings;
+        entry.look();
         if entry.flapping {
             sooner(&mut self.wake, entry.calm_at(flap));
         }
@@ -77,6 +77,7 @@ impl Look {
             Ruling::Due { reason, immediate, urgent } => {
                 let item = Item { fingerprint: name.to_owned(), reason, immediate, urgent };
                 self.due.entry(channel.name.clone()).or_default().push(item);
+                entry.channels.insert(channel.name.clone(), account.clone());
             }
             Ruling::Held(cause) => self.held(name, entry, channel, &mut account, &cause),
             Ruling::Spared(hold) => {

@@ -83,7 +83,12 @@ pub(crate) fn step(
     let enough = hits.are_enough(rule);
     match phase {
         Some(phase) if phase.is_firing() => {
-            machine::step(timing, Some(phase), if enough { Seen::Met } else { Seen::Cleared }, at)
+            let seen = if enough { Seen::Met } else { Seen::Cleared };
+            match machine::step(timing, Some(phase), seen, at) {
+                // Those that are still within the time count on.
+                (None, what) => (hits.pending(), what),
+                fires => fires,
+            }
         }
         _ if enough => {
             let since = hits.0.front().copied().unwrap_or(at);
@@ -104,6 +109,9 @@ pub(crate) fn tick(
     hits: &mut Hits,
     at: Timestamp,
 ) -> Step {
+    if matches!(phase, Phase::NoData { .. }) {
+        return machine::tick(timing, phase, false, at);
+    }
     match step((rule, timing), Some(phase), hits, false, at) {
         // It was waiting and goes on to.
         (next, What::Unmet) => (next, What::PendingWaits),
@@ -126,13 +134,8 @@ pub(crate) fn due(
             let over = leaves(hits.0.front()).unwrap_or(phase.since());
             Some(told_again.map_or(over, |again| again.min(over)))
         }
-        Phase::Recovering { .. } => machine::due(timing, phase, false),
+        Phase::Recovering { .. } | Phase::NoData { .. } => machine::due(timing, phase, false),
     }
-}
-
-/// Where an alert goes on that was resolved: those that are still within the time count on.
-pub(crate) fn after_resolved(hits: &Hits) -> Option<Phase> {
-    hits.pending()
 }
 
 #[cfg(test)]
@@ -169,7 +172,7 @@ mod tests {
                     step(counts, phase, &mut hits, sign == '+', now)
                 }
             };
-            phase = if what == What::Resolved { after_resolved(&hits) } else { next };
+            phase = next;
             happened.push(what);
         }
         happened
@@ -264,7 +267,8 @@ mod tests {
                     hits.note(at(now), counts.0);
                 }
                 let (next, what) = step(counts, phase, &mut hits, matches, at(now));
-                phase = if what == What::Resolved { after_resolved(&hits) } else { next };
+                phase = next;
+                prop_assert!(what != What::PendingBegan || matches);
                 let near = all.iter().filter(|hit| **hit + within as i64 > now).count();
                 prop_assert_eq!(phase.is_some_and(Phase::is_firing), near >= count as usize);
                 prop_assert_eq!(phase.is_none(), near == 0);

@@ -1,23 +1,31 @@
 //! Records and the clock in, outcomes out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fleet_core::Timestamp;
 
 use crate::alert::AlertRecord;
-use crate::compiled::{Node, Selector};
-use crate::count;
+use crate::awake::{self, Awake};
+use crate::clock::{self, Clock};
+use crate::dues::Dues;
 use crate::fields::{Fields, Record, Slot, leading_kind};
 use crate::instance::Instance;
 use crate::interpreter::Interpreter;
-use crate::machine::{self, What, plus};
-use crate::rule::{Rule, RuleSet};
+use crate::machine::{What, plus};
+use crate::rule::RuleSet;
 use crate::visit::Visit;
+use crate::watch::Watch;
 use crate::words::{by_clock, explain};
 
 /// An instance of which no record came for so long is resolved and forgotten.
 pub const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// What the clock did nothing about though it seemed due is looked at again after this.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The most changes of one instance at one moment.
+const MOST_CHANGES: u32 = 4;
 
 /// Which instance of which rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,18 +60,6 @@ pub struct Outcome {
     pub told: bool,
 }
 
-/// A rule that is being looked at.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    pub(crate) rule: Rule,
-    pub(crate) when: Node,
-    pub(crate) clear: Option<Node>,
-    pub(crate) selectors: Vec<Selector>,
-    pub(crate) by: Vec<Slot>,
-    pub(crate) measured: Option<String>,
-    pub(crate) instances: HashMap<String, Instance>,
-}
-
 /// Slots of the fields that are wanted of every record.
 #[derive(Debug)]
 pub(crate) struct Common {
@@ -75,12 +71,28 @@ pub(crate) struct Common {
 /// Rules at work.
 #[derive(Debug)]
 pub struct Engine {
-    watches: Vec<Watch>,
+    pub(crate) watches: Vec<Watch>,
+    pub(crate) source: String,
     kinds: Vec<(String, Vec<usize>)>,
     fields: Fields,
     common: Common,
     cel: Interpreter,
-    changed: BTreeSet<Handle>,
+    pub(crate) changed: BTreeSet<Handle>,
+    /// Those whose newest alert nobody took over yet.
+    pub(crate) owed: BTreeSet<Handle>,
+    /// What is left of rules that are gone.
+    pub(crate) gone: Vec<Instance>,
+    pub(crate) dues: Dues,
+    /// When tools were at work before this one.
+    pub(crate) before: Option<Awake>,
+    /// Since when this one is, once it knows what time it is.
+    pub(crate) began: Option<Timestamp>,
+    /// The newest time of day that it knows, and the pause before it began.
+    pub(crate) awake: Awake,
+    /// The line that says so in the state file.
+    pub(crate) line: Option<Instance>,
+    /// Whether a record came, or the input ended.
+    arrived: bool,
     explain: bool,
 }
 
@@ -96,13 +108,29 @@ impl Engine {
         for (at, watch) in watches.iter().enumerate() {
             kinds.entry(watch.rule.on.clone()).or_default().push(at);
         }
-        let kinds = kinds.into_iter().collect();
-        let cel = Interpreter::new();
-        Engine { watches, kinds, fields, common, cel, changed: BTreeSet::new(), explain }
+        Engine {
+            watches,
+            source: rules.source,
+            kinds: kinds.into_iter().collect(),
+            fields,
+            common,
+            cel: Interpreter::new(),
+            changed: BTreeSet::new(),
+            owed: BTreeSet::new(),
+            gone: Vec::new(),
+            dues: Dues::default(),
+            before: None,
+            began: None,
+            awake: Awake { until: Timestamp::from_nanos(0), pause: Duration::ZERO },
+            line: None,
+            arrived: false,
+            explain,
+        }
     }
 
     /// Holds a line against the rules; what happened is added to `outcomes`.
     pub fn feed(&mut self, line: &[u8], now: Timestamp, outcomes: &mut Vec<Outcome>) -> Fed {
+        self.at_work(now);
         if let Some(kind) = leading_kind(line)
             && line.ends_with(b"}")
             && !self.kinds.iter().any(|(known, _)| known.as_bytes() == kind)
@@ -119,6 +147,7 @@ impl Engine {
         let Some((_, at)) = self.kinds.iter().find(|(known, _)| known == kind) else {
             return Fed::Passed;
         };
+        let first = outcomes.len();
         let mut visit = Visit {
             line,
             now,
@@ -126,7 +155,9 @@ impl Engine {
             fields: &self.fields,
             common: &self.common,
             cel: &self.cel,
+            source: &self.source,
             explain: self.explain,
+            dues: &mut self.dues,
             outcomes,
         };
         for &at in at {
@@ -134,65 +165,42 @@ impl Engine {
                 self.changed.insert(handle);
             }
         }
+        let told = outcomes.iter().skip(first).filter(|outcome| outcome.told);
+        self.owed.extend(told.map(|outcome| outcome.handle.clone()));
+        self.arrives();
         Fed::Held
     }
 
     /// Does what the clock alone does.
     pub fn tick(&mut self, now: Timestamp, outcomes: &mut Vec<Outcome>) {
-        for (at, watch) in self.watches.iter_mut().enumerate() {
-            let (rule, holds) = (&watch.rule, watch.holds_until_told());
-            for (key, instance) in &mut watch.instances {
-                let Some((what, clock)) = ticked(rule, holds, instance, now) else { continue };
-                if !what.is_change() || what == What::PendingWaits {
-                    continue;
-                }
-                let handle = Handle { watch: at, key: key.clone() };
-                let told = what.is_told() || instance.alert.is_some() && what == What::Vanished;
-                let alert = told.then(|| by_clock(instance, rule, what, clock)).flatten();
-                instance.untold |= alert.is_some();
-                let explanation = self.explain.then(|| explain(rule, instance, what, clock));
-                self.changed.insert(handle.clone());
-                outcomes.push(Outcome { handle, what, told: alert.is_some(), alert, explanation });
-            }
+        self.at_work(now);
+        let clock = self.clock(now);
+        for handle in self.dues.take(now) {
+            self.due(handle, clock, outcomes);
         }
     }
 
-    /// How long until [`Engine::tick`] will have something to do.
+    /// Does what the clock does when the input has ended: all that was to be read was read, so
+    /// that what did not come is missed, also what should have come since the run before.
+    pub fn end(&mut self, now: Timestamp, outcomes: &mut Vec<Outcome>) {
+        self.at_work(now);
+        self.arrives();
+        self.tick(now, outcomes);
+    }
+
+    /// How long until [`Engine::tick`] will have something to do. It may turn out to have nothing
+    /// to do then after all.
     pub fn next_tick(&self, now: Timestamp) -> Option<Duration> {
-        let due = |watch: &Watch, instance: &Instance| {
-            let (timing, phase) = (&watch.rule.timing, instance.phase?);
-            let holds = watch.holds_until_told() && instance.live;
-            let at = match timing.counts() {
-                Some(counts) => count::due(counts, phase, &instance.hits),
-                None => machine::due(timing, phase, holds),
-            };
-            let at = at.map(|at| at.nanos().saturating_sub(instance.clock(now).nanos()));
-            let forget = plus(instance.seen, FORGET_AFTER).nanos().saturating_sub(now.nanos());
-            Some(at.map_or(forget, |at| at.min(forget)))
-        };
-        let all = self.watches.iter().flat_map(|w| w.instances.values().map(move |i| (w, i)));
-        let nanos = all.filter_map(|(watch, instance)| due(watch, instance)).min()?;
-        Some(Duration::from_nanos(nanos.max(0).unsigned_abs()))
+        match self.began {
+            // Until it knows what time it is, it does not know what it will have to do.
+            None if !self.watches.is_empty() => Some(Duration::ZERO),
+            _ => self.dues.next(now),
+        }
     }
 
     /// Whether the state file's lines of this rule are this engine's.
     pub fn knows(&self, rule: &str) -> bool {
-        self.watches.iter().any(|watch| watch.rule.name == rule)
-    }
-
-    /// Takes over what was remembered, in place of what this engine remembers.
-    pub fn restore(&mut self, instances: Vec<Instance>) {
-        self.changed.clear();
-        let mut old: Vec<HashMap<String, Instance>> =
-            self.watches.iter_mut().map(|w| std::mem::take(&mut w.instances)).collect();
-        for mut instance in instances {
-            let mut watches = self.watches.iter_mut().enumerate();
-            let found = watches.find(|(_, watch)| watch.rule.name == instance.rule);
-            let Some((at, watch)) = found else { continue };
-            let key = watch.key_of(&instance.key);
-            instance.live = old[at].remove(&key).is_some_and(|before| before.live);
-            watch.instances.insert(key, instance);
-        }
+        rule == awake::NOBODY || self.watches.iter().any(|watch| watch.rule.name == rule)
     }
 
     /// One instance.
@@ -202,41 +210,66 @@ impl Engine {
 
     /// The newest alerts that nobody took over yet: of this turn, or what a crash left.
     pub fn untold(&self) -> Vec<AlertRecord> {
-        let all = self.watches.iter().flat_map(|watch| watch.instances.values());
-        all.filter(|instance| instance.untold).filter_map(|i| i.alert.clone()).collect()
+        let owed = self.owed.iter().filter_map(|handle| self.instance(handle));
+        let all = owed.chain(&self.gone).filter(|instance| instance.untold);
+        all.filter_map(|instance| instance.alert.clone()).collect()
     }
 
     /// Notes that all of them were taken over.
     pub fn told(&mut self) {
-        for (at, watch) in self.watches.iter_mut().enumerate() {
-            for (key, instance) in watch.instances.iter_mut().filter(|(_, i)| i.untold) {
+        for handle in std::mem::take(&mut self.owed) {
+            let watch = self.watches.get_mut(handle.watch);
+            let instance = watch.and_then(|watch| watch.instances.get_mut(&handle.key));
+            if let Some(instance) = instance.filter(|instance| instance.untold) {
                 instance.untold = false;
-                self.changed.insert(Handle { watch: at, key: key.clone() });
+                self.changed.insert(handle);
             }
+        }
+        for instance in self.gone.iter_mut().filter(|instance| instance.untold) {
+            instance.untold = false;
+            instance.changed = true;
         }
     }
 
     /// The instances that must be written down; those that are over are forgotten with it.
     pub fn take_changed(&mut self) -> Vec<Instance> {
         let changed = std::mem::take(&mut self.changed);
-        changed.iter().filter_map(|handle| self.written(handle)).collect()
+        let mut taken: Vec<Instance> =
+            changed.iter().filter_map(|handle| self.written(handle)).collect();
+        for instance in self.gone.iter_mut().filter(|instance| instance.changed) {
+            instance.changed = false;
+            taken.push(instance.clone());
+        }
+        self.gone.retain(|instance| !instance.is_over());
+        taken
     }
 
-    /// The instances that differ from the file only in when they were last seen.
+    /// The instances that differ from the file only in what times of day and which values they
+    /// know, and the line that says until when this tool was at work.
     pub fn take_touched(&mut self) -> Vec<Instance> {
         let all = self.watches.iter_mut().flat_map(|watch| watch.instances.values_mut());
-        let touched = all.filter(|i| i.touched && i.phase.is_some());
+        let touched = all.filter(|instance| instance.touched && !instance.is_over());
+        let touched = touched.map(|instance| {
+            instance.touched = false;
+            instance.clone()
+        });
+        let mut touched: Vec<Instance> = touched.collect();
+        if self.began.is_some() {
+            self.line = Some(self.awake.line());
+        }
+        touched.extend(self.line.clone());
         touched
-            .map(|instance| {
-                instance.touched = false;
-                instance.clone()
-            })
-            .collect()
     }
 
-    /// All instances that are not ok.
+    /// All instances that must be remembered, and the line of when tools were at work.
     pub fn instances(&self) -> impl Iterator<Item = &Instance> {
-        self.watches.iter().flat_map(|watch| watch.instances.values()).filter(|i| !i.is_over())
+        let all = self.watches.iter().flat_map(|watch| watch.instances.values());
+        all.chain(&self.gone).chain(&self.line).filter(|instance| !instance.is_over())
+    }
+
+    /// About how many they are: known without looking at each.
+    pub fn living(&self) -> usize {
+        self.watches.iter().map(|watch| watch.instances.len()).sum::<usize>() + self.gone.len() + 1
     }
 
     /// The instances that fire, by rule and key.
@@ -246,6 +279,73 @@ impl Engine {
         firing
     }
 
+    pub(crate) fn clock(&self, now: Timestamp) -> Clock {
+        Clock { now, waits: self.began.filter(|_| !self.arrived) }
+    }
+
+    /// From now on what does not come is missed.
+    fn arrives(&mut self) {
+        if !self.arrived {
+            self.arrived = true;
+            self.queue_all();
+        }
+    }
+
+    /// Puts all that the clock will have to do in order.
+    pub(crate) fn queue_all(&mut self) {
+        self.dues.clear();
+        let clock = self.clock(self.awake.until);
+        for (at, watch) in self.watches.iter_mut().enumerate() {
+            for (key, instance) in &mut watch.instances {
+                instance.queued = None;
+                let due = clock::due(&watch.rule, instance, clock);
+                self.dues.put(instance, due, || Handle { watch: at, key: key.clone() });
+            }
+        }
+    }
+
+    /// Moves one instance on whose time has come: what one change brings about may be due too.
+    fn due(&mut self, handle: Handle, clock: Clock, outcomes: &mut Vec<Outcome>) {
+        let mut changes = 0;
+        while changes < MOST_CHANGES && self.change(&handle, clock, outcomes) {
+            changes += 1;
+        }
+        let Some(watch) = self.watches.get_mut(handle.watch) else { return };
+        let Some(instance) = watch.instances.get_mut(&handle.key) else { return };
+        instance.queued = None;
+        let next = clock::due(&watch.rule, instance, clock);
+        let again = plus(clock.now, LOOK_AGAIN);
+        self.dues.put(instance, next.map(|next| next.max(again)), || handle);
+    }
+
+    /// Makes one change of an instance that is due, if there is one.
+    fn change(&mut self, handle: &Handle, clock: Clock, outcomes: &mut Vec<Outcome>) -> bool {
+        let Some(watch) = self.watches.get_mut(handle.watch) else { return false };
+        let Some(instance) = watch.instances.get_mut(&handle.key) else { return false };
+        let rule = &watch.rule;
+        if clock::due(rule, instance, clock).is_none_or(|due| due > clock.now) {
+            return false;
+        }
+        let ticked = clock::tick(rule, instance, clock);
+        let Some(ticked) = ticked.filter(|t| t.what.is_change() && t.what != What::PendingWaits)
+        else {
+            return false;
+        };
+        let (what, at) = (ticked.what, instance.clock(clock.now));
+        let told = what.is_told() || ticked.fired && what == What::Vanished;
+        let alert = told.then(|| by_clock(instance, rule, what, ticked.since, at));
+        instance.untold |= told;
+        instance.changed = true;
+        let explanation = self.explain.then(|| explain(rule, instance, what, ticked.since, at));
+        self.changed.insert(handle.clone());
+        if told {
+            self.owed.insert(handle.clone());
+        }
+        let handle = handle.clone();
+        outcomes.push(Outcome { handle, what, told, alert, explanation });
+        true
+    }
+
     fn written(&mut self, handle: &Handle) -> Option<Instance> {
         let instances = &mut self.watches.get_mut(handle.watch)?.instances;
         let instance = instances.get_mut(&handle.key)?;
@@ -253,40 +353,10 @@ impl Engine {
         instance.changed = false;
         let copy = instance.clone();
         if copy.is_over() {
+            self.dues.remove(instance, handle);
             instances.remove(&handle.key);
         }
         Some(copy)
-    }
-}
-
-impl Watch {
-    fn new(rule: Rule, fields: &mut Fields) -> Watch {
-        let subject = fields.want("subject");
-        let (when, clear) = match rule.levels().first() {
-            Some(level) => (Node::compile(&level.when, fields), level.clear.as_ref()),
-            None => (Node::Constant(false), None),
-        };
-        let clear = clear.map(|clear| Node::compile(clear, fields));
-        Watch {
-            selectors: when.selectors(subject),
-            by: rule.by.iter().map(|name| fields.want(name)).collect(),
-            measured: rule.condition.measured(),
-            instances: HashMap::new(),
-            when,
-            clear,
-            rule,
-        }
-    }
-
-    /// Whether the records of this kind report changes: what one says holds until the next one.
-    /// A sample says nothing of the time after it.
-    fn holds_until_told(&self) -> bool {
-        self.rule.on != "sample"
-    }
-
-    fn key_of(&self, key: &BTreeMap<String, String>) -> String {
-        let value = |name: &String| key.get(name).map_or("", String::as_str);
-        self.rule.by.iter().map(value).collect::<Vec<_>>().join("\u{1f}")
     }
 }
 
@@ -295,28 +365,4 @@ impl Watch {
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()
-}
-
-/// Moves an instance on by the clock.
-fn ticked(
-    rule: &Rule,
-    holds: bool,
-    instance: &mut Instance,
-    now: Timestamp,
-) -> Option<(What, Timestamp)> {
-    let phase = instance.phase?;
-    let clock = instance.clock(now);
-    if plus(instance.seen, FORGET_AFTER) <= now {
-        instance.phase = None;
-        return Some((What::Vanished, clock));
-    }
-    let (next, what) = match rule.timing.counts() {
-        Some(counts) => count::tick(counts, phase, &mut instance.hits, clock),
-        None => machine::tick(&rule.timing, phase, holds && instance.live, clock),
-    };
-    instance.phase = next;
-    if what == What::Resolved {
-        instance.resolve();
-    }
-    Some((what, clock))
 }

@@ -35,6 +35,16 @@ pub enum Phase {
         /// Since when it is over.
         from: Timestamp,
     },
+    /// No record came for too long, and that was told.
+    NoData {
+        /// When the last one was.
+        since: Timestamp,
+        /// When it was last told.
+        told: Timestamp,
+        /// Since when the condition held, if it fired until then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        was: Option<Timestamp>,
+    },
 }
 
 impl Phase {
@@ -43,13 +53,38 @@ impl Phase {
         match self {
             Phase::Pending { since, .. }
             | Phase::Firing { since, .. }
-            | Phase::Recovering { since, .. } => since,
+            | Phase::Recovering { since, .. }
+            | Phase::NoData { since, .. } => since,
         }
     }
 
     /// Whether it was told and is not over.
     pub fn is_firing(self) -> bool {
         !matches!(self, Phase::Pending { .. })
+    }
+
+    /// The same after a time that does not count toward what must last.
+    #[must_use]
+    pub(crate) fn paused(self, by: i64) -> Phase {
+        let moved = |at: Timestamp| Timestamp::from_nanos(at.nanos().saturating_add(by));
+        match self {
+            Phase::Pending { since, streak } => Phase::Pending { since: moved(since), streak },
+            Phase::Recovering { since, told, from } => {
+                Phase::Recovering { since, told, from: moved(from) }
+            }
+            Phase::Firing { .. } | Phase::NoData { .. } => self,
+        }
+    }
+
+    /// The same, told at this moment.
+    #[must_use]
+    pub(crate) fn told_at(self, at: Timestamp) -> Phase {
+        match self {
+            Phase::Pending { .. } => self,
+            Phase::Firing { since, .. } => Phase::Firing { since, told: at },
+            Phase::Recovering { since, from, .. } => Phase::Recovering { since, told: at, from },
+            Phase::NoData { since, was, .. } => Phase::NoData { since, told: at, was },
+        }
     }
 
     /// The same phase on a clock that was set by so many nanoseconds, so that what was held
@@ -64,6 +99,9 @@ impl Phase {
             }
             Phase::Recovering { since, told, from } => {
                 Phase::Recovering { since: moved(since), told: moved(told), from: moved(from) }
+            }
+            Phase::NoData { since, told, was } => {
+                Phase::NoData { since: moved(since), told: moved(told), was: was.map(moved) }
             }
         }
     }
@@ -105,8 +143,24 @@ pub enum What {
     FiringAgain,
     /// It is over.
     Resolved,
-    /// No record came for too long.
+    /// It fires still, and is worse.
+    Escalated,
+    /// It fires still, and is less bad.
+    Lowered,
+    /// It holds, but was not seen not to hold before.
+    Unarmed,
+    /// No record came for so long that it must be told.
+    NoData,
+    /// Records come again, and the condition does not hold, or not for long enough.
+    DataBack,
+    /// Records come again, and it fires.
+    BackFiring,
+    /// The rule watches as many instances as it may.
+    Full,
+    /// No record came for so long that it is forgotten.
     Vanished,
+    /// The rule reads otherwise now.
+    RuleChanged,
 }
 
 impl What {
@@ -124,18 +178,37 @@ impl What {
             What::KeepsFiring => "keeps_firing",
             What::FiringAgain => "firing_again",
             What::Resolved => "resolved",
+            What::Escalated => "escalated",
+            What::Lowered => "lowered",
+            What::Unarmed => "unarmed",
+            What::NoData => "no_data",
+            What::DataBack => "data_back",
+            What::BackFiring => "back_firing",
+            What::Full => "full",
             What::Vanished => "vanished",
+            What::RuleChanged => "rule_changed",
         }
     }
 
     /// Whether somebody is told.
     pub fn is_told(self) -> bool {
-        matches!(self, What::Fired | What::Repeated | What::Resolved)
+        matches!(
+            self,
+            What::Fired
+                | What::Repeated
+                | What::Resolved
+                | What::Escalated
+                | What::Lowered
+                | What::NoData
+                | What::DataBack
+                | What::BackFiring
+                | What::Full
+        )
     }
 
     /// Whether what is remembered differs from before in more than times of day.
     pub fn is_change(self) -> bool {
-        !matches!(self, What::Unmet | What::StillFiring | What::KeepsFiring)
+        !matches!(self, What::Unmet | What::Unarmed | What::StillFiring | What::KeepsFiring)
     }
 }
 
@@ -163,7 +236,29 @@ pub fn step(timing: &Timing, phase: Option<Phase>, seen: Seen, at: Timestamp) ->
         (Some(phase @ Phase::Recovering { from, .. }), Seen::Cleared) => {
             over(timing, phase, from, at, What::KeepsFiring)
         }
+        (Some(Phase::NoData { told, was, .. }), seen) => back(timing, told, was, seen, at),
     }
+}
+
+/// What the first record does after there were none: it goes on where it was, if it fired then.
+fn back(
+    timing: &Timing,
+    told: Timestamp,
+    was: Option<Timestamp>,
+    seen: Seen,
+    at: Timestamp,
+) -> Step {
+    let before = was.map(|since| Phase::Firing { since, told });
+    match step(timing, before, seen, at) {
+        (Some(phase), _) if phase.is_firing() => (Some(phase.told_at(at)), What::BackFiring),
+        (phase, _) => (phase, What::DataBack),
+    }
+}
+
+/// What it does that no record came for so long: the last was at `since`.
+pub(crate) fn no_data(phase: Option<Phase>, since: Timestamp, at: Timestamp) -> Step {
+    let was = phase.filter(|phase| phase.is_firing()).map(Phase::since);
+    (Some(Phase::NoData { since, told: at, was }), What::NoData)
 }
 
 /// What the clock alone does; `holds` says that the condition holds until a record says
@@ -176,6 +271,10 @@ pub fn tick(timing: &Timing, phase: Phase, holds: bool, at: Timestamp) -> Step {
         Phase::Pending { .. } => (Some(phase), What::PendingWaits),
         Phase::Firing { since, told } => still(timing, since, told, at),
         Phase::Recovering { from, .. } => over(timing, phase, from, at, What::KeepsFiring),
+        Phase::NoData { since, told, .. } => match still(timing, since, told, at).1 {
+            What::Repeated => (Some(phase.told_at(at)), What::Repeated),
+            what => (Some(phase), what),
+        },
     }
 }
 
@@ -186,9 +285,16 @@ pub fn due(timing: &Timing, phase: Phase, holds: bool) -> Option<Timestamp> {
             Hold::For(time) if holds => Some(plus(since, time)),
             _ => None,
         },
-        Phase::Firing { told, .. } => timing.repeat.map(|time| plus(told, time)),
+        Phase::Firing { told, .. } | Phase::NoData { told, .. } => {
+            timing.repeat.map(|time| plus(told, time))
+        }
         Phase::Recovering { from, .. } => Some(plus(from, timing.keep_firing_for)),
     }
+}
+
+/// How long it is from one moment to another; nothing if the other is earlier.
+pub(crate) fn between(since: Timestamp, at: Timestamp) -> Duration {
+    Duration::from_nanos(at.nanos().saturating_sub(since.nanos()).max(0).unsigned_abs())
 }
 
 /// The moment so much later.
@@ -347,6 +453,44 @@ mod tests {
         ];
         for (name, timing, events, happened) in cases {
             assert_eq!(story(&timing, events), happened, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_comes_after_no_data() {
+        let (now, held) = (timing(Hold::Now, 0, None), timing(Hold::Times(2), 0, None));
+        let keeps = timing(Hold::Now, 60, None);
+        let fires = Phase::Firing { since: at(0), told: at(0) };
+        let pending = Phase::Pending { since: at(0), streak: 1 };
+        for (name, timing, before, seen, what, fires_after) in [
+            ("good again", now, None, Seen::Cleared, What::DataBack, false),
+            ("bad at once", now, None, Seen::Met, What::BackFiring, true),
+            ("bad, but not for long enough", held, None, Seen::Met, What::DataBack, false),
+            (
+                "what was pending was not told",
+                held,
+                Some(pending),
+                Seen::Met,
+                What::DataBack,
+                false,
+            ),
+            ("bad still", held, Some(fires), Seen::Met, What::BackFiring, true),
+            ("over", now, Some(fires), Seen::Cleared, What::DataBack, false),
+            (
+                "over, but not for long enough",
+                keeps,
+                Some(fires),
+                Seen::Cleared,
+                What::BackFiring,
+                true,
+            ),
+            ("between the bounds", now, Some(fires), Seen::Between, What::BackFiring, true),
+        ] {
+            let (silent, told) = no_data(before, at(1), at(10));
+            assert_eq!((told, silent.map(Phase::is_firing)), (What::NoData, Some(true)), "{name}");
+            let (after, happened) = step(&timing, silent, seen, at(20));
+            let fires = after.is_some_and(Phase::is_firing);
+            assert_eq!((happened, fires), (what, fires_after), "{name}");
         }
     }
 

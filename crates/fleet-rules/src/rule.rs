@@ -73,6 +73,11 @@ impl Rule {
         if let Condition::Levels(levels) = &self.condition { levels } else { &[] }
     }
 
+    /// What many records must show together, if it is about that.
+    pub(crate) fn window(&self) -> Option<&Window> {
+        if let Condition::Windowed { window, .. } = &self.condition { Some(window) } else { None }
+    }
+
     /// Whether an instance is remembered from its first record on, not only while the condition
     /// holds.
     pub fn remembers(&self) -> bool {

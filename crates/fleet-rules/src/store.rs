@@ -9,7 +9,8 @@
 //! others wrote, so that the file, not a memory, is the truth whenever the lock is free.
 //!
 //! A line that cannot be read costs that line alone, and is dropped at the next rewriting; a line
-//! of a newer version, or of a rule that is not in this rules file, is kept as it is.
+//! of a newer version is kept as it is. So is one of a rule that is not in this rules file, until
+//! its reader ends it: it may be another file's, or what is left of a rule that is gone.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -60,7 +61,7 @@ struct Stamp {
 /// What the file says, where others wrote it since.
 #[derive(Debug, Default)]
 pub struct Remembered {
-    /// Instances of rules that are ours.
+    /// Instances of rules that are ours, and of those that are not known to us.
     pub instances: Vec<Instance>,
     /// Numbers of the lines that could not be read.
     pub bad_lines: Vec<usize>,
@@ -86,6 +87,8 @@ struct Head {
     phase: Option<serde::de::IgnoredAny>,
     #[serde(default)]
     untold: bool,
+    #[serde(default)]
+    watched: bool,
     seen: Option<Timestamp>,
 }
 
@@ -97,8 +100,9 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
         let path = folder.join("state.jsonl");
         let lock = folder.join("state.lock");
-        let lock =
-            writable(&lock).map_err(|source| StoreError { what: "lock", path: lock, source })?;
+        // A file system that may only be read has locks, too.
+        let opened = writable(&lock).or_else(|error| File::open(&lock).map_err(|_| error));
+        let lock = opened.map_err(|source| StoreError { what: "lock", path: lock, source })?;
         let foreign = BTreeMap::new();
         Ok(Store { path, lock: Arc::new(lock), left: None, foreign, lines: 0, torn: false })
     }
@@ -141,6 +145,9 @@ impl Store {
     pub fn append(&mut self, _locked: &Locked, instances: &[Instance]) -> Result<(), StoreError> {
         if instances.is_empty() {
             return Ok(());
+        }
+        for instance in instances {
+            self.foreign.remove(&name_of(instance));
         }
         let mut text = if self.torn { vec![b'\n'] } else { Vec::new() };
         text.extend(lines(instances.iter()));
@@ -209,6 +216,8 @@ impl Store {
             }
         }
         remembered.instances = newest.into_values().filter(|i| !i.is_over()).collect();
+        let foreign = self.foreign.values().filter_map(|(_, line)| serde_json::from_str(line).ok());
+        remembered.instances.extend(foreign.filter(|i: &Instance| !i.is_newer()));
         remembered
     }
 
@@ -227,7 +236,7 @@ impl Store {
             self.foreign.insert(format!("{name}\u{1f}newer"), (None, text.to_owned()));
         } else if mine(head.rule.as_deref()?) {
             newest.insert(name, serde_json::from_str(text).ok()?);
-        } else if head.phase.is_some() || head.untold {
+        } else if head.phase.is_some() || head.untold || head.watched {
             self.foreign.insert(name, (head.seen, text.to_owned()));
         } else {
             self.foreign.remove(&name);
@@ -250,6 +259,12 @@ impl Store {
     fn error(&self, what: &'static str, source: io::Error) -> StoreError {
         StoreError { what, path: self.path.clone(), source }
     }
+}
+
+/// By what the lines of an instance are known to be of the same.
+fn name_of(instance: &Instance) -> String {
+    let key: serde_json::Value = instance.key.iter().map(|(n, v)| (&**n, &**v)).collect();
+    format!("{}\u{1f}{key}", instance.rule)
 }
 
 fn writable(path: &Path) -> io::Result<File> {
@@ -335,10 +350,11 @@ mod tests {
         let mut store = Store::open(dir.path()).unwrap();
         let locked = store.lock().unwrap();
         let remembered = store.reload(&locked, |rule| rule == "r").unwrap().unwrap();
-        assert_eq!((ids(&remembered), remembered.bad_lines), (vec!["a".to_owned()], vec![1, 5]));
+        let expected = vec!["a".to_owned(), "x".to_owned()];
+        assert_eq!((ids(&remembered), remembered.bad_lines), (expected, vec![1, 5]));
         // Appending mends the torn line; rewriting drops what cannot be read and keeps the rest.
         store.append(&locked, &[pending("r", "b")]).unwrap();
-        assert_eq!(ids(&fresh_unlocked(dir.path())), ["a", "b"]);
+        assert_eq!(ids(&fresh_unlocked(dir.path())), ["a", "b", "x"]);
         store.rewrite(&locked, [pending("r", "b")].iter(), Timestamp::now()).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(newer) && text.contains(&theirs), "{text}");

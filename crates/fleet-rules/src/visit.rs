@@ -6,14 +6,18 @@ use fleet_core::Timestamp;
 use serde_json::Value;
 
 use crate::alert::{AlertRecord, fingerprint};
+use crate::clock::{self, Clock};
 use crate::compare::Verdict;
-use crate::count;
-use crate::engine::{Common, Handle, Outcome, Watch};
+use crate::compiled::Node;
+use crate::dues::Dues;
+use crate::engine::{Common, Handle, Outcome};
 use crate::fields::{Field, Fields, Record};
-use crate::instance::Instance;
 use crate::interpreter::Interpreter;
-use crate::machine::{self, Phase, Seen, What};
-use crate::words::{annotations, explain, labels, reason, state_of};
+use crate::machine::{Phase, Seen, What};
+use crate::memory::{Sight, number};
+use crate::step::{self, Sighted};
+use crate::watch::{Check, Watch};
+use crate::words::{self, annotations, explain, labels, state_of};
 
 /// One record on its way through the rules.
 pub(crate) struct Visit<'v> {
@@ -23,44 +27,95 @@ pub(crate) struct Visit<'v> {
     pub(crate) fields: &'v Fields,
     pub(crate) common: &'v Common,
     pub(crate) cel: &'v Interpreter,
+    pub(crate) source: &'v str,
     pub(crate) explain: bool,
+    pub(crate) dues: &'v mut Dues,
     pub(crate) outcomes: &'v mut Vec<Outcome>,
 }
 
 impl Visit<'_> {
     /// Holds the record against a rule; the handle of what must be written down comes back.
     pub(crate) fn watch(&mut self, at: usize, watch: &mut Watch) -> Option<Handle> {
-        // The selectors are part of the condition: nearly always one look is enough.
-        let verdict = watch.when.judge(self.record, self.fields, self.cel);
-        let idle = watch.instances.is_empty() && !self.explain;
-        if verdict != Verdict::Yes
-            && (idle || !watch.selectors.iter().all(|selector| selector.admits(self.record)))
-        {
-            return None;
-        }
-        let seen = self.seen(watch, verdict);
+        let sighted = self.sighted(watch)?;
         let key = self.key(watch);
-        if seen != Seen::Met && !watch.instances.contains_key(&key) && !self.explain {
-            return None;
+        if !watch.instances.contains_key(&key) {
+            if sighted.is_nothing() && !watch.rule.remembers() && !self.explain {
+                return None;
+            }
+            if watch.is_full() {
+                return self.turn_away(at, watch);
+            }
+            let fresh = watch.fresh(self.key_fields(watch), self.ts(), self.source);
+            watch.instances.insert(key.clone(), fresh);
         }
-        let (what, moment) = self.step(watch, &key, seen);
         let handle = Handle { watch: at, key };
-        self.tell(watch, &handle, what, moment);
-        what.is_change().then_some(handle)
+        let told = self.step(watch, &handle, &sighted)?;
+        self.tell(watch, &handle, told);
+        told.what.is_change().then_some(handle)
+    }
+
+    /// What the record shows of the condition; nothing if the rule is not about such a record.
+    fn sighted(&self, watch: &Watch) -> Option<Sighted> {
+        match &watch.check {
+            Check::Levels(levels) => self.levels(watch, levels),
+            Check::Absent { admits } => {
+                self.admits(admits.as_ref()).then_some(Sighted::of(Verdict::No, Seen::Cleared))
+            }
+            Check::Windowed { admits, value, .. } => {
+                let there = !matches!(self.record.get(*value), Field::Missing | Field::Null);
+                (there && self.admits(admits.as_ref()))
+                    .then_some(Sighted::of(Verdict::Unknown, Seen::Between))
+            }
+        }
+    }
+
+    fn admits(&self, node: Option<&Node>) -> bool {
+        node.is_none_or(|node| self.judge(node) == Verdict::Yes)
+    }
+
+    fn judge(&self, node: &Node) -> Verdict {
+        node.judge(self.record, self.fields, self.cel)
+    }
+
+    fn levels(&self, watch: &Watch, levels: &[(Node, Option<Node>)]) -> Option<Sighted> {
+        let ((when, clear), higher) = levels.split_first()?;
+        let verdict = self.judge(when);
+        let others: Vec<Verdict> = higher.iter().map(|(when, _)| self.judge(when)).collect();
+        if verdict != Verdict::Yes && !others.contains(&Verdict::Yes) {
+            // The selectors are part of the condition: nearly always one look is enough.
+            let idle = watch.instances.is_empty() && !self.explain && !watch.rule.remembers();
+            if idle || !watch.selectors.iter().all(|selector| selector.admits(self.record)) {
+                return None;
+            }
+            // Where it is told that nothing comes, a record without the value is nothing.
+            if verdict == Verdict::Unknown && watch.rule.no_data.is_some() {
+                return None;
+            }
+        }
+        let seen = self.seen(verdict, clear.as_ref());
+        let others = others.iter().zip(higher);
+        let higher = others.map(|(verdict, (_, clear))| self.seen(*verdict, clear.as_ref()));
+        Some(Sighted { verdict, seen, higher: higher.collect() })
     }
 
     /// What the record shows. Where neither the condition nor the bound for recovery can be told,
     /// what they are about is gone, and so is the reason to alert.
-    fn seen(&self, watch: &Watch, verdict: Verdict) -> Seen {
+    fn seen(&self, verdict: Verdict, clear: Option<&Node>) -> Seen {
         if verdict == Verdict::Yes {
             return Seen::Met;
         }
-        let Some(clear) = &watch.clear else { return Seen::Cleared };
-        match clear.judge(self.record, self.fields, self.cel) {
+        let Some(clear) = clear else { return Seen::Cleared };
+        match self.judge(clear) {
             Verdict::Yes => Seen::Cleared,
             Verdict::Unknown if verdict == Verdict::Unknown => Seen::Cleared,
             _ => Seen::Between,
         }
+    }
+
+    /// What it comes to that many records show this. As long as nothing can be told all stays as
+    /// it is.
+    fn shown(&self, verdict: Verdict, clear: Option<&Node>) -> Seen {
+        if verdict == Verdict::Unknown { Seen::Between } else { self.seen(verdict, clear) }
     }
 
     fn key(&self, watch: &Watch) -> String {
@@ -82,51 +137,63 @@ impl Visit<'_> {
             .collect()
     }
 
-    fn step(&self, watch: &mut Watch, key: &str, seen: Seen) -> (What, Timestamp) {
+    fn ts(&self) -> Timestamp {
         let ts = self.record.get(self.common.ts).text();
-        let ts = ts.and_then(|t| Timestamp::parse(t, self.now).ok()).unwrap_or(self.now);
-        if !watch.instances.contains_key(key) {
-            let fresh = Instance::new(&watch.rule.name, self.key_fields(watch), ts);
-            watch.instances.insert(key.to_owned(), fresh);
-        }
-        let Some(instance) = watch.instances.get_mut(key) else { return (What::Unmet, ts) };
-        let moment = instance.note(ts, self.now);
-        if let Field::Int(run) = self.record.get(self.common.run) {
-            instance.run = u64::try_from(*run).ok();
-        }
-        let timing = &watch.rule.timing;
-        let (phase, what) = match timing.counts() {
-            Some(counts) => {
-                let matched = seen == Seen::Met;
-                if matched {
-                    instance.hits.note(ts.min(moment), counts.0);
-                }
-                count::step(counts, instance.phase, &mut instance.hits, matched, moment)
-            }
-            None => machine::step(timing, instance.phase, seen, moment),
-        };
-        if what != What::Resolved {
-            // A resolved alert still tells since when it was one.
-            instance.phase = phase;
-        }
-        (what, moment)
+        ts.and_then(|text| Timestamp::parse(text, self.now).ok()).unwrap_or(self.now)
     }
 
-    fn tell(&mut self, watch: &mut Watch, handle: &Handle, what: What, moment: Timestamp) {
-        let pending = self.explain && what == What::PendingBegan;
-        let alert = (what.is_told() || pending).then(|| self.alert(watch, handle, what, moment));
-        let Some(instance) = watch.instances.get_mut(&handle.key) else { return };
-        let explanation = self.explain.then(|| explain(&watch.rule, instance, what, moment));
-        if what == What::Resolved {
-            instance.resolve();
+    fn run(&self) -> Option<u64> {
+        match self.record.get(self.common.run) {
+            Field::Int(run) => u64::try_from(*run).ok(),
+            _ => None,
         }
+    }
+
+    /// Takes note of the record and moves the instance on; nothing if the record says nothing to
+    /// it after all.
+    fn step(&mut self, watch: &mut Watch, handle: &Handle, sighted: &Sighted) -> Option<Told> {
+        let (ts, run) = (self.ts(), self.run());
+        let Watch { rule, check, instances, .. } = watch;
+        let instance = instances.get_mut(&handle.key)?;
+        let moment = instance.note(ts, self.now, rule.window());
+        let anew = run > instance.run && instance.run.is_some();
+        instance.run = run.or(instance.run);
+        let before = instance.phase;
+        let what = match check {
+            Check::Windowed { clear, value, step, .. } => {
+                let value = self.record.get(*value);
+                let step = step.and_then(|slot| number(self.record.get(slot)));
+                let sight = Sight { value, step, ts, moment };
+                step::look(rule, instance, anew, &sight).map(|verdict| {
+                    let sighted = Sighted::of(verdict, self.shown(verdict, clear.as_ref()));
+                    step::step(rule, instance, &sighted, ts, moment)
+                })
+            }
+            _ => Some(step::step(rule, instance, sighted, ts, moment)),
+        };
+        let due = clock::due(rule, instance, Clock { now: self.now, waits: None });
+        self.dues.put(instance, due, || handle.clone());
+        let what = what?;
+        let over = instance.phase.filter(|phase| phase.is_firing()).or(before).or(instance.phase);
+        Some(Told { what, moment, since: over.map_or(moment, Phase::since) })
+    }
+
+    fn tell(&mut self, watch: &mut Watch, handle: &Handle, told: Told) {
+        let what = told.what;
+        let pending = self.explain && what == What::PendingBegan;
+        let alert = (what.is_told() || pending).then(|| self.alert(watch, handle, told));
+        let Watch { rule, instances, .. } = watch;
+        let Some(instance) = instances.get_mut(&handle.key) else { return };
+        let explanation =
+            self.explain.then(|| explain(rule, instance, what, told.since, told.moment));
         if what.is_told() {
             instance.alert.clone_from(&alert);
             instance.untold = true;
         }
         instance.changed |= what.is_change();
         if what == What::Unmet && !instance.changed && instance.is_over() {
-            watch.instances.remove(&handle.key);
+            self.dues.remove(instance, handle);
+            instances.remove(&handle.key);
         }
         if alert.is_some() || explanation.is_some() {
             let told = what.is_told();
@@ -134,28 +201,67 @@ impl Visit<'_> {
         }
     }
 
-    fn alert(&self, watch: &Watch, handle: &Handle, what: What, ts: Timestamp) -> AlertRecord {
+    /// Notes that there is no room for one more instance, and tells that once.
+    fn turn_away(&mut self, at: usize, watch: &mut Watch) -> Option<Handle> {
+        let (key, fresh) = watch.itself(self.now, self.source);
+        let handle = Handle { watch: at, key };
+        let instance = watch.instances.entry(handle.key.clone()).or_insert(fresh);
+        instance.seen = self.now;
+        instance.last = self.now;
+        instance.touched = true;
+        if instance.is_firing() {
+            return None;
+        }
+        instance.phase = Some(Phase::Firing { since: self.now, told: self.now });
+        let due = clock::due(&watch.rule, instance, Clock { now: self.now, waits: None });
+        self.dues.put(instance, due, || handle.clone());
+        let alert = words::by_clock(instance, &watch.rule, What::Full, self.now, self.now);
+        instance.untold = true;
+        let explanation =
+            self.explain.then(|| explain(&watch.rule, instance, What::Full, self.now, self.now));
+        let (what, alert) = (What::Full, Some(alert));
+        self.outcomes.push(Outcome {
+            handle: handle.clone(),
+            what,
+            alert,
+            explanation,
+            told: true,
+        });
+        Some(handle)
+    }
+
+    fn alert(&self, watch: &Watch, handle: &Handle, told: Told) -> AlertRecord {
         let whole: Value = serde_json::from_slice(self.line).unwrap_or_default();
         let instance = watch.instances.get(&handle.key);
-        let since = instance.and_then(|i| i.phase).map_or(ts, Phase::since);
         let value = watch.measured.as_ref().and_then(|name| whole.get(name)).cloned();
         let key = self.key_fields(watch);
-        let rule = &watch.rule;
+        let (rule, Told { what, since, moment: ts }) = (&watch.rule, told);
+        let found = words::found(watch, instance, value.as_ref(), told.what, ts);
+        let severity = instance.map_or(rule.severity.as_str(), |instance| instance.severity(rule));
         AlertRecord {
             kind: "alert".to_owned(),
             ts,
             alert: rule.name.clone(),
-            state: state_of(what),
-            severity: rule.severity.clone(),
+            state: state_of(what, instance.and_then(|instance| instance.phase)),
+            severity: severity.to_owned(),
             id: whole.get("id").and_then(Value::as_str).map(str::to_owned),
             run: whole.get("run").and_then(Value::as_u64),
             labels: labels(rule, &whole, &key),
             since,
-            reason: reason(rule, watch.measured.as_deref(), value.as_ref(), what, since, ts),
+            reason: words::reason(rule, &found, severity, what, since, ts),
             value,
             summary: rule.summary.render(&whole),
             annotations: annotations(rule, &whole),
             fingerprint: fingerprint(&rule.name, key.iter().map(|(n, v)| (&**n, &**v))),
         }
     }
+}
+
+/// What came of a record.
+#[derive(Clone, Copy)]
+struct Told {
+    what: What,
+    moment: Timestamp,
+    /// Since when the condition holds, or held.
+    since: Timestamp,
 }

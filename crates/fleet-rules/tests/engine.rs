@@ -195,7 +195,10 @@ fn records_are_counted_within_a_time() {
     let alert = bench.engine.firing()[0].alert.clone().unwrap();
     assert_eq!(alert.reason, "x is 2, 3 records within 1m00s");
     // The clock of the machine stood still so far; from 61 on it goes.
-    assert_eq!(bench.engine.next_tick(at(0)).map(|d| d.as_secs()), Some(19));
+    // It may be looked at earlier, for what has moved since.
+    assert!(bench.engine.next_tick(at(0)).is_some_and(|d| d.as_secs() <= 19));
+    assert_eq!(bench.clock(10), []);
+    assert_eq!(bench.engine.next_tick(at(10)).map(|d| d.as_secs()), Some(9));
     assert_eq!(bench.clock(18), []);
     assert_eq!(bench.clock(19), [Resolved], "twenty and sixty seconds");
 }

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use fleet_notify::{Notification, Reason, Status};
+use fleet_notify::{Notification, Status};
+use fleet_rules::template::Template;
 use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue, Headers};
 use lettre::message::{Mailbox, MessageBuilder, MultiPart};
 
 use super::page::Page;
 use super::{html, text};
-use crate::excerpt;
+use crate::{body, excerpt, render};
 
 /// Most characters of a subject.
 const MOST_SUBJECT: usize = 150;
@@ -22,13 +23,14 @@ pub(super) fn write(
     notification: &Notification,
     from: &Mailbox,
     to: &[Mailbox],
+    template: Option<&Template>,
 ) -> Result<Vec<u8>, lettre::error::Error> {
     let page = Page::of(notification);
     let since_1970 = Duration::from_nanos(u64::try_from(notification.created.nanos()).unwrap_or(0));
     let letter = Message::builder()
         .from(from.clone())
         .date(SystemTime::UNIX_EPOCH + since_1970)
-        .subject(subject(notification));
+        .subject(subject(notification, template));
     let letter = to.iter().fold(letter, |letter, to| letter.to(to.clone()));
     let letter = threaded(letter, notification, from.email.domain());
     let body = MultiPart::alternative_plain_html(text::write(&page), html::write(&page));
@@ -37,33 +39,23 @@ pub(super) fn write(
     Ok(letter.formatted())
 }
 
-/// `[FIRING critical] gpu_idle train-7: what it says`.
-fn subject(notification: &Notification) -> String {
-    let subject = match notification.alerts.as_slice() {
-        [] if notification.reason == Reason::Test => {
-            format!("[TEST] fleet-alert on {}", notification.host)
-        }
-        [] => format!("[fleet-alert] {}", notification.text),
-        [alert] => {
-            let about = alert.id.as_deref().map_or(String::new(), |id| format!(" {id}"));
-            let summary = excerpt::line(&alert.summary, MOST_SUBJECT);
-            format!("{} {}{about}: {summary}", tag(notification), alert.alert)
-        }
-        alerts => {
-            let mut names: Vec<&str> = alerts.iter().map(|alert| alert.alert.as_str()).collect();
-            names.sort_unstable();
-            names.dedup();
-            format!("{} {} alerts: {}", tag(notification), alerts.len(), names.join(", "))
-        }
-    };
-    excerpt::line(subject.trim_end_matches([' ', ':']), MOST_SUBJECT)
+/// What the user's template makes of it; where that is nothing, or there is none, the title:
+/// `[critical] gpu_idle: train-7 — what it says`.
+fn subject(notification: &Notification, template: Option<&Template>) -> String {
+    let written = template.map(|template| template.render(&body::fields(notification)));
+    let written = written.map(|text| excerpt::line(text.trim(), MOST_SUBJECT));
+    written.filter(|text| !text.is_empty()).unwrap_or_else(|| usual(notification))
 }
 
-fn tag(notification: &Notification) -> String {
-    match notification.status() {
-        Status::Firing => format!("[FIRING {}]", notification.severity()),
-        Status::Resolved => "[RESOLVED]".to_owned(),
-    }
+fn usual(notification: &Notification) -> String {
+    let title = render::title(notification);
+    let subject = match notification.alerts.as_slice() {
+        [alert] if !alert.summary.is_empty() => {
+            format!("{title} — {}", excerpt::line(&alert.summary, MOST_SUBJECT))
+        }
+        _ => title,
+    };
+    excerpt::line(&subject, MOST_SUBJECT)
 }
 
 /// Names the letter after the notification, and the threads that it belongs to after its alerts

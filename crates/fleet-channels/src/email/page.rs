@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use fleet_core::{Timestamp, duration_text};
-use fleet_notify::{Notification, Reason};
+use fleet_notify::Notification;
 use fleet_rules::{AlertRecord, AlertState};
 
 use crate::excerpt;
+use crate::render::because;
 
 /// Most alerts that are told in full; the rest are counted.
 const MOST_ALERTS: usize = 50;
@@ -76,7 +77,7 @@ impl Page {
 
 impl Item {
     fn of(alert: &AlertRecord) -> Item {
-        let state = alert.state.word().to_uppercase();
+        let state = alert.state.word().to_uppercase().replace('_', " ");
         let resolved = alert.state == AlertState::Resolved;
         Item {
             tone: tone(alert),
@@ -150,24 +151,6 @@ fn silence(alert: &AlertRecord) -> Option<String> {
     known.then(|| {
         format!("to silence: fleet-alert silence --rule {}{id} --for 2h --why …", alert.alert)
     })
-}
-
-/// Why it is told now, as the second half of a sentence.
-fn because(reason: Reason) -> &'static str {
-    match reason {
-        Reason::First => "because this began to fire",
-        Reason::More => "because more of this group fires",
-        Reason::Severity => "because its severity changed",
-        Reason::Resolved => "because this is over",
-        Reason::Repeat => "because this fires still",
-        Reason::SilenceEnded => "because its silence ended and it fires still",
-        Reason::InhibitionEnded => "because what held it back is over and it fires still",
-        Reason::Flapping => "because this comes and goes; it is told again when it is calm",
-        Reason::Digest => "a digest of what was over this channel's limit",
-        Reason::Refresh => "because this fires still",
-        Reason::DeadChannel => "because another channel cannot be reached",
-        Reason::Test => "because somebody asked for a test",
-    }
 }
 
 fn clean(text: &str) -> String {

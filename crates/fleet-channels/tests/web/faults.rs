@@ -112,6 +112,24 @@ fn an_answer_that_is_no_http_is_tried_again() {
     assert_eq!(word(&verdict), "again, channel", "{verdict:?}");
 }
 
+#[test]
+fn headers_that_never_end_hold_nobody_beyond_the_time_limit() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut bytes = b"HTTP/1.1 200 OK\r\nX: ".iter().chain(std::iter::repeat(&b'x'));
+        // Until the other side has gone.
+        while std::io::Write::write_all(&mut stream, &[*bytes.next().unwrap()]).is_ok() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let verdict = hook(&url, "timeout = '300ms'").deliver(&first());
+    server.join().unwrap();
+    assert_eq!(word(&verdict), "again, channel");
+    assert_eq!(why(&verdict), "gave no answer within 300ms");
+}
+
 const SMS: &str = "type = 'sms'\naccount = 'AC1'\nfrom = '+15550100'\n";
 
 #[test]

@@ -43,8 +43,61 @@ fn a_webhook_sends_a_template() {
     assert_eq!(receiver.requests()[0].json(), json!({"content": "[critical] memory_high: web-1"}));
 }
 
+/// PagerDuty's public schema of an event, declared again without room for anything else.
+mod pagerduty {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, tag = "event_action", rename_all = "lowercase")]
+    pub(super) enum Event {
+        Trigger {
+            routing_key: String,
+            dedup_key: String,
+            payload: Payload,
+            client: String,
+            links: Vec<Link>,
+        },
+        Resolve {
+            routing_key: String,
+            dedup_key: String,
+        },
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Payload {
+        pub(super) summary: String,
+        pub(super) severity: Severity,
+        pub(super) source: String,
+        pub(super) timestamp: String,
+        pub(super) component: String,
+        pub(super) class: String,
+        pub(super) custom_details: BTreeMap<String, String>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    pub(super) enum Severity {
+        Critical,
+        Error,
+        Warning,
+        Info,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub(super) struct Link {
+        pub(super) href: String,
+        pub(super) text: String,
+    }
+}
+
 #[test]
 fn pagerduty_gets_an_event_for_each_alert() {
+    use pagerduty::{Event, Severity};
+
     let (_folder, key) = secret(SECRET);
     let receiver = Receiver::start();
     receiver.otherwise(|_| Answer::status(202));
@@ -54,13 +107,23 @@ fn pagerduty_gets_an_event_for_each_alert() {
     let both = [alert("memory_high", "firing"), alert("memory_high", "resolved")];
     assert_eq!(pager.deliver(&notification("a", "more", &both)), Verdict::Delivered);
     let requests = receiver.requests();
-    let [trigger, resolve] = [0, 1].map(|at: usize| requests[at].json());
-    assert_eq!(trigger["event_action"], "trigger");
-    assert_eq!(trigger["routing_key"], SECRET);
-    assert_eq!(trigger["payload"]["summary"], "memory_high: web-1 — uses 93.5 %");
-    assert_eq!(trigger["payload"]["severity"], "critical");
-    assert_eq!(resolve["event_action"], "resolve");
-    assert_eq!(resolve["dedup_key"], trigger["dedup_key"]);
+    let event = |at: usize| serde_json::from_slice(&requests[at].body).unwrap();
+    let Event::Trigger { routing_key, dedup_key, payload, client, links } = event(0) else {
+        panic!("the first event is no trigger");
+    };
+    assert_eq!((routing_key.as_str(), client.as_str()), (SECRET, "fleet-alert"));
+    assert_eq!(payload.summary, "memory_high: web-1 — uses 93.5 %");
+    assert_eq!(payload.severity, Severity::Critical);
+    assert_eq!((payload.source.as_str(), payload.component.as_str()), ("box", "web-1"));
+    assert_eq!(payload.timestamp, "2026-11-22T06:01:00.000000Z");
+    assert_eq!(payload.class, "memory_high");
+    assert_eq!(payload.custom_details["gpu_model"], "x");
+    assert_eq!(links[0].href, "https://runbooks.example/memory");
+    assert_eq!(links[0].text, "runbook");
+    let Event::Resolve { routing_key, dedup_key: resolved } = event(1) else {
+        panic!("the second event is no resolve");
+    };
+    assert_eq!((routing_key.as_str(), resolved), (SECRET, dedup_key));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use fleet_core::Timestamp;
 use fleet_notify::{
-    ChannelPlan, Desk, Notification, Policy, RawRoute, Routes, RulePolicy, Settings, Settled,
+    ChannelPlan, Decision, Desk, Notification, Policy, RawRoute, Routes, RulePolicy, Settings,
+    Settled, Silence,
 };
 use fleet_rules::AlertRecord;
 use fleet_rules::alert::fingerprint;
@@ -82,4 +83,16 @@ pub(crate) fn why(desk: &Desk, seconds: i64, rule: &str) -> (&'static str, Strin
     let said = desk.explain(at(seconds), |alert| alert.alert == rule);
     let phone = said.into_iter().find(|decision| decision.channel == "phone").unwrap();
     (phone.word, phone.text)
+}
+
+/// Each word of the decisions of a turn with its channel.
+pub(crate) fn words(settled: &Settled) -> Vec<String> {
+    let said = |decision: &Decision| format!("{} {}", decision.channel, decision.word);
+    settled.decisions.iter().map(said).collect()
+}
+
+/// A silence of a rule until so many seconds.
+pub(crate) fn silence(rule: &str, until: i64) -> Silence {
+    let silence = Silence::new(at(until), "planned reboot", "anna");
+    Silence { id: "3f2a".to_owned(), rule: Some(rule.to_owned()), ..silence }
 }

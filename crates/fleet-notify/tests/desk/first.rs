@@ -13,6 +13,7 @@ fn a_firing_and_its_end_are_told_once() {
     assert_eq!(told(&mut desk, 80, &[("a", "x", "resolved")]), ["phone resolved a/x resolved"]);
     assert!(told(&mut desk, 120, &[]).is_empty());
     assert_eq!(told(&mut desk, 160, &[("a", "x", "firing")]), ["phone first a/x firing"]);
+    assert_eq!(told(&mut desk, 200, &[("a", "y", "firing")]), ["phone more a/y firing"]);
 }
 
 #[test]
@@ -94,8 +95,8 @@ fn a_channel_that_is_not_told_of_ends_hears_only_beginnings() {
 fn missing_data_and_errors_are_told_as_such_and_end() {
     let mut desk = desk();
     assert_eq!(told(&mut desk, 0, &[("a", "x", "no_data")]), ["phone first a/x no_data"]);
-    assert_eq!(told(&mut desk, 40, &[("a", "x", "firing")]), ["phone more a/x firing"]);
-    assert_eq!(told(&mut desk, 80, &[("a", "x", "error")]), ["phone more a/x error"]);
+    assert_eq!(told(&mut desk, 40, &[("a", "x", "firing")]), ["phone first a/x firing"]);
+    assert_eq!(told(&mut desk, 80, &[("a", "x", "error")]), ["phone first a/x error"]);
     assert_eq!(told(&mut desk, 120, &[("a", "x", "resolved")]), ["phone resolved a/x resolved"]);
     desk.take(alert("a", "y", "pending", 200));
     assert!(desk.settle(at(200)).notifications.is_empty());

@@ -2,4 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod bench;
+mod channels;
+mod clock;
+mod crashes;
 mod first;
+mod holds;
