@@ -73,10 +73,13 @@ const SAMPLES: [(Subject, &str); 11] = [
 const LOG: &str = "kind ts id run attempt file labels stream level category rank fields traceback \
                    anomaly message message_base64 partial context";
 
+/// Fields of processes beyond those of [`ProcessRecord`], which fleet-ps adds.
+const PROCESS: &str = "uptime_seconds";
+
 /// Fields of events beyond those of [`EventRecord`], which programs give by themselves.
 const EVENT: &str = "v project_id task_id worker_id phase";
 
-/// With a counter's name before it: what fleet-metrics adds with `--type throughput`.
+/// With a counter's name before it, less its `_total`: what fleet-metrics adds with `--type throughput`.
 const PER_SECOND: &str = "_per_second";
 
 /// What is known of a field.
@@ -122,14 +125,17 @@ impl Schema<'_> {
     }
 
     fn is_rate(&self, name: &str) -> bool {
-        let counter = name.strip_suffix(PER_SECOND);
-        self.kind == "sample" && counter.is_some_and(|name| Measure::named(name).is_some())
+        let Some(counter) = name.strip_suffix(PER_SECOND) else { return false };
+        let is_measure = |name: &str| Measure::named(name).is_some();
+        self.kind == "sample" && (is_measure(counter) || is_measure(&format!("{counter}_total")))
     }
 
     /// The fields that these records can have; nothing if they can have any.
     fn fields(&self) -> Option<Vec<&'static str>> {
         Some(match self.kind {
-            "process" => fields_of::<ProcessRecord>().to_vec(),
+            "process" => {
+                fields_of::<ProcessRecord>().iter().copied().chain(PROCESS.split(' ')).collect()
+            }
             "alert" => fields_of::<AlertRecord>().to_vec(),
             "event" => fields_of::<EventRecord>().iter().copied().chain(EVENT.split(' ')).collect(),
             "log" => LOG.split_whitespace().collect(),
