@@ -28,6 +28,7 @@ use crate::silence::args::Action;
   fleet-alert --replay --since -7d
   fleet-alert --why memory_usage_high
   fleet-alert --send-test all
+  fleet-alert silence --rule gpu_idle --for 2h --why 'new driver'
   fleet-alert --spool")]
 pub struct Args {
     /// Rules file [default: $XDG_CONFIG_HOME/fleet/alerts.toml, else ~/.config/fleet/alerts.toml]

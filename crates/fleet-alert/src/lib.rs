@@ -45,7 +45,9 @@ mod check;
 mod config;
 mod dry;
 pub mod dry_args;
+mod heartbeat;
 mod input;
+mod list;
 mod memory;
 mod post;
 mod replay;
@@ -92,6 +94,9 @@ pub fn watch(args: Args) -> anyhow::Result<Exit> {
     }
     if let Some(channel) = &args.instead.send_test {
         return send_test::send(&config, channel);
+    }
+    if args.instead.list {
+        return list::report(config, &args);
     }
     session::Session::open(config, &args)?.run()
 }

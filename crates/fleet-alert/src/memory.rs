@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use fleet_cli::talk;
 use fleet_core::Timestamp;
-use fleet_notify::{Desk, Ledger, NotifyError, Silences};
+use fleet_notify::{Desk, Happened, History, Ledger, NotifyError, Silences};
 use fleet_registry::make_dir;
 use fleet_rules::{Engine, Locked, Store, StoreError};
 
@@ -24,6 +24,7 @@ pub(crate) struct Memory {
     store: Option<Store>,
     ledger: Ledger,
     silences: Silences,
+    history: History,
     seen_written: Instant,
     /// The state could not be written: what is known stands in this process alone.
     unwritten: bool,
@@ -38,6 +39,7 @@ struct Troubles {
     state: Option<String>,
     ledger: Option<String>,
     silences: Option<String>,
+    history: Option<String>,
 }
 
 impl Memory {
@@ -61,6 +63,7 @@ impl Memory {
             store,
             ledger: Ledger::open(folder),
             silences: Silences::open(folder),
+            history: History::new(folder),
             seen_written: Instant::now(),
             unwritten: false,
             torn_said: false,
@@ -76,7 +79,7 @@ impl Memory {
 
     /// What does not work, if anything.
     pub(crate) fn trouble(&self) -> Option<&str> {
-        let Troubles { state, ledger, silences } = &self.troubles;
+        let Troubles { state, ledger, silences, .. } = &self.troubles;
         state.as_deref().or(ledger.as_deref()).or(silences.as_deref())
     }
 
@@ -138,6 +141,14 @@ impl Memory {
     /// Writes down who was told what.
     pub(crate) fn write_told(&mut self, desk: &mut Desk) {
         say_once(&mut self.troubles.ledger, said(self.ledger.write(desk)));
+    }
+
+    /// Writes down what happened, for whoever asks afterwards.
+    pub(crate) fn record(&mut self, happened: &[Happened]) {
+        let path = self.history.path().display().to_string();
+        let written = self.history.append(happened);
+        let why = written.map_err(|error| format!("cannot write the history '{path}': {error}"));
+        say_once(&mut self.troubles.history, why);
     }
 
     /// Writes down, now and then, when instances were last seen, and keeps the file short.

@@ -53,7 +53,7 @@ fn try_one(channel: &Channel) -> bool {
             "channel '{name}' {why}; an alert would wait in the spool and be tried again"
         )),
         Verdict::Refused { why } => {
-            talk(format_args!("channel '{name}' refused the test: it {why}"))
+            talk(format_args!("channel '{name}' refused the test: it {why}"));
         }
         Verdict::Dead { why } => talk(format_args!("channel '{name}' is dead: it {why}")),
     };

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use fleet_cli::{Exit, Format, talk};
 use fleet_core::Timestamp;
-use fleet_notify::{Desk, News};
-use fleet_rules::{Engine, Outcome};
+use fleet_notify::{Decided, Decision, Desk, Happened, News};
+use fleet_rules::{AlertRecord, Engine, Outcome};
 
 use crate::args::Args;
 use crate::config::Config;
+use crate::heartbeat::Heartbeat;
 use crate::input::{Came, Input};
 use crate::memory::Memory;
 use crate::post::Post;
@@ -43,10 +44,13 @@ pub(crate) struct Session {
     desk: Desk,
     memory: Memory,
     post: Post,
+    heartbeat: Option<Heartbeat>,
     tellers: Tellers,
     waker: Waker,
     tally: Tally,
     args: Args,
+    /// What happened in this turn, for the history.
+    happened: Vec<Happened>,
     ticked: Instant,
     looked: Option<Instant>,
 }
@@ -58,16 +62,19 @@ impl Session {
         let waker = Waker::new().context("cannot watch for signals")?;
         let nowhere = args.stream.tee && !args.output.needs_end();
         let out = if nowhere { None } else { Some(args.output.open(true)?) };
+        let heartbeat = config.heartbeat().filter(|_| !args.stream.no_notify).cloned();
         let deliver_for = config.policy.settings.deliver_for;
         Ok(Session {
             engine: Engine::new(config.rules, args.stream.explain),
             desk: Desk::new(config.policy),
             memory: Memory::open(&folder),
             post: Post::open(&folder, config.channels, deliver_for, waker.bell()),
+            heartbeat: heartbeat.map(Heartbeat::of),
             tellers: Tellers::new(out, format, !args.stream.no_notify),
             waker,
             tally: Tally::default(),
             args: args.clone(),
+            happened: Vec::new(),
             ticked: Instant::now(),
             looked: None,
         })
@@ -141,8 +148,7 @@ impl Session {
         self.memory.write(locked.as_ref(), &mut self.engine);
         let mut printed = Ok(());
         for alert in owed {
-            printed = printed.and(self.tellers.tell(&alert));
-            self.desk.take(alert);
+            printed = printed.and(self.take(alert));
         }
         for outcome in outcomes {
             printed = printed.and(self.announce(outcome));
@@ -168,7 +174,7 @@ impl Session {
         }
     }
 
-    /// Prints what happened and gives it to the desk.
+    /// Prints what happened, and gives what is to be told to the desk.
     fn announce(&mut self, outcome: Outcome) -> io::Result<()> {
         if let Some(explanation) = &outcome.explanation {
             talk(explanation);
@@ -177,7 +183,13 @@ impl Session {
         if !outcome.told {
             return self.tellers.print(&alert);
         }
+        self.take(alert)
+    }
+
+    /// Prints a change that is to be told, and gives it to the desk.
+    fn take(&mut self, alert: AlertRecord) -> io::Result<()> {
         let printed = self.tellers.tell(&alert);
+        self.happened.push(Happened::Alert(Box::new(alert.clone())));
         self.desk.take(alert);
         printed
     }
@@ -186,13 +198,17 @@ impl Session {
     fn tell(&mut self) {
         if !self.args.stream.no_notify {
             self.hear();
-            let settled = self.desk.settle(Timestamp::now());
+            let now = Timestamp::now();
+            let settled = self.desk.settle(now);
             self.post.put(&settled.notifications);
             if self.args.stream.explain {
                 settled.decisions.iter().for_each(|decision| talk(explained(decision)));
             }
+            let decided = settled.decisions.into_iter().map(|decision| decided(decision, now));
+            self.happened.extend(decided);
         }
         self.memory.write_told(&mut self.desk);
+        self.memory.record(&std::mem::take(&mut self.happened));
     }
 
     /// Tells the desk how channels are.
@@ -200,7 +216,12 @@ impl Session {
         for news in self.post.news() {
             match news {
                 News::Died { channel, why } => self.desk.channel_died(&channel, &why),
-                News::Tried { channel, word: "delivered", .. } => self.desk.channel_lives(&channel),
+                News::Tried(tried) => {
+                    if tried.word == "delivered" {
+                        self.desk.channel_lives(&tried.channel);
+                    }
+                    self.happened.push(Happened::Tried(tried));
+                }
                 _ => {}
             }
         }
@@ -215,8 +236,16 @@ impl Session {
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
             self.looked = Some(Instant::now());
             self.post.send_all();
+            self.beat();
         }
         self.post.send();
+    }
+
+    /// Says that this lives, and whether it can remember and tell.
+    fn beat(&self) {
+        if let Some(heartbeat) = &self.heartbeat {
+            heartbeat.beat(self.memory.trouble().or(self.post.trouble()));
+        }
     }
 
     /// Waits, within bounds, for what is being delivered.
@@ -231,15 +260,25 @@ impl Session {
         while self.post.wait(deadline.saturating_duration_since(Instant::now())) {
             result = result.and(self.turn(&[], Clock::Waits));
         }
+        self.beat();
+        if let Some(heartbeat) = self.heartbeat.take() {
+            heartbeat.finish(limit / 2);
+        }
         self.post.close(limit / 2);
         // What the last of them had to say.
         result.and(self.turn(&[], Clock::Waits))
     }
 }
 
-/// A decision as a line: `slack: memory_usage_high mission-a: told (first)`.
-fn explained(decision: &fleet_notify::Decision) -> String {
+/// A decision as a line: `channel 'slack': memory_usage_high mission-a: told at once (first)`.
+fn explained(decision: &Decision) -> String {
     let about = decision.id.as_deref().map_or(String::new(), |id| format!(" {id}"));
-    let fleet_notify::Decision { channel, alert, word, text, .. } = decision;
+    let Decision { channel, alert, word, text, .. } = decision;
     format!("channel '{channel}': {alert}{about}: {text} ({word})")
+}
+
+/// A decision as a line of the history.
+fn decided(decision: Decision, ts: Timestamp) -> Happened {
+    let Decision { fingerprint, alert, id, channel, word, text } = decision;
+    Happened::Decided(Decided { ts, alert, id, fingerprint, channel, word: word.to_owned(), text })
 }

@@ -3,16 +3,22 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use fleet_channels::one_line;
 use fleet_cli::{Align, Cell, Column, Out, Table};
 use fleet_core::{Timestamp, duration_text};
 use fleet_rules::{AlertRecord, AlertState, Instance};
 use std::time::Duration;
 
+/// Most characters of a summary in a line.
+const MOST_SUMMARY: usize = 300;
+
 /// One change as a line: `firing critical memory_usage_high mission-a: summary (reason)`.
 pub(crate) fn line(alert: &AlertRecord) -> String {
     let about = alert.id.as_deref().map_or(String::new(), |id| format!(" {id}"));
     let head = format!("{} {} {}{about}", alert.state.word(), alert.severity, alert.alert);
-    let text = match alert.summary.as_str() {
+    // A traceback in a summary is for those who read on: here its ends are enough.
+    let summary = one_line(&alert.summary, MOST_SUMMARY);
+    let text = match summary.as_str() {
         "" => format!("{head}: {}", alert.reason),
         summary => format!("{head}: {summary} ({})", alert.reason),
     };
@@ -40,7 +46,7 @@ pub(crate) fn firing(out: &mut Out, firing: &[&Instance], now: Timestamp) -> io:
             Cell::new(&instance.rule),
             Cell::new(instance.name()),
             Cell::new(duration_text(held)),
-            Cell::maybe(alert.map(|alert| alert.summary.as_str())),
+            Cell::maybe(alert.map(|alert| one_line(&alert.summary, MOST_SUMMARY))),
         ]);
     }
     table.write(out)

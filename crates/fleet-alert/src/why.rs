@@ -188,7 +188,8 @@ impl Asked<'_> {
     }
 
     fn is_about(&self, instance: &Instance) -> bool {
-        self.is(&instance.rule) || instance.key.values().any(|value| self.is(value))
+        let of_a_rule = !instance.rule.is_empty();
+        of_a_rule && self.is(&instance.rule) || instance.key.values().any(|value| self.is(value))
     }
 
     /// Whether a happening is about it; `names` knows the fingerprints of the alerts that are.
@@ -233,6 +234,7 @@ fn stands(instance: &Instance, now: Timestamp) -> String {
         Phase::Pending { .. } => "pending, not told yet",
         Phase::Firing { .. } => "fires",
         Phase::Recovering { .. } => "recovering, still told as firing",
+        Phase::NoData { .. } => return no_data(instance),
     };
     let held = std::time::Duration::try_from_secs_f64(now.seconds_since(phase.since()));
     let seen = moment(instance.seen);
@@ -240,6 +242,10 @@ fn stands(instance: &Instance, now: Timestamp) -> String {
         "{word}, met for {}; its last record came at {seen}",
         duration_text(held.unwrap_or_default())
     )
+}
+
+fn no_data(instance: &Instance) -> String {
+    format!("no record comes of it; its last came at {}", moment(instance.seen))
 }
 
 fn tries(entry: &Entry) -> String {

@@ -276,3 +276,60 @@ fn a_replay_is_of_the_processes_and_the_time_that_are_asked_for() {
         assert!(said.contains("holds no record that was asked for"), "{said}");
     }
 }
+
+#[test]
+fn why_tells_what_earlier_runs_wrote_down() {
+    let bench = Bench::new();
+    let log = bench.path("log.jsonl");
+    bench.write("alerts.toml", &RULES.replace("/nowhere/log.jsonl", log.to_str().unwrap()));
+    let ts = "\"2026-11-20T06:00:00Z\"";
+    let high = format!(
+        "{{\"kind\":\"sample\",\"ts\":{ts},\"subject\":\"process\",\"id\":\"a\",\"x\":5}}\n"
+    );
+    bench.run(&["--rules", "alerts.toml"], &high);
+    let tried = format!(
+        "{{\"kind\":\"alert_delivery\",\"ts\":{ts},\"channel\":\"log\",\"notification\":\"n\",\"fingerprints\":[\"f\"],\"word\":\"again\",\"text\":\"answered 500\"}}\n"
+    );
+    let decided = format!(
+        "{{\"kind\":\"alert_decision\",\"ts\":{ts},\"alert\":\"quiet\",\"id\":\"a\",\"fingerprint\":\"f\",\"channel\":\"log\",\"word\":\"silenced\",\"text\":\"silence 3f by anna\"}}\n"
+    );
+    let alert = format!(
+        "{{\"kind\":\"alert\",\"ts\":{ts},\"alert\":\"quiet\",\"state\":\"firing\",\"severity\":\"info\",\"id\":\"a\",\"since\":{ts},\"summary\":\"\",\"reason\":\"x is 5\",\"fingerprint\":\"f\"}}\n"
+    );
+    bench.write("home/alerts/history.jsonl", &[alert, decided, tried].concat());
+    let why = |question: &str, format: &str| {
+        let output = bench.run(&["--rules", "alerts.toml", "-o", format, "--why", question], "");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    for question in ["quiet", "a", "qui*"] {
+        let (status, said) = why(question, "table");
+        assert_eq!(status, Some(0), "{said}");
+        for part in [
+            "2026-11-20 06:00:00  firing info quiet a: x is 5",
+            "2026-11-20 06:00:00  log: quiet a: silence 3f by anna (silenced)",
+            "2026-11-20 06:00:00  log: answered 500 (again)",
+            "now  quiet of a: fires, met for",
+            "now  slack: quiet a: no route sends this alert of severity 'info' here (not_routed)",
+        ] {
+            assert!(said.contains(part), "{part} not in {said}");
+        }
+        assert_eq!(why(question, "jsonl").1.lines().count(), 5, "{}", why(question, "jsonl").1);
+    }
+    let (status, said) = why("memory", "table");
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("the rule 'memory' never fired and nothing of it is pending"), "{said}");
+    let (_, said) = why("memry", "table");
+    assert!(
+        said.contains("no rule has the name 'memry'") && said.contains("did you mean 'memory'?"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_cases_that_come_with_fleet_are_good() {
+    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/alerts.test.toml");
+    let output = Bench::new().run(&["-o", "table", "--test", cases], "");
+    let said = [output.stdout, output.stderr].concat();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&said));
+}

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -188,4 +190,130 @@ fn a_silence_that_cannot_be_kept_is_no_silence() {
         Command::new("bash").args(["-c", &shell]).env("FLEET_HOME", home).output().unwrap();
     ends(&output, 2, "cannot write");
     assert!(output.stdout.is_empty());
+}
+
+/// A stream that tells a file of its alerts.
+struct Stream {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Bench {
+    /// Tells the file `told` of alerts.
+    fn stream(&self) -> Stream {
+        let rules = format!(
+            "[[rule]]\nname = \"hot\"\non = \"sample\"\nwhen = \"x > 1\"\n\
+             [[rule]]\nname = \"lost\"\non = \"sample\"\nwhen = \"x > 1\"\nimmediate = true\n\
+             [notify]\ngroup_by = [\"alert\", \"id\"]\ngroup_window = \"1ms\"\n\
+             [channel.file]\ntype = \"file\"\npath = \"{}\"\n",
+            self.dir.path().join("told").display()
+        );
+        fs::write(self.rules(), rules).unwrap();
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("fleet-alert"));
+        command.arg("--rules").arg(self.rules()).env("FLEET_HOME", self.dir.path().join("home"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Stream { child, lines }
+    }
+
+    /// `rule id state` of all that the channel was told, in order.
+    fn told(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.dir.path().join("told")).unwrap_or_default();
+        text.lines()
+            .map(|line| {
+                let alert: Value = serde_json::from_str(line).unwrap();
+                ["alert", "id", "state"].map(|name| alert[name].as_str().unwrap()).join(" ")
+            })
+            .collect()
+    }
+
+    /// Waits until the channel was told all of this and nothing else, in any order.
+    fn until_told(&self, expected: &[&str]) {
+        let start = Instant::now();
+        loop {
+            let mut told = self.told();
+            told.sort();
+            if told == expected || start.elapsed() > Duration::from_secs(20) {
+                assert_eq!(told, expected);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Stream {
+    /// Gives it a sample and waits until it prints both of its alerts.
+    fn feed(&mut self, id: &str, x: f64) {
+        let now = fleet_core::Timestamp::now();
+        let line = serde_json::json!({"kind": "sample", "ts": now, "id": id, "x": x});
+        self.child.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
+        for _ in 0..2 {
+            let mut line = String::new();
+            self.lines.read_line(&mut line).unwrap();
+            assert!(line.contains(id), "{line}");
+        }
+    }
+
+    /// Ends it as the kernel would when there is no memory left.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn end(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_stream_that_runs_already_is_silenced_and_told_of_what_fires_still_afterwards() {
+    let bench = Bench::new();
+    let mut stream = bench.stream();
+    stream.feed("before", 2.0);
+    bench.until_told(&["hot before firing", "lost before firing"]);
+    let name = bench.add(&["--all"]);
+    stream.feed("train-7", 2.0);
+    // What is immediate is told in spite of it, and so is the end of what was told before.
+    stream.feed("before", 0.0);
+    let mut told = vec![
+        "hot before firing",
+        "hot before resolved",
+        "lost before firing",
+        "lost before resolved",
+        "lost train-7 firing",
+    ];
+    bench.until_told(&told);
+    ends(&bench.silence(&["expire", &name]), 0, "");
+    stream.feed("other", 2.0);
+    told.extend(["hot train-7 firing", "hot other firing", "lost other firing"]);
+    told.sort_unstable();
+    bench.until_told(&told);
+    stream.end();
+}
+
+#[test]
+fn a_silence_outlives_a_kill_of_all_that_run() {
+    let bench = Bench::new();
+    let mut stream = bench.stream();
+    bench.add(&["--rule", "hot", "--id", "train-*"]);
+    stream.kill();
+    stream = bench.stream();
+    stream.feed("train-7", 2.0);
+    stream.feed("web-1", 2.0);
+    bench.until_told(&["hot web-1 firing", "lost train-7 firing", "lost web-1 firing"]);
+    stream.end();
+    assert_eq!(bench.list().len(), 1);
+}
+
+#[test]
+fn a_silence_that_begins_later_holds_nothing_back_now() {
+    let bench = Bench::new();
+    let mut stream = bench.stream();
+    bench.add(&["--rule", "hot", "--starts", "1h"]);
+    stream.feed("train-7", 2.0);
+    bench.until_told(&["hot train-7 firing", "lost train-7 firing"]);
+    stream.end();
 }

@@ -107,8 +107,10 @@ fn bubble(notification: &Notification, lines: Vec<String>, timeout: Duration) ->
     let command = words.map(str::to_owned).into_iter().chain([title, body]).collect::<Vec<_>>();
     match exec::run(&command, &[], Vec::new(), timeout) {
         Ok(status) if status.success() => Verdict::Delivered,
-        Ok(status) => Verdict::Refused { why: format!("notify-send failed: {status}") },
-        Err(why) => Verdict::Refused { why: format!("notify-send {why}") },
+        Ok(status) => {
+            Verdict::Refused { why: format!("cannot show it: notify-send failed: {status}") }
+        }
+        Err(why) => Verdict::Refused { why: format!("cannot show it: notify-send {why}") },
     }
 }
 
@@ -122,14 +124,14 @@ mod tests {
     fn a_terminal_rings_and_shows_a_line() {
         let pty = nix::pty::openpty(None, None).unwrap();
         let path = nix::unistd::ttyname(&pty.slave).unwrap();
-        let mut evil = alert("r", "high");
+        let mut evil = alert("r", "a");
         evil.summary = "up\x1b[2J\nand down".to_owned();
         let mut ringer = Bell::Terminal(path).carrier(Duration::from_secs(1));
-        assert_eq!(ringer.deliver(&notification(vec![evil])), Verdict::Delivered);
+        assert_eq!(ringer.deliver(&notification([evil])), Verdict::Delivered);
         let mut shown = [0; 200];
         let length = File::from(pty.master).read(&mut shown).unwrap();
         let text = str::from_utf8(&shown[..length]).unwrap();
-        assert!(text.starts_with('\x07') && text.contains("firing high r web-1: up"), "{text:?}");
+        assert!(text.starts_with('\x07') && text.contains("firing high r a: up"), "{text:?}");
         assert!(!text.contains('\x1b') && text.contains("[2J | and down"), "{text:?}");
     }
 
@@ -139,14 +141,14 @@ mod tests {
         let path = dir.path().join("file");
         std::fs::write(&path, "").unwrap();
         let mut ringer = Bell::Terminal(path.clone()).carrier(Duration::from_secs(1));
-        let verdict = ringer.deliver(&notification(vec![alert("r", "high")]));
+        let verdict = ringer.deliver(&notification([alert("r", "a")]));
         assert!(matches!(verdict, Verdict::Refused { .. }), "{verdict:?}");
         assert_eq!(std::fs::read(&path).unwrap(), b"", "nothing is written to what is no terminal");
     }
 
     #[test]
     fn many_alerts_are_few_lines() {
-        let lines = shown(&notification(vec![alert("r", "high"); 9]));
+        let lines = shown(&notification((0..9).map(|n| alert("r", &format!("p{n}")))));
         assert_eq!(lines.len(), MOST_LINES + 1);
         assert_eq!(lines.last().unwrap(), "and 4 more");
     }

@@ -41,25 +41,8 @@ impl Form {
             (Some(format), Some(_)) => {
                 Err(Fault::new(format.span().start, "'format' and 'template' do not go together"))
             }
-            (Some(format), None) => match format.get_ref().as_str() {
-                "fleet" => Ok(Form::Own),
-                "alertmanager" => Ok(Form::Alertmanager),
-                word => {
-                    Err(Fault::new(format.span().start, format!("there is no format '{word}'"))
-                        .hint("there are: fleet, alertmanager; or write a template"))
-                }
-            },
-            (None, Some(template)) => {
-                let text = template.get_ref();
-                let parsed = Template::parse(text);
-                let parsed =
-                    parsed.map_err(|bad| Fault::new(template.span().start, bad.to_string()))?;
-                let start = text.trim_start();
-                let json = start.starts_with(['{', '[']) && !start.starts_with("{{");
-                let guess = || if json { JSON } else { PLAIN }.to_owned();
-                let content_type = content_type.map(kind).transpose()?.unwrap_or_else(guess);
-                Ok(Form::Written { template: parsed, content_type })
-            }
+            (Some(format), None) => named(&format),
+            (None, Some(template)) => written(&template, content_type),
             (None, None) => Ok(Form::Own),
         }
     }
@@ -82,6 +65,30 @@ impl Form {
             }
         }
     }
+}
+
+fn named(format: &Spanned<String>) -> Result<Form, Fault> {
+    match format.get_ref().as_str() {
+        "fleet" => Ok(Form::Own),
+        "alertmanager" => Ok(Form::Alertmanager),
+        word => Err(Fault::new(format.span().start, format!("there is no format '{word}'"))
+            .hint("there are: fleet, alertmanager; or write a template")),
+    }
+}
+
+/// A template, with a content type that fits where none was named.
+fn written(
+    template: &Spanned<String>,
+    content_type: Option<Spanned<String>>,
+) -> Result<Form, Fault> {
+    let text = template.get_ref();
+    let parsed = Template::parse(text);
+    let parsed = parsed.map_err(|bad| Fault::new(template.span().start, bad.to_string()))?;
+    let start = text.trim_start();
+    let json = start.starts_with(['{', '[']) && !start.starts_with("{{");
+    let guess = || if json { JSON } else { PLAIN }.to_owned();
+    let content_type = content_type.map(kind).transpose()?.unwrap_or_else(guess);
+    Ok(Form::Written { template: parsed, content_type })
 }
 
 /// A content type that a header can hold.

@@ -1,5 +1,14 @@
 //! The `email` channel: a letter to people by way of a mail server.
 //!
+//! | key | |
+//! | --- | --- |
+//! | `host`, `port` | the mail server; the port follows from `tls` where it is not said |
+//! | `tls` | `starttls` (587, the default), `tls` (465) or `none` (25) |
+//! | `user`, `password_env` or `password_file` | how to log in, where that is asked for |
+//! | `ca_file` | certificates in PEM form to trust beside the public ones |
+//! | `from`, `to` | the sender, and a list of recipients |
+//! | `subject` | a template of the user's own, with the same places as that of a webhook |
+//!
 //! # Theory of operation
 //!
 //! A notification becomes one [`page`] of plain words, which is written twice, as text and as
@@ -215,12 +224,14 @@ impl Carrier for Mailer {
     fn deliver(&mut self, notification: &Notification) -> Verdict {
         self.hanging.retain(|thread| !thread.is_finished());
         if self.hanging.len() >= MOST_HANGING {
-            return again(format!("{MOST_HANGING} sessions with the server hang"));
+            return again(format!("hangs in {MOST_HANGING} sessions already"));
         }
         let letter = match letter::write(notification, &self.from, &self.to, self.subject.as_ref())
         {
             Ok(letter) => letter,
-            Err(error) => return Verdict::Refused { why: format!("cannot be a letter: {error}") },
+            Err(error) => {
+                return Verdict::Refused { why: format!("cannot make a letter of it: {error}") };
+            }
         };
         let got = self.half_done.remove(&notification.id).unwrap_or_default();
         let to = self.to.iter().map(|to| &to.email).filter(|to| !got.contains(to));
@@ -239,20 +250,22 @@ impl Mailer {
         let deadline = Instant::now() + self.timeout;
         let work = move || session::hold(&relay, from, to, &letter, deadline, &send);
         let thread = thread::Builder::new().name("mail".to_owned()).spawn(work);
-        let thread = thread.map_err(|error| format!("no thread could be started: {error}"))?;
+        let thread = thread.map_err(|error| format!("could not start a thread: {error}"))?;
         sent.recv_timeout(self.timeout).map_err(|_| {
             self.hanging.push(thread);
-            format!("the server did not finish within {}", duration_text(self.timeout))
+            format!("did not finish within {}", duration_text(self.timeout))
         })
     }
 
     /// What became of a session that ended.
     fn sent(&mut self, notification: &Notification, mut got: Vec<Address>, sent: Sent) -> Verdict {
         got.extend(sent.taken);
-        for (address, why) in sent.refused {
+        // Where nobody gets any, the verdict says it.
+        let refused = if got.is_empty() { Vec::new() } else { sent.refused };
+        for (address, why) in refused {
             if self.said.insert(address.clone()) {
                 fleet_cli::talk(format_args!(
-                    "the mail server of channel '{}' refuses the recipient '{address}': {why}",
+                    "channel '{}' refuses the recipient '{address}': it {why}",
                     notification.channel
                 ));
             }

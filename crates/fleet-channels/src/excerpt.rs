@@ -4,7 +4,7 @@
 
 /// The text as one line of at most so many characters: of many lines the first and the last, since
 /// a traceback ends with what went wrong.
-pub(crate) fn line(text: &str, most: usize) -> String {
+pub fn line(text: &str, most: usize) -> String {
     let lines: Vec<String> = lines(text).collect();
     match lines.as_slice() {
         [] => String::new(),

@@ -186,8 +186,7 @@ fn finish(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{alert, empty, notification};
-    use fleet_notify::Reason;
+    use crate::samples::{alert, notification};
     use std::fs;
 
     /// What became of a script that got two alerts, `$0` being a folder.
@@ -196,7 +195,7 @@ mod tests {
         let command =
             ["sh", "-c", script, dir.path().to_str().unwrap()].map(str::to_owned).to_vec();
         let mut runner = Runner { command, timeout };
-        (runner.deliver(&notification(vec![alert("a", "high"), alert("b", "high")])), dir)
+        (runner.deliver(&notification([alert("r", "a"), alert("r", "b")])), dir)
     }
 
     fn ending(script: &str) -> Verdict {
@@ -211,18 +210,16 @@ mod tests {
         let (verdict, dir) = deliver(script, Duration::from_secs(10));
         assert_eq!(verdict, Verdict::Delivered);
         let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
-        assert_eq!(read("env"), "0123456789abcdef test first firing high 2 a firing web-1 box\n");
         assert_eq!(
-            read("summary"),
-            "firing high a web-1: uses 93 %\nfiring high b web-1: uses 93 %\n"
+            read("env"),
+            "00112233445566aa mail first firing high 2 r firing a workstation\n"
         );
-        let names: Vec<String> = read("stdin")
+        assert_eq!(read("summary"), "firing high r a: a is high\nfiring high r b: b is high\n");
+        let kinds: Vec<String> = read("stdin")
             .lines()
-            .map(|line| {
-                serde_json::from_str::<serde_json::Value>(line).unwrap()["alert"].to_string()
-            })
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].to_string())
             .collect();
-        assert_eq!(names, ["\"a\"", "\"b\""]);
+        assert_eq!(kinds, ["\"a\"", "\"b\""]);
     }
 
     #[test]
@@ -247,13 +244,14 @@ mod tests {
     fn a_command_that_is_not_there_holds_the_channel() {
         let mut runner =
             Runner { command: vec!["/no/such".to_owned()], timeout: Duration::from_secs(1) };
-        let verdict = runner.deliver(&notification(vec![alert("a", "high")]));
+        let verdict = runner.deliver(&notification([alert("r", "a")]));
         assert!(matches!(verdict, Verdict::Again { channel: true, .. }), "{verdict:?}");
     }
 
     #[test]
     fn a_test_is_a_line_of_its_own() {
-        let test = empty(Reason::Test, "does it arrive?");
+        let mut test = notification([]);
+        test.text = "does it arrive?".to_owned();
         let line = String::from_utf8(records::lines(&test).unwrap()).unwrap();
         assert!(line.starts_with("{\"kind\":\"notification\"") && line.ends_with("}\n"), "{line}");
         let variables = variables(&test);

@@ -94,8 +94,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn deliver(path: &Path) -> Verdict {
-        Writer { path: path.to_owned() }
-            .deliver(&notification(vec![alert("a", "high"), alert("b", "high")]))
+        Writer { path: path.to_owned() }.deliver(&notification([alert("r", "a"), alert("r", "b")]))
     }
 
     #[test]
@@ -107,13 +106,11 @@ mod tests {
         assert_eq!(deliver(&path), Verdict::Delivered, "rotated away");
         assert_eq!(deliver(&path), Verdict::Delivered);
         let text = fs::read_to_string(&path).unwrap();
-        let names: Vec<String> = text
+        let ids: Vec<String> = text
             .lines()
-            .map(|line| {
-                serde_json::from_str::<serde_json::Value>(line).unwrap()["alert"].to_string()
-            })
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].to_string())
             .collect();
-        assert_eq!(names, ["\"a\"", "\"b\"", "\"a\"", "\"b\""]);
+        assert_eq!(ids, ["\"a\"", "\"b\"", "\"a\"", "\"b\""]);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 

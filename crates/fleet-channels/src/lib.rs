@@ -59,6 +59,7 @@ mod webhook;
 pub use alertmanager::Alertmanager;
 pub use channel::{Channel, Kind};
 pub use error::ChannelError;
+pub use excerpt::line as one_line;
 pub use exec::Exec;
 pub use healthchecks::{Healthchecks, Heart};
 pub use keys::{Keys, RawChannel};

@@ -28,6 +28,7 @@ fn notice(notification: &Notification) -> AlertRecord {
         Reason::DeadChannel => ("fleet_alert_dead_channel", "high"),
         _ => ("fleet_alert_notice", "info"),
     };
+    let text = cut(&notification.text, SUMMARY);
     AlertRecord {
         kind: "alert".to_owned(),
         ts: notification.created,
@@ -39,7 +40,7 @@ fn notice(notification: &Notification) -> AlertRecord {
         labels: Labels::new(),
         since: notification.created,
         value: None,
-        summary: cut(&title(notification), SUMMARY),
+        summary: if notification.text.is_empty() { title(notification) } else { text },
         annotations: BTreeMap::new(),
         reason: notification.reason.word().to_owned(),
         fingerprint: notification.id.clone(),

@@ -49,7 +49,7 @@ pub fn severity(notification: &Notification) -> &str {
 /// The title of a notification that is about no alert.
 fn bare(notification: &Notification) -> String {
     match (excerpt::line(&notification.text, LINE), notification.held_back) {
-        (text, _) if !text.is_empty() => text,
+        (text, _) if !text.is_empty() && notification.reason != Reason::Test => text,
         (_, 0) => format!("from {}", notification.host),
         (_, held_back) => format!("{held_back} changes were held back"),
     }
@@ -102,8 +102,10 @@ pub fn lines(notification: &Notification, limit: usize) -> Vec<String> {
     let alerts = notification.alerts.iter().take(limit).map(line);
     let more = notification.alerts.len().saturating_sub(limit);
     let more = (more > 0).then(|| format!("and {more} more alerts"));
-    let text = (!notification.text.is_empty()).then(|| notification.text.clone());
-    text.into_iter().chain(alerts).chain(more).chain(notes(notification)).collect()
+    // Where the title said it all, it is not said twice.
+    let in_title = notification.alerts.is_empty() && bare(notification) == notification.text;
+    let text = Some(&notification.text).filter(|text| !text.is_empty() && !in_title);
+    text.cloned().into_iter().chain(alerts).chain(more).chain(notes(notification)).collect()
 }
 
 /// What is to be said of the notification beside its alerts.
@@ -192,7 +194,10 @@ mod tests {
     fn what_is_about_no_alert_has_a_title_too() {
         let dead = empty(Reason::DeadChannel, "channel 'slack' is dead");
         assert_eq!(title(&dead), "[fleet-alert] channel 'slack' is dead");
-        assert_eq!(title(&empty(Reason::Test, "")), "[test] from workstation");
+        assert!(lines(&dead, 9).is_empty(), "the title said it all");
+        let test = empty(Reason::Test, "does it arrive?");
+        assert_eq!(title(&test), "[test] from workstation");
+        assert_eq!(lines(&test, 9), ["does it arrive?"]);
     }
 
     #[test]

@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn a_test_message_has_its_text() {
         let payload = payload(&empty(Reason::Test, "does it arrive?"));
-        assert_eq!(payload["text"], "[test] does it arrive?");
+        assert_eq!(payload["text"], "[test] from workstation");
         assert_eq!(payload["attachments"][0]["blocks"][0]["text"]["text"], "does it arrive?");
     }
 

@@ -146,7 +146,8 @@ impl Desk {
 
     /// How long until [`Desk::settle`] will have something to do by the clock alone.
     pub fn next_due(&self, now: Timestamp) -> Option<Duration> {
-        if self.all || self.touched {
+        let set_back = self.latest.is_some_and(|latest| moved(now, WAVERS) < latest);
+        if self.all || self.touched || set_back {
             return Some(Duration::ZERO);
         }
         self.wake.map(|at| until(at, now))

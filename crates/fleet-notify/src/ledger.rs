@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use fleet_core::{RECORD_VERSION, Timestamp};
-use fleet_rules::FORGET_AFTER;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::plus;
@@ -18,6 +18,10 @@ use crate::entry::Entry;
 use crate::error::NotifyError;
 use crate::journal::{Journal, lines_of};
 use crate::limit::Traffic;
+
+/// For so long after it was last told of, an alert of a rule that is not in this file of rules is
+/// kept: another tool may look after it.
+const KEEP_FOREIGN: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The desk's memory on disk.
 #[derive(Debug)]
@@ -116,8 +120,8 @@ impl Ledger {
             let entry = |name: &String| alert_line(name, desk.entries.get(name));
             let channel = |name: &String| channel_line(name, desk.channels.get(name)?);
             let lines = alerts.iter().filter_map(entry);
-            let lines: Vec<u8> =
-                lines.chain(channels.iter().filter_map(channel)).flatten().collect();
+            let lines =
+                lines.chain(channels.iter().filter_map(channel)).collect::<Vec<_>>().concat();
             self.journal.append(&lines, false)
         };
         self.unwritten = written.is_err();
@@ -130,13 +134,12 @@ impl Ledger {
 
     fn rewrite(&mut self, desk: &Desk) -> Result<(), NotifyError> {
         if let Some(now) = desk.latest() {
-            self.foreign.retain(|_, (ts, _)| ts.is_none_or(|ts| plus(ts, FORGET_AFTER) > now));
+            self.foreign.retain(|_, (ts, _)| ts.is_none_or(|ts| plus(ts, KEEP_FOREIGN) > now));
         }
         let entries = desk.entries.iter().filter_map(|(name, e)| alert_line(name, Some(e)));
         let channels = desk.channels.iter().filter_map(|(name, t)| channel_line(name, t));
         let foreign = self.foreign.values().map(|(_, line)| format!("{line}\n").into_bytes());
-        let lines: Vec<u8> = entries.chain(channels).chain(foreign).flatten().collect();
-        self.journal.replace(&lines)
+        self.journal.replace(&entries.chain(channels).chain(foreign).collect::<Vec<_>>().concat())
     }
 
     fn replay(&mut self, bytes: &[u8], desk: &Desk) -> Remembered {
@@ -225,4 +228,103 @@ fn json(line: &Line) -> Option<Vec<u8>> {
     let mut line = serde_json::to_vec(line).ok()?;
     line.push(b'\n');
     Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Policy, RulePolicy};
+    use crate::sample::{alert, at};
+    use proptest::prelude::*;
+    use std::fs;
+
+    fn desk(rule: &str) -> Desk {
+        let rules = BTreeMap::from([(rule.to_owned(), RulePolicy::default())]);
+        Desk::new(Policy { rules, ..Policy::default() })
+    }
+
+    fn remembered(folder: &Path, rule: &str) -> Vec<String> {
+        let mut desk = desk(rule);
+        Ledger::open(folder).reload(&mut desk).unwrap();
+        desk.entries.values().filter_map(|entry| entry.alert.id.clone()).collect()
+    }
+
+    fn wrote(folder: &Path, rule: &str, ids: &[&str]) -> Ledger {
+        let (mut desk, mut ledger) = (desk(rule), Ledger::open(folder));
+        ledger.reload(&mut desk).unwrap();
+        ids.iter().for_each(|id| desk.take(alert(rule, id, "firing", 0)));
+        desk.settle(at(0));
+        ledger.write(&mut desk).unwrap();
+        ledger
+    }
+
+    #[test]
+    fn torn_foreign_and_newer_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        wrote(dir.path(), "r", &["a"]);
+        wrote(dir.path(), "theirs", &["x"]);
+        let path = dir.path().join("ledger.jsonl");
+        let newer = r#"{"kind":"told_alert","v":9,"fingerprint":"00","rule":"r","shape":"new"}"#;
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("nonsense\n{newer}\n{text}{{\"kind\":\"to")).unwrap();
+        let (mut desk, mut ledger) = (desk("r"), Ledger::open(dir.path()));
+        ledger.reload(&mut desk).unwrap();
+        assert_eq!(ledger.bad_lines(), [1, 5]);
+        // Appending mends the torn line; writing anew drops what cannot be read, keeps the rest.
+        wrote(dir.path(), "r", &["b"]);
+        let mut ids = remembered(dir.path(), "r");
+        ids.sort();
+        assert_eq!(ids, ["a", "b"]);
+        ledger.rewrite(&desk).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(newer) && text.contains("theirs"), "{text}");
+        assert!(!text.contains("nonsense"), "{text}");
+    }
+
+    #[test]
+    fn what_is_over_leaves_the_file_and_the_file_stays_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut desk, mut ledger) = (desk("r"), Ledger::open(dir.path()));
+        for n in 0..1000 {
+            let state = if n % 2 == 0 { "firing" } else { "resolved" };
+            desk.take(alert("r", "a", state, n));
+            desk.settle(at(n));
+            ledger.write(&mut desk).unwrap();
+        }
+        let lines = || fs::read_to_string(dir.path().join("ledger.jsonl")).unwrap().lines().count();
+        assert!(lines() < 80, "{}", lines());
+        desk.settle(at(10_000));
+        ledger.write(&mut desk).unwrap();
+        assert!(remembered(dir.path(), "r").is_empty());
+    }
+
+    #[test]
+    fn a_file_that_takes_nothing_is_written_whole_when_it_does_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = wrote(dir.path(), "r", &["a"]);
+        let path = dir.path().join("ledger.jsonl");
+        let mut desk = desk("r");
+        Ledger::open(dir.path()).reload(&mut desk).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        desk.take(alert("r", "b", "firing", 1));
+        desk.settle(at(1));
+        let error = ledger.write(&mut desk).unwrap_err().to_string();
+        assert!(error.contains("cannot write") && error.contains("ledger.jsonl"), "{error}");
+        // What is on disk now is not the truth.
+        assert!(!ledger.reload(&mut desk).unwrap());
+        fs::remove_dir(&path).unwrap();
+        ledger.write(&mut desk).unwrap();
+        assert_eq!(remembered(dir.path(), "r").len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join("ledger.jsonl"), &bytes).unwrap();
+            wrote(dir.path(), "r", &["a"]);
+            prop_assert_eq!(remembered(dir.path(), "r"), ["a"]);
+        }
+    }
 }

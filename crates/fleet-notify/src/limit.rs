@@ -21,6 +21,10 @@ pub(crate) struct Traffic {
     /// How many notifications it was sent, by minute since 1970.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     sent: BTreeMap<i64, u32>,
+    /// How many messages it ever got that are known by nothing else: those that name no alert, or
+    /// that tell again what was told.
+    #[serde(default)]
+    pub(crate) nameless: u64,
     /// Whether something waits for room.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) limited: bool,

@@ -9,7 +9,7 @@ use fleet_rules::alert::fingerprint;
 
 use crate::carrier::ChannelPlan;
 use crate::clock::plus;
-use crate::decision::Cause;
+use crate::decision::{Cause, Hold};
 use crate::desk::{Desk, Settled};
 use crate::entry::{Entry, fires};
 use crate::group::{Group, group_of};
@@ -45,7 +45,12 @@ impl Desk {
         let room = traffic.room(most, now);
         if traffic.limited && room > 0 {
             self.traffic(&channel.name).limited = false;
-            return self.digest(channel, items, now, settled);
+            if traffic.missed > 0 || items.iter().any(|item| self.was_limited(channel, item)) {
+                return self.digest(channel, items, now, settled);
+            }
+        }
+        if items.is_empty() {
+            return;
         }
         let ready = self.ready(channel, items, now, settled);
         let passes = |items: &[Item]| items.iter().any(|item| item.immediate);
@@ -74,6 +79,12 @@ impl Desk {
 }
 
 impl Desk {
+    fn was_limited(&self, channel: &ChannelPlan, item: &Item) -> bool {
+        let entry = self.entries.get(&item.fingerprint);
+        let account = entry.and_then(|entry| entry.channels.get(&channel.name));
+        account.is_some_and(|account| account.held == Some(Hold::Limited))
+    }
+
     /// The groups that may be told of now; the rest is held until their window ends. Whatever
     /// does not wait takes its whole group along.
     fn ready(
@@ -171,7 +182,11 @@ impl Desk {
     ) {
         let entries = items.iter().filter_map(|item| self.entries.get(&item.fingerprint));
         let alerts: Vec<_> = entries.clone().map(|entry| self.shown(entry)).collect();
-        let id = identity(&channel.name, &message.group, entries.map(|e| (e, &channel.name)));
+        let id = if items.is_empty() {
+            self.nameless(channel)
+        } else {
+            identity(&channel.name, &message.group, entries)
+        };
         for item in items {
             let missed = self.told(channel, item, message.reason, now, settled);
             message.missed += if message.reason == Reason::Digest { missed } else { 0 };
@@ -280,8 +295,8 @@ impl Desk {
         }
         self.traffic(&channel.name).refreshed = Some(now);
         sooner(&mut self.wake, plus(now, every));
-        if let Some(last) = last {
-            self.send_again(channel, &alerts, last, now, settled);
+        if last.is_some() {
+            self.send_again(channel, &alerts, now, settled);
         }
     }
 
@@ -289,17 +304,14 @@ impl Desk {
         &mut self,
         channel: &ChannelPlan,
         alerts: &[AlertRecord],
-        last: Timestamp,
         now: Timestamp,
         settled: &mut Settled,
     ) {
-        for (at, alerts) in alerts.chunks(MOST_NAMED).enumerate() {
-            let (last, at) = (last.to_nanos_text(), at.to_string());
-            let said = [("refresh", last.as_str()), ("part", at.as_str())];
+        for alerts in alerts.chunks(MOST_NAMED) {
             settled.notifications.push(Notification {
                 kind: "notification".to_owned(),
                 v: None,
-                id: fingerprint(&channel.name, said.into_iter()),
+                id: self.nameless(channel),
                 channel: channel.name.clone(),
                 group: Group::new(),
                 reason: Reason::Refresh,
@@ -312,6 +324,16 @@ impl Desk {
         }
     }
 
+    /// The name of a message that its alerts do not name; the same after a crash.
+    fn nameless(&mut self, channel: &ChannelPlan) -> String {
+        let traffic = self.traffic(&channel.name);
+        traffic.nameless += 1;
+        fingerprint(
+            &channel.name,
+            [("nameless", traffic.nameless.to_string().as_str())].into_iter(),
+        )
+    }
+
     /// What the channel was told of this alert, if it must hear of it again.
     fn told_before(
         &self,
@@ -320,7 +342,8 @@ impl Desk {
         now: Timestamp,
     ) -> Option<AlertRecord> {
         let told = entry.channels.get(&channel.name)?.told.as_ref()?;
-        let alive = fires(told.state) || plus(told.at, AFTER_END) > now;
+        let lately = channel.resolved && plus(told.at, AFTER_END) > now;
+        let alive = fires(told.state) || lately;
         let (state, severity) = (told.state, told.severity.clone());
         alive.then(|| AlertRecord { state, severity, ..entry.alert.clone() })
     }
@@ -346,13 +369,9 @@ fn place(entry: &Entry) -> (Reverse<usize>, bool, String, Option<String>) {
 
 /// The same for the same alerts in the same states on the same channel, and another when they
 /// are told again on purpose.
-fn identity<'e>(
-    channel: &str,
-    group: &Group,
-    entries: impl Iterator<Item = (&'e Entry, &'e String)>,
-) -> String {
+fn identity<'e>(channel: &str, group: &Group, entries: impl Iterator<Item = &'e Entry>) -> String {
     let mut said: Vec<(String, String)> = group.clone().into_iter().collect();
-    for (entry, channel) in entries {
+    for entry in entries {
         let alert = &entry.alert;
         let told = entry.channels.get(channel).and_then(|account| account.told.as_ref());
         let times = told.map_or(0, |told| told.times);

@@ -50,6 +50,8 @@ struct RawMatch {
 pub struct Routes {
     matches: Vec<Match>,
     severities: BTreeMap<String, Vec<String>>,
+    /// All channels that any of these names.
+    names: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -97,12 +99,14 @@ impl Routes {
     /// There is no such channel, or a glob is none.
     pub fn load(raw: RawRoute, channels: &[&str]) -> Result<Routes, Fault> {
         let matches = raw.matches.into_iter().map(|raw| Match::load(raw, channels));
-        let matches = matches.collect::<Result<_, _>>()?;
+        let matches = matches.collect::<Result<Vec<Match>, _>>()?;
         let mut severities = defaults(channels);
         for (severity, names) in raw.severities {
             severities.insert(severity, known(names, channels)?);
         }
-        Ok(Routes { matches, severities })
+        let matched = matches.iter().flat_map(|m| &m.channels);
+        let names = matched.chain(severities.values().flatten()).cloned().collect();
+        Ok(Routes { matches, severities, names })
     }
 
     /// The channels that a route names for this alert, those beside the routes left out.
@@ -126,8 +130,7 @@ impl Routes {
 
     /// Whether any route names this channel.
     pub fn names(&self, channel: &str) -> bool {
-        let matched = self.matches.iter().flat_map(|m| &m.channels);
-        matched.chain(self.severities.values().flatten()).any(|name| name == channel)
+        self.names.contains(channel)
     }
 
     /// Whether this channel is told of this alert.

@@ -24,13 +24,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use fleet_core::Timestamp;
 
 use crate::notification::{Notification, Reason};
 pub use entry::{Burial, Entry, Unreadable};
-use names::{DEAD, channel_of, entry_name, folder_of};
+use names::{DEAD, channel_of, entry_name, folder_of, moment_of};
 use shelf::{MOST_ENTRIES, Shelf};
 
 /// The lock of a channel's folder.
@@ -347,23 +347,23 @@ fn sent(folder: &Path) -> io::Result<Shelf> {
     let sent = folder.join(SENT);
     let mut shelf = Shelf::look(&sent)?;
     let mut surplus = shelf.names.len().saturating_sub(MOST_SENT);
+    let now = Timestamp::now();
     shelf.names.retain(|name| {
-        let path = sent.join(name);
-        let kept = surplus == 0 && is_young(&path);
+        let kept = surplus == 0 && is_young(name, now);
         surplus = surplus.saturating_sub(1);
         if !kept {
             // What cannot be removed now is old the next time too.
-            let _ = fs::remove_file(path);
+            let _ = fs::remove_file(sent.join(name));
         }
         kept
     });
     Ok(shelf)
 }
 
-fn is_young(path: &Path) -> bool {
-    let changed = fs::symlink_metadata(path).and_then(|data| data.modified());
-    let age = changed.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-    age.is_none_or(|age| age < SENT_FOR)
+/// By the moment of its making: of one that waited for long it is long written down that it was told.
+fn is_young(name: &str, now: Timestamp) -> bool {
+    let made = moment_of(name).map(Timestamp::from_nanos);
+    made.is_none_or(|made| now.seconds_since(made) < SENT_FOR.as_secs_f64())
 }
 
 /// Whether this very notification was delivered lately. What is meant to be told more than once

@@ -183,7 +183,8 @@ fn stale_due(rule: &Rule, instance: &Instance, clock: Clock) -> Option<Timestamp
     let unarmed = rule.crossed && !instance.armed;
     // A clock that ticks is no record to be counted.
     let counts = matches!(rule.timing.hold, Hold::Times(_));
-    if instance.phase.is_some() || unarmed || counts {
+    let idle = matches!(instance.phase, None | Some(Phase::Recovering { .. }));
+    if !idle || unarmed || counts {
         return None;
     }
     let due = worked_wall(instance, same.due(stale)?);

@@ -12,7 +12,7 @@ use crate::dues::Dues;
 use crate::fields::{Fields, Record, Slot, leading_kind};
 use crate::instance::Instance;
 use crate::interpreter::Interpreter;
-use crate::machine::What;
+use crate::machine::{What, plus};
 use crate::rule::RuleSet;
 use crate::visit::Visit;
 use crate::watch::Watch;
@@ -23,6 +23,9 @@ pub const FORGET_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// What the clock did nothing about though it seemed due is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The most changes of one instance at one moment.
+const MOST_CHANGES: u32 = 4;
 
 /// Which instance of which rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +89,8 @@ pub struct Engine {
     pub(crate) began: Option<Timestamp>,
     /// The newest time of day that it knows, and the pause before it began.
     pub(crate) awake: Awake,
+    /// The line that says so in the state file.
+    pub(crate) line: Option<Instance>,
     /// Whether a record came, or the input ended.
     arrived: bool,
     explain: bool,
@@ -117,6 +122,7 @@ impl Engine {
             before: None,
             began: None,
             awake: Awake { until: Timestamp::from_nanos(0), pause: Duration::ZERO },
+            line: None,
             arrived: false,
             explain,
         }
@@ -248,19 +254,22 @@ impl Engine {
             instance.clone()
         });
         let mut touched: Vec<Instance> = touched.collect();
-        touched.extend(self.began.map(|_| self.awake.line()));
+        if self.began.is_some() {
+            self.line = Some(self.awake.line());
+        }
+        touched.extend(self.line.clone());
         touched
     }
 
-    /// All instances that must be remembered.
+    /// All instances that must be remembered, and the line of when tools were at work.
     pub fn instances(&self) -> impl Iterator<Item = &Instance> {
         let all = self.watches.iter().flat_map(|watch| watch.instances.values());
-        all.chain(&self.gone).filter(|instance| !instance.is_over())
+        all.chain(&self.gone).chain(&self.line).filter(|instance| !instance.is_over())
     }
 
     /// About how many they are: known without looking at each.
     pub fn living(&self) -> usize {
-        self.watches.iter().map(|watch| watch.instances.len()).sum::<usize>() + self.gone.len()
+        self.watches.iter().map(|watch| watch.instances.len()).sum::<usize>() + self.gone.len() + 1
     }
 
     /// The instances that fire, by rule and key.
@@ -295,23 +304,32 @@ impl Engine {
         }
     }
 
-    /// Moves one instance on whose time has come.
+    /// Moves one instance on whose time has come: what one change brings about may be due too.
     fn due(&mut self, handle: Handle, clock: Clock, outcomes: &mut Vec<Outcome>) {
+        let mut changes = 0;
+        while changes < MOST_CHANGES && self.change(&handle, clock, outcomes) {
+            changes += 1;
+        }
         let Some(watch) = self.watches.get_mut(handle.watch) else { return };
         let Some(instance) = watch.instances.get_mut(&handle.key) else { return };
         instance.queued = None;
+        let next = clock::due(&watch.rule, instance, clock);
+        let again = plus(clock.now, LOOK_AGAIN);
+        self.dues.put(instance, next.map(|next| next.max(again)), || handle);
+    }
+
+    /// Makes one change of an instance that is due, if there is one.
+    fn change(&mut self, handle: &Handle, clock: Clock, outcomes: &mut Vec<Outcome>) -> bool {
+        let Some(watch) = self.watches.get_mut(handle.watch) else { return false };
+        let Some(instance) = watch.instances.get_mut(&handle.key) else { return false };
         let rule = &watch.rule;
-        let due = clock::due(rule, instance, clock);
-        let ticked = match due {
-            Some(due) if due <= clock.now => clock::tick(rule, instance, clock),
-            _ => None,
-        };
-        let next = clock::due(rule, instance, clock);
-        let again = crate::machine::plus(clock.now, LOOK_AGAIN);
-        self.dues.put(instance, next.map(|next| next.max(again)), || handle.clone());
+        if clock::due(rule, instance, clock).is_none_or(|due| due > clock.now) {
+            return false;
+        }
+        let ticked = clock::tick(rule, instance, clock);
         let Some(ticked) = ticked.filter(|t| t.what.is_change() && t.what != What::PendingWaits)
         else {
-            return;
+            return false;
         };
         let (what, at) = (ticked.what, instance.clock(clock.now));
         let told = what.is_told() || ticked.fired && what == What::Vanished;
@@ -323,7 +341,9 @@ impl Engine {
         if told {
             self.owed.insert(handle.clone());
         }
+        let handle = handle.clone();
         outcomes.push(Outcome { handle, what, told, alert, explanation });
+        true
     }
 
     fn written(&mut self, handle: &Handle) -> Option<Instance> {

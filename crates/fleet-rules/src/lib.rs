@@ -30,17 +30,39 @@
 //! **The machine** ([`machine`]) is one pure function from phase, what was seen and when, to the
 //! next phase and what happened. Time is the record's own `ts`; a line that comes up to ten
 //! minutes late counts as the latest moment known, and a clock that was set back further keeps
-//! what was held so far. Between records the clock moves instances on: `keep_firing_for`,
-//! `repeat`, the window of a rule that counts, and — for kinds that report changes, not samples, since a sample says nothing of what
-//! comes after it — `for`.
+//! what was held so far. Between records the clock moves instances on (`clock`): `keep_firing_for`,
+//! `repeat`, what is absent or says nothing, the window of a rule that counts, and — for kinds that
+//! report changes, not samples, since a sample says nothing of what comes after it — `for`. What
+//! the clock has to do stands in order (`dues`), so that neither a record nor a tick costs more
+//! for there being many instances.
+//!
+//! **Levels** (`levels`): each level is held by a machine of its own; the mildest is the alert, and
+//! the worst that fires gives it its severity.
 //!
 //! **Counting** ([`count`]): a rule with `count` remembers when its newest records matched, no more
 //! of them than it counts, and fires while all of those lie within its time.
 //!
+//! **Windows** ([`window`]): what many records show together is remembered ([`memory`]) as one
+//! value and its beginning ([`plateau`], [`stale`]), or summed up in at most sixty buckets
+//! ([`rate`], [`change`], [`trend`]). A record without the field is not about the rule. As long as
+//! nothing can be told, an alert neither begins nor ends. A NaN is never better, belongs to no
+//! average and ends nothing; a new `run` begins anew.
+//!
+//! **Down time** (`awake`): a pause between two runs of the tool that is usual, as with cron,
+//! counts as if the tool had lived through it; a longer one counts for nothing. A tool that begins
+//! misses nothing before it has read something, has come to the end of its input
+//! ([`Engine::end`]), or has waited for as long itself. So one-shot runs and a stream tell the same
+//! of the same data: a property test cuts streams anywhere, for every kind of condition.
+//!
+//! **Bounds**: a rule watches no more than `limit` instances; when it turns others away it says so
+//! by one alert of state `error`.
+//!
 //! **Memory** is a file of JSON lines ([`store`]), the last line of an instance wins. What is to
 //! be told is written down as untold first and struck out when others have taken it over, so a
-//! crash loses none. An instance of which no record came for a
-//! day ([`FORGET_AFTER`]) is resolved, with that as the reason, and forgotten.
+//! crash loses none. Each line holds a hash of what the rule says: one that reads otherwise now
+//! starts afresh, and what fired under the old form, or under a rule that is gone from the file, is
+//! resolved with that as the reason. An instance of which no record came for a day
+//! ([`FORGET_AFTER`]) is resolved, with that as the reason, and forgotten.
 
 pub mod alert;
 mod awake;

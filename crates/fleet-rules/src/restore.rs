@@ -19,10 +19,14 @@ impl Engine {
         self.changed.clear();
         self.owed.clear();
         self.gone.clear();
+        self.line = None;
         self.watches.iter_mut().for_each(|watch| watch.instances.clear());
         for instance in instances {
             match Awake::read(&instance) {
-                Some(awake) => self.before = Some(awake),
+                Some(awake) => {
+                    self.before = Some(awake);
+                    self.line = Some(instance);
+                }
                 None => self.take(instance),
             }
         }

@@ -100,8 +100,9 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
         let path = folder.join("state.jsonl");
         let lock = folder.join("state.lock");
-        let lock =
-            writable(&lock).map_err(|source| StoreError { what: "lock", path: lock, source })?;
+        // A file system that may only be read has locks, too.
+        let opened = writable(&lock).or_else(|error| File::open(&lock).map_err(|_| error));
+        let lock = opened.map_err(|source| StoreError { what: "lock", path: lock, source })?;
         let foreign = BTreeMap::new();
         Ok(Store { path, lock: Arc::new(lock), left: None, foreign, lines: 0, torn: false })
     }

@@ -77,7 +77,7 @@ impl Page {
 
 impl Item {
     fn of(alert: &AlertRecord) -> Item {
-        let state = alert.state.word().to_uppercase();
+        let state = alert.state.word().to_uppercase().replace('_', " ");
         let resolved = alert.state == AlertState::Resolved;
         Item {
             tone: tone(alert),

@@ -187,7 +187,7 @@ impl Recipients {
         match trouble.code {
             Some(500..) => self.refused.push((address, trouble.why.clone())),
             Some(code) if code != CLOSING => {
-                self.later = Some(format!("'{address}' was not taken yet: {}", trouble.why));
+                self.later = Some(format!("has not taken '{address}' yet: it {}", trouble.why));
             }
             _ => return Err(trouble),
         }
@@ -226,27 +226,27 @@ impl Trouble {
 
 const NO_MECHANISM: &str = "no way to log in that we know";
 
-/// What went wrong, as the second half of a sentence.
+/// What went wrong, as the second half of a sentence about the channel.
 fn words(error: &Error, code: Option<u16>) -> String {
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     let cause = excerpt::line(&cause, MOST_WORDS);
     if let Some(code) = code {
-        return format!("the server answered {code} {cause}").trim_end().to_owned();
+        return format!("answered {code} {cause}").trim_end().to_owned();
     }
     let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
     let kind = causes.find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     match kind {
         Some(io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-            "the server did not answer in time".to_owned()
+            "did not answer in time".to_owned()
         }
         _ if cause.contains("certificate") => {
-            format!("the server is not trusted: {cause}; ca_file names certificates to trust")
+            format!("is not trusted: {cause}; ca_file names certificates to trust")
         }
         _ if cause.contains("No compatible authentication") => {
-            format!("the server offers {NO_MECHANISM}")
+            format!("offers {NO_MECHANISM}")
         }
-        _ if cause.is_empty() => excerpt::line(&error.to_string(), MOST_WORDS),
-        _ => cause,
+        _ if cause.is_empty() => excerpt::line(&format!("failed: {error}"), MOST_WORDS),
+        _ => format!("failed: {cause}"),
     }
 }
 
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn without_a_common_way_to_log_in_there_is_none_later() {
-        let why = format!("the server offers {NO_MECHANISM}");
+        let why = format!("offers {NO_MECHANISM}");
         let trouble = Trouble { stage: Stage::Login, code: None, why: why.clone() };
         assert_eq!(trouble.verdict(), Verdict::Dead { why });
     }

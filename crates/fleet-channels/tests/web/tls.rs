@@ -71,6 +71,17 @@ fn a_certificate_of_another_host_is_refused_and_no_message_was_sent() {
     serving.join().unwrap();
 }
 
+/// The kernel takes the connection; nobody ever answers.
+#[test]
+fn a_handshake_that_never_ends_holds_nobody_beyond_the_time_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let mut hook = carrier(&format!("type = 'webhook'\nurl = '{url}'\ntimeout = '300ms'"));
+    let verdict = hook.deliver(&first());
+    assert_eq!(word(&verdict), "again, channel");
+    assert_eq!(why(&verdict), "gave no answer within 300ms");
+}
+
 #[test]
 fn a_file_without_certificates_is_refused() {
     for text in ["", "-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n"] {

@@ -1,6 +1,6 @@
 //! Lines for people.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -44,8 +44,8 @@ pub(crate) struct Text {
     timestamps: Timestamps,
     /// Columns that the names take.
     pad: usize,
-    /// For each run: they are the same a million times.
-    prefixes: HashMap<*const Face, Prefixes>,
+    /// For each run: they are the same a million times, and few are found quicker without a hash.
+    prefixes: BTreeMap<*const Face, Prefixes>,
     /// A group of lines around one that was found was shown.
     begun: bool,
     /// The line being made.
@@ -55,7 +55,7 @@ pub(crate) struct Text {
 
 impl Text {
     pub(super) fn new(out: Out, ids: bool, timestamps: Timestamps) -> Text {
-        let (prefixes, line) = (HashMap::new(), Vec::new());
+        let (prefixes, line) = (BTreeMap::new(), Vec::new());
         Text { out, ids, timestamps, pad: 0, prefixes, begun: false, line, live: Live::default() }
     }
 

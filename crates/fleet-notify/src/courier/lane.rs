@@ -9,6 +9,7 @@ use fleet_core::Timestamp;
 use crate::carrier::{Carrier, Verdict};
 use crate::courier::round::{After, Moment, Round, Step};
 use crate::courier::{News, Remains, Shared, State};
+use crate::history::Tried;
 use crate::schedule::jitter;
 use crate::spool::entry::{Entry, Unreadable};
 use crate::spool::{SpoolError, Turn};
@@ -310,12 +311,12 @@ fn tried(entry: &Entry, verdict: &Verdict, at: Timestamp) -> News {
         Verdict::Refused { why } => ("refused", why.as_str()),
         Verdict::Dead { why } => ("dead", why.as_str()),
     };
-    News::Tried {
-        at,
+    News::Tried(Tried {
+        ts: at,
         channel: entry.notification.channel.clone(),
-        id: entry.notification.id.clone(),
+        notification: entry.notification.id.clone(),
         fingerprints: entry.fingerprints().into_iter().map(str::to_owned).collect(),
-        word,
-        why: why.to_owned(),
-    }
+        word: word.to_owned(),
+        text: why.to_owned(),
+    })
 }

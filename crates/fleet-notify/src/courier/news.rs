@@ -2,26 +2,15 @@
 
 use std::time::Duration;
 
-use fleet_core::{Timestamp, duration_text};
+use fleet_core::duration_text;
+
+use crate::history::Tried;
 
 /// Something that a person should hear of the ways to tell people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// A notification was tried. There is nothing to say of it, but it may be written down.
-    Tried {
-        /// When the try was over.
-        at: Timestamp,
-        /// Where to.
-        channel: String,
-        /// The notification.
-        id: String,
-        /// The fingerprints of its alerts.
-        fingerprints: Vec<String>,
-        /// `delivered`, `again`, `refused` or `dead`.
-        word: &'static str,
-        /// Why, as the second half of a sentence.
-        why: String,
-    },
+    Tried(Tried),
     /// A channel does not work; said when that begins and when the reason changes.
     Trouble {
         /// Which.
@@ -72,7 +61,7 @@ impl News {
     /// A sentence, where there is something to say.
     pub fn text(&self) -> Option<String> {
         Some(match self {
-            News::Tried { .. } => return None,
+            News::Tried(_) => return None,
             News::Trouble { channel, why, again_in } => {
                 let again = duration_text(*again_in);
                 format!("channel '{channel}' {why}; tries again in {again}")

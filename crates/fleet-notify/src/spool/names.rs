@@ -48,7 +48,8 @@ pub(super) fn entry_name(created: Timestamp, newest: Option<&str>, id: &str) -> 
     format!("{nanos:020}-{id}{SUFFIX}")
 }
 
-fn moment_of(name: &str) -> Option<i64> {
+/// When an entry of this name was made, in nanoseconds.
+pub(super) fn moment_of(name: &str) -> Option<i64> {
     name.split_once('-')?.0.parse().ok()
 }
 

@@ -51,7 +51,10 @@ fn those_that_were_delivered_are_not_kept_for_ever() {
     let spool = Spool::open(dir.path());
     let sent = dir.path().join("spool/c/sent");
     shelf::make(&sent).unwrap();
-    (0..MOST_SENT + 2).for_each(|at| fs::write(sent.join(format!("{at:020}-x.json")), "").unwrap());
+    let now = Timestamp::now().nanos();
+    let file = |nanos: i64| fs::write(sent.join(format!("{nanos:020}-x.json")), "").unwrap();
+    (0..MOST_SENT as i64 + 2).for_each(|at| file(now + at));
+    file(now - SENT_FOR.as_nanos() as i64 - 1);
     spool.put(&[notification("c", "last", "a")]);
     assert_eq!(fs::read_dir(sent).unwrap().count(), MOST_SENT);
 }

@@ -257,3 +257,29 @@ fn an_immediate_rule_passes_by_everything() {
     let twice = [("a", "x", "resolved"), ("a", "x", "firing")];
     assert_eq!(told(&mut desk, 21, &twice), ["phone first a/x firing"]);
 }
+
+#[test]
+fn what_came_and_went_unseen_is_no_digest() {
+    let mut desk = desk_with(|policy| policy.settings.max_per_hour = 1);
+    turn(&mut desk, 0, &[("a", "x", "firing")]);
+    // The end is held back, and then the alert is back: nothing is left to be told.
+    turn(&mut desk, 60, &[("a", "x", "resolved")]);
+    turn(&mut desk, 120, &[("a", "x", "firing")]);
+    assert_eq!(told(&mut desk, 3700, &[("b", "x", "firing")]), ["phone first b/x firing"]);
+}
+
+#[test]
+fn slow_more_alerts_than_are_remembered_are_counted() {
+    let mut desk = desk();
+    for n in 0..fleet_notify::MOST_ALERTS + 5 {
+        desk.take(alert("a", &format!("x{n}"), "firing", 0));
+    }
+    let all = desk.settle(at(0)).notifications;
+    assert_eq!((all.len(), all[0].alerts.len()), (1, fleet_notify::MOST_NAMED));
+    let counted = fleet_notify::MOST_ALERTS + 5 - fleet_notify::MOST_NAMED;
+    assert_eq!(usize::try_from(all[0].held_back).unwrap(), counted);
+    // What is over makes room.
+    desk.take(alert("a", "x0", "resolved", 60));
+    desk.settle(at(60));
+    assert_eq!(told(&mut desk, 100, &[("b", "x", "firing")]), ["phone first b/x firing"]);
+}

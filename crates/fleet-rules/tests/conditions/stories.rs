@@ -1,10 +1,6 @@
 //! Every kind of condition, in stories with a virtual clock.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
-mod bench;
-
-use bench::{Bench, at, rule};
+use crate::bench::{Bench, at, rule};
 use fleet_rules::AlertState::{Error, Firing, NoData, Resolved};
 
 #[test]
@@ -247,7 +243,7 @@ fn too_many_instances_are_told_once() {
             &mut Vec::new(),
         );
     }
-    assert_eq!(bench.engine.living(), 11);
+    assert_eq!(bench.engine.firing().len(), 11);
     let untold = bench.engine.untold();
     let errors: Vec<_> = untold.iter().filter(|alert| alert.state == Error).collect();
     assert_eq!((untold.len(), errors.len()), (11, 1));
@@ -315,7 +311,7 @@ fn a_rule_of_another_file_is_left_alone() {
     let mut bench = Bench::of("when = 'x > 1'");
     bench.sample(r#""id":"a","x":2"#);
     bench.end();
-    let other = bench::parse("").from_file("other.toml".as_ref());
+    let other = crate::bench::parse("").from_file("other.toml".as_ref());
     let mut engine = fleet_rules::Engine::new(other, false);
     let mut store = fleet_rules::Store::open(bench.dir.path()).unwrap();
     let locked = store.lock().unwrap();
@@ -346,6 +342,17 @@ fn down_time_does_not_count() {
         }
         assert_eq!(bench.states(), [Firing], "{name}");
     }
+}
+
+#[test]
+fn when_tools_were_at_work_survives_a_rewriting() {
+    let mut bench = Bench::of("when = 'x > 1'\nfor = '30m'");
+    for minute in [0, 8 * 60, 8 * 60 + 20] {
+        bench.run_again(minute * 60);
+        bench.sample(r#""id":"a","x":2"#);
+        bench.rewrite();
+    }
+    assert_eq!(bench.states(), []);
 }
 
 #[test]

@@ -96,6 +96,16 @@ impl Bench {
         self.begin();
     }
 
+    /// Writes the state file anew.
+    pub(crate) fn rewrite(&mut self) {
+        self.end();
+        let mut store = Store::open(self.dir.path()).unwrap();
+        let locked = store.lock().unwrap();
+        let engine = &self.engine;
+        store.reload(&locked, |rule| engine.knows(rule)).unwrap();
+        store.rewrite(&locked, engine.instances(), at(self.now)).unwrap();
+    }
+
     pub(crate) fn change_rules(&mut self, rules: &str) {
         self.end();
         self.rules = parse(rules);
