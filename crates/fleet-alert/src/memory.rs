@@ -11,7 +11,7 @@ use fleet_cli::talk;
 use fleet_core::Timestamp;
 use fleet_notify::{Desk, Happened, History, Ledger, NotifyError, Silences};
 use fleet_registry::make_dir;
-use fleet_rules::{Engine, Locked, Store, StoreError};
+use fleet_rules::{AlertRecord, Engine, Locked, Store, StoreError};
 
 use crate::sentence::sentence;
 
@@ -135,6 +135,15 @@ impl Memory {
         if let (Some(locked), Some(store), false) = (locked, &mut self.store, self.unwritten) {
             let result = store.append(locked, &changed);
             self.written(result);
+        }
+    }
+
+    /// Gives the desk an alert, also one whose rule is gone.
+    pub(crate) fn take(&mut self, desk: &mut Desk, alert: AlertRecord) {
+        if desk.knows(&alert.alert) {
+            desk.take(alert);
+        } else {
+            self.ledger.take_leave(desk, alert);
         }
     }
 

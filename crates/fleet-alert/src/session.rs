@@ -190,7 +190,7 @@ impl Session {
     fn take(&mut self, alert: AlertRecord) -> io::Result<()> {
         let printed = self.tellers.tell(&alert);
         self.happened.push(Happened::Alert(Box::new(alert.clone())));
-        self.desk.take(alert);
+        self.memory.take(&mut self.desk, alert);
         printed
     }
 

@@ -105,6 +105,18 @@ impl Desk {
         self.touched = true;
     }
 
+    /// Takes the end of an alert whose rule is gone from the file of rules, and what another desk
+    /// knew of it.
+    pub(crate) fn take_leave(&mut self, known: Option<Entry>, alert: AlertRecord) {
+        let name = alert.fingerprint.clone();
+        if let Some(mut entry) = known {
+            entry.look();
+            self.entries.entry(name.clone()).or_insert(entry);
+        }
+        self.take(alert);
+        self.entries.get_mut(&name).into_iter().for_each(|entry| entry.gone = true);
+    }
+
     /// Puts these silences in the place of those that it knows.
     pub fn silences(&mut self, silences: Vec<Silence>) {
         self.quiet = Quiet::new(silences);
