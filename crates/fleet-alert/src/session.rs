@@ -153,6 +153,11 @@ impl Session {
         for outcome in outcomes {
             printed = printed.and(self.announce(outcome));
         }
+        if clock != Clock::Waits {
+            for alert in self.memory.lost(&self.engine, &self.desk, Timestamp::now()) {
+                printed = printed.and(self.take(alert));
+            }
+        }
         self.tell();
         self.engine.told();
         self.memory.write(locked.as_ref(), &mut self.engine);

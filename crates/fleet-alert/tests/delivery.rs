@@ -319,3 +319,25 @@ fn what_is_left_of_a_rule_that_is_gone_or_reads_otherwise_ends_wherever_it_was_t
         assert_eq!(told_after(change, silenced), both, "{name}");
     }
 }
+
+#[test]
+fn what_was_told_ends_even_if_the_state_is_lost() {
+    for (name, lost) in [("torn", 1), ("gone", 0)] {
+        let bench = Bench::new(&["hook"], "");
+        bench.run(&(sample(1, "a", 2.0) + &sample(1, "b", 2.0) + &sample(1, "c", 2.0)), &[]);
+        let state = bench.path("home/alerts/state.jsonl");
+        let whole = fs::read_to_string(&state).unwrap();
+        fs::write(&state, whole.split_inclusive('\n').take(lost).collect::<String>()).unwrap();
+        let after = sample(2, "a", 0.0) + &sample(2, "b", 0.0) + &sample(2, "c", 2.0);
+        for _ in 0..2 {
+            assert!(bench.run(&after, &[]).status.success());
+        }
+        let bodies: Vec<Value> =
+            bench.receiver.requests().iter().skip(1).map(|r| r.json()).collect();
+        let alerts = bodies.iter().flat_map(|body| body["alerts"].as_array().unwrap());
+        let mut told: Vec<String> =
+            alerts.map(|alert| format!("{} {}", alert["id"], alert["state"])).collect();
+        told.sort();
+        assert_eq!(told, ["\"a\" \"resolved\"", "\"b\" \"resolved\""], "{name}");
+    }
+}

@@ -170,6 +170,11 @@ impl Desk {
         self.policy.rules.contains_key(rule)
     }
 
+    /// The newest records of what fires.
+    pub fn firing(&self) -> impl Iterator<Item = &AlertRecord> {
+        self.entries.values().filter(|entry| entry.fires()).map(|entry| &entry.alert)
+    }
+
     /// The latest moment that it was told.
     pub(crate) fn latest(&self) -> Option<Timestamp> {
         self.latest
