@@ -165,6 +165,11 @@ impl Desk {
         self.wake.map(|at| until(at, now))
     }
 
+    /// Whether a silence holds: whoever ends it expects to be told soon of what it held back.
+    pub fn is_silenced(&self, now: Timestamp) -> bool {
+        self.quiet.holds(now)
+    }
+
     /// Whether alerts of this rule are told by this desk.
     pub fn knows(&self, rule: &str) -> bool {
         self.policy.rules.contains_key(rule)
