@@ -12,7 +12,6 @@ use std::time::Duration;
 use fleet_core::{RECORD_VERSION, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::plus;
 use crate::desk::Desk;
 use crate::entry::Entry;
 use crate::error::NotifyError;
@@ -134,7 +133,7 @@ impl Ledger {
 
     fn rewrite(&mut self, desk: &Desk) -> Result<(), NotifyError> {
         if let Some(now) = desk.latest() {
-            self.foreign.retain(|_, (ts, _)| ts.is_none_or(|ts| plus(ts, KEEP_FOREIGN) > now));
+            self.foreign.retain(|_, (ts, _)| ts.is_none_or(|ts| ts.plus(KEEP_FOREIGN) > now));
         }
         let entries = desk.entries.iter().filter_map(|(name, e)| alert_line(name, Some(e)));
         let channels = desk.channels.iter().filter_map(|(name, t)| channel_line(name, t));

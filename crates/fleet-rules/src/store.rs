@@ -24,7 +24,6 @@ use serde::Deserialize;
 
 use crate::engine::FORGET_AFTER;
 use crate::instance::Instance;
-use crate::machine::plus;
 
 /// Lines beyond twice the living ones after which the file is written anew.
 const SLACK: usize = 64;
@@ -180,7 +179,7 @@ impl Store {
         living: impl Iterator<Item = &'i Instance>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.foreign.retain(|_, (seen, _)| seen.is_none_or(|at| plus(at, FORGET_AFTER) > now));
+        self.foreign.retain(|_, (seen, _)| seen.is_none_or(|at| at.plus(FORGET_AFTER) > now));
         let mut text = lines(living);
         for (_, line) in self.foreign.values() {
             text.extend_from_slice(line.as_bytes());
