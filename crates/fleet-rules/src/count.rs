@@ -10,7 +10,7 @@ use crate::machine::{self, Phase, Seen, Step, What};
 use crate::rule::Timing;
 
 /// The most that a rule may count: as many times are remembered, and written down.
-pub const MOST: u32 = 1000;
+pub(crate) const MOST: u32 = 1000;
 
 /// How many within which time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
