@@ -81,6 +81,7 @@ pub mod expression;
 pub mod fields;
 pub mod instance;
 pub mod interpreter;
+mod keys;
 mod levels;
 pub mod load;
 mod load_condition;

@@ -13,6 +13,7 @@
 //! its reader ends it: it may be another file's, or what is left of a rule that is gone.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -142,20 +143,24 @@ impl Store {
     ///
     /// # Errors
     /// The file does not take it.
-    pub fn append(&mut self, _locked: &Locked, instances: &[Instance]) -> Result<(), StoreError> {
-        if instances.is_empty() {
-            return Ok(());
-        }
-        for instance in instances {
-            self.foreign.remove(&name_of(instance));
+    pub fn append<'i>(
+        &mut self,
+        _locked: &Locked,
+        instances: impl Iterator<Item = &'i Instance> + Clone,
+    ) -> Result<(), StoreError> {
+        if !self.foreign.is_empty() {
+            instances.clone().for_each(|ours| drop(self.foreign.remove(&name_of(ours))));
         }
         let mut text = if self.torn { vec![b'\n'] } else { Vec::new() };
-        text.extend(lines(instances.iter()));
+        let many = write_lines(&mut text, instances);
+        if many == 0 {
+            return Ok(());
+        }
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
         file.and_then(|mut file| file.write_all(&text))
             .map_err(|source| self.error("write", source))?;
         self.torn = false;
-        self.lines += instances.len();
+        self.lines += many;
         self.left = self.stamp()?;
         Ok(())
     }
@@ -181,13 +186,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.foreign.retain(|_, (seen, _)| seen.is_none_or(|at| plus(at, FORGET_AFTER) > now));
-        let mut text = lines(living);
+        let mut text = Vec::new();
+        let living = write_lines(&mut text, living);
         for (_, line) in self.foreign.values() {
             text.extend_from_slice(line.as_bytes());
             text.push(b'\n');
         }
         self.replace(&text).map_err(|source| self.error("write", source))?;
-        self.lines = text.iter().filter(|byte| **byte == b'\n').count();
+        self.lines = living + self.foreign.len();
         self.torn = false;
         self.left = self.stamp()?;
         Ok(())
@@ -229,13 +235,19 @@ impl Store {
         newest: &mut BTreeMap<String, Instance>,
     ) -> Option<()> {
         let text = str::from_utf8(line).ok()?;
+        // Nearly all lines are ours: those are read once.
+        let ours = serde_json::from_str(text).ok();
+        if let Some(ours) = ours.filter(|i: &Instance| !i.is_newer() && mine(&i.rule)) {
+            newest.insert(name_of(&ours), ours);
+            return Some(());
+        }
         let head: Head = serde_json::from_str(text).ok()?;
-        let name = format!("{}\u{1f}{}", head.rule.as_deref()?, head.key?);
+        let name = named(head.rule.as_deref()?, head.key?);
         if head.v.is_some_and(|v| v > RECORD_VERSION) {
             // Never given up: what a newer fleet-alert wrote is not ours to judge.
             self.foreign.insert(format!("{name}\u{1f}newer"), (None, text.to_owned()));
         } else if mine(head.rule.as_deref()?) {
-            newest.insert(name, serde_json::from_str(text).ok()?);
+            return None;
         } else if head.phase.is_some() || head.untold || head.watched {
             self.foreign.insert(name, (head.seen, text.to_owned()));
         } else {
@@ -263,24 +275,32 @@ impl Store {
 
 /// By what the lines of an instance are known to be of the same.
 fn name_of(instance: &Instance) -> String {
-    let key: serde_json::Value = instance.key.iter().map(|(n, v)| (&**n, &**v)).collect();
-    format!("{}\u{1f}{key}", instance.rule)
+    let key = serde_json::to_string(&instance.key).unwrap_or_default();
+    named(&instance.rule, key)
+}
+
+fn named(rule: &str, key: impl Display) -> String {
+    format!("{rule}\u{1f}{key}")
 }
 
 fn writable(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-fn lines<'i>(instances: impl Iterator<Item = &'i Instance>) -> Vec<u8> {
-    let mut text = Vec::new();
+/// Adds a line of each of these instances, and says how many they are.
+fn write_lines<'i>(text: &mut Vec<u8>, instances: impl Iterator<Item = &'i Instance>) -> usize {
+    let mut many = 0;
     for instance in instances {
+        let before = text.len();
         // Texts, numbers and times: nothing that JSON could refuse.
-        if let Ok(json) = serde_json::to_vec(instance) {
-            text.extend(json);
-            text.push(b'\n');
+        if serde_json::to_writer(&mut *text, instance).is_err() {
+            text.truncate(before);
+            continue;
         }
+        text.push(b'\n');
+        many += 1;
     }
-    text
+    many
 }
 
 #[cfg(test)]
@@ -313,9 +333,9 @@ mod tests {
         let mut store = Store::open(dir.path()).unwrap();
         let locked = store.lock().unwrap();
         let (a, mut b) = (pending("r", "a"), pending("r", "b"));
-        store.append(&locked, &[a.clone(), b.clone()]).unwrap();
+        store.append(&locked, [a.clone(), b.clone()].iter()).unwrap();
         b.phase = None;
-        store.append(&locked, &[b]).unwrap();
+        store.append(&locked, [b].iter()).unwrap();
         drop(locked);
         assert_eq!(ids(&fresh(dir.path())), ["a"]);
     }
@@ -326,13 +346,13 @@ mod tests {
         let mut ours = Store::open(dir.path()).unwrap();
         {
             let locked = ours.lock().unwrap();
-            ours.append(&locked, &[pending("r", "a")]).unwrap();
+            ours.append(&locked, [pending("r", "a")].iter()).unwrap();
             assert!(ours.reload(&locked, |_| true).unwrap().is_none());
         }
         let mut theirs = Store::open(dir.path()).unwrap();
         {
             let locked = theirs.lock().unwrap();
-            theirs.append(&locked, &[pending("r", "b")]).unwrap();
+            theirs.append(&locked, [pending("r", "b")].iter()).unwrap();
         }
         let locked = ours.lock().unwrap();
         let remembered = ours.reload(&locked, |_| true).unwrap().unwrap();
@@ -353,7 +373,7 @@ mod tests {
         let expected = vec!["a".to_owned(), "x".to_owned()];
         assert_eq!((ids(&remembered), remembered.bad_lines), (expected, vec![1, 5]));
         // Appending mends the torn line; rewriting drops what cannot be read and keeps the rest.
-        store.append(&locked, &[pending("r", "b")]).unwrap();
+        store.append(&locked, [pending("r", "b")].iter()).unwrap();
         assert_eq!(ids(&fresh_unlocked(dir.path())), ["a", "b", "x"]);
         store.rewrite(&locked, [pending("r", "b")].iter(), Timestamp::now()).unwrap();
         let text = fs::read_to_string(&path).unwrap();
