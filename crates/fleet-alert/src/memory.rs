@@ -136,11 +136,11 @@ impl Memory {
 
     /// Writes down what changed for the rules.
     pub(crate) fn write(&mut self, locked: Option<&Locked>, engine: &mut Engine) {
-        let changed = engine.take_changed();
         if let (Some(locked), Some(store), false) = (locked, &mut self.store, self.unwritten) {
-            let result = store.append(locked, &changed);
+            let result = store.append(locked, engine.changed());
             self.written(result);
         }
+        engine.changed_written();
     }
 
     /// Gives the desk an alert, also one whose rule is gone.
@@ -209,7 +209,7 @@ impl Memory {
         self.seen_written = Instant::now();
         let touched = engine.take_touched();
         if let (Some(store), false) = (&mut self.store, self.unwritten) {
-            let result = store.append(locked, &touched);
+            let result = store.append(locked, touched.iter());
             self.written(result);
         }
     }
