@@ -68,6 +68,7 @@ pub(crate) struct Common {
     pub(crate) kind: Slot,
     pub(crate) ts: Slot,
     pub(crate) run: Slot,
+    pub(crate) subject: Slot,
 }
 
 /// Rules at work.
@@ -104,8 +105,12 @@ impl Engine {
     /// The enabled rules at work; with `explain` every outcome is told and explained.
     pub fn new(rules: RuleSet, explain: bool) -> Engine {
         let mut fields = Fields::default();
-        let common =
-            Common { kind: fields.want("kind"), ts: fields.want("ts"), run: fields.want("run") };
+        let common = Common {
+            kind: fields.want("kind"),
+            ts: fields.want("ts"),
+            run: fields.want("run"),
+            subject: fields.want("subject"),
+        };
         let enabled = rules.rules.into_iter().filter(|rule| rule.enabled);
         let mut keys = Keys::default();
         let watches: Vec<Watch> =

@@ -110,8 +110,10 @@ impl Visit<'_> {
             if idle || !watch.selectors.iter().all(|selector| selector.admits(self.record)) {
                 return None;
             }
-            // Where it is told that nothing comes, a record without the value is nothing.
-            if verdict == Verdict::Unknown && watch.rule.no_data.is_some() {
+            // Where it is told that nothing comes, a record without the value is nothing. So is
+            // one that a program emits: it may speak of its other values in records of their own.
+            let emitted = || self.record.get(self.common.subject).text() == Some("custom");
+            if verdict == Verdict::Unknown && (watch.rule.no_data.is_some() || emitted()) {
                 return None;
             }
         }
@@ -188,7 +190,10 @@ impl Visit<'_> {
                     step::step(rule, instance, &sighted, ts, moment)
                 })
             }
-            _ => Some(step::step(rule, instance, sighted, ts, moment)),
+            _ => {
+                let what = step::step(rule, instance, sighted, ts, moment);
+                Some(if anew { step::anew(rule, instance, what, moment) } else { what })
+            }
         };
         let due = clock::due(rule, instance, Clock { now: self.now, waits: None });
         self.dues.put(instance, due, || Handle { watch: at, key: key.to_owned() });

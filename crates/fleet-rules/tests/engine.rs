@@ -297,3 +297,31 @@ proptest! {
         bench.engine.feed(line.as_bytes(), at(0), &mut outcomes);
     }
 }
+
+#[test]
+fn another_run_that_fails_is_another_alert() {
+    let mut bench = Bench::rule("when = \"state == 'failed'\"\n");
+    let failed = |run| format!(r#""id":"a","run":{run},"state":"failed""#);
+    assert_eq!(bench.sample(0, &failed(1)), [AlertState::Firing]);
+    assert_eq!(bench.sample(1, &failed(1)), []);
+    // The run between the two looks was not seen to run.
+    assert_eq!(bench.sample(2, &failed(2)), [AlertState::Firing]);
+    assert_eq!(bench.sample(3, &failed(2)), []);
+    // What has to hold does so whatever the run.
+    let mut held = Bench::rule("when = 'x > 1'\nfor = '1s'\n");
+    for (second, run, told) in [(0, 1, 0), (2, 1, 1), (3, 2, 0)] {
+        let fields = format!(r#""id":"a","run":{run},"x":2"#);
+        assert_eq!(held.sample(second, &fields).len(), told, "{second}");
+    }
+}
+
+#[test]
+fn a_program_speaks_of_one_value_at_a_time() {
+    let mut bench = Bench::rule("when = 'x > 1'\ntimes = 2\n");
+    let custom = |value: &str| format!(r#""subject":"custom","id":"a",{value}"#);
+    assert_eq!(bench.sample(0, &custom(r#""x":2"#)), []);
+    assert_eq!(bench.sample(1, &custom(r#""y":0"#)), []);
+    assert_eq!(bench.sample(2, &custom(r#""x":2"#)), [AlertState::Firing]);
+    assert_eq!(bench.sample(3, &custom(r#""y":0"#)), []);
+    assert_eq!(bench.sample(4, &custom(r#""x":1"#)), [AlertState::Resolved]);
+}
