@@ -106,6 +106,28 @@ fn an_alert_says_all_of_it() {
 }
 
 #[test]
+fn a_huge_text_is_not_remembered_whole() {
+    let mut bench = Bench::rule("when = 'x > 1'");
+    let huge = "ä".repeat(1 << 20);
+    for end in ["1", "2"] {
+        let line =
+            format!(r#"{{"kind":"sample","id":"{huge}{end}","x":2,"labels":{{"l":"{huge}"}}}}"#);
+        let alert = bench.outcomes(&line).pop().unwrap().alert.unwrap();
+        let json = serde_json::to_string(&alert).unwrap();
+        assert!(json.len() < 100_000 && alert.id.unwrap().starts_with('ä'), "{}", json.len());
+    }
+    let instances: Vec<_> = bench.engine.instances().map(|i| i.name().len()).collect();
+    assert!(matches!(instances[..], [a, b] if a < 2000 && b < 2000), "{instances:?}");
+}
+
+#[test]
+fn an_alert_on_a_record_with_a_number_beyond_all_says_whose_it_is() {
+    let mut bench = Bench::rule("when = 'x > 1'");
+    let alert = bench.outcomes(r#"{"kind":"sample","id":"a","x":1e999}"#).pop().unwrap().alert;
+    assert_eq!(alert.unwrap().id.as_deref(), Some("a"));
+}
+
+#[test]
 fn a_record_about_another_subject_changes_nothing() {
     let mut bench = Bench::rule("when = \"subject == 'process' && x > 1\"");
     assert_eq!(bench.sample(0, r#""id":"a","subject":"process","x":2"#), [Firing]);
