@@ -56,7 +56,7 @@ impl Journal {
         text.extend_from_slice(lines);
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
         file.and_then(|mut file| written(&mut file, &text, sync))
-            .map_err(|source| NotifyError::file("write", &self.path, source))?;
+            .map_err(|source| NotifyError::file("write", &self.path, plain(source)))?;
         self.torn = false;
         self.lines += lines_of(lines).count();
         self.left = Some(self.stamp()?);
@@ -65,7 +65,8 @@ impl Journal {
 
     /// Writes the file anew beside itself and puts it in its place.
     pub(crate) fn replace(&mut self, lines: &[u8]) -> Result<(), NotifyError> {
-        self.renew(lines).map_err(|source| NotifyError::file("write", &self.path, source))?;
+        self.renew(lines)
+            .map_err(|source| NotifyError::file("write", &self.path, plain(source)))?;
         self.torn = false;
         self.lines = lines_of(lines).count();
         self.left = Some(self.stamp()?);
@@ -95,6 +96,12 @@ impl Journal {
             Err(source) => Err(NotifyError::file("read", &self.path, source)),
         }
     }
+}
+
+/// The error by its kind alone. That of a temporary file names it, so that each failure would look
+/// like another one.
+fn plain(error: io::Error) -> io::Error {
+    error.kind().into()
 }
 
 fn written(file: &mut File, text: &[u8], sync: bool) -> io::Result<()> {
