@@ -157,6 +157,11 @@ impl Session {
         for outcome in outcomes {
             printed = printed.and(self.announce(outcome));
         }
+        if clock != Clock::Waits {
+            for alert in self.memory.lost(&self.engine, &self.desk, Timestamp::now()) {
+                printed = printed.and(self.take(alert));
+            }
+        }
         self.tell();
         self.engine.told();
         self.memory.write(locked.as_ref(), &mut self.engine);
@@ -194,7 +199,7 @@ impl Session {
     fn take(&mut self, alert: AlertRecord) -> io::Result<()> {
         let printed = self.tellers.tell(&alert);
         self.happened.push(Happened::Alert(Box::new(alert.clone())));
-        self.desk.take(alert);
+        self.memory.take(&mut self.desk, alert);
         printed
     }
 

@@ -4,7 +4,7 @@ use fleet_core::Timestamp;
 use fleet_rules::AlertRecord;
 
 use crate::carrier::ChannelPlan;
-use crate::clock::{plus, shown};
+use crate::clock::shown;
 use crate::decision::{Cause, Decision, Hold, nobody, unrouted};
 use crate::desk::Desk;
 use crate::entry::{Account, Entry, fires};
@@ -109,7 +109,7 @@ impl Desk {
         let window = || {
             let group = group_of(&entry.alert, &self.policy.settings.group_by);
             let last = self.groups.get(&channel.name)?.get(&group)?;
-            Some(Cause::Window(plus(*last, self.policy.settings.group_window)))
+            Some(Cause::Window(last.plus(self.policy.settings.group_window)))
         };
         match account.held? {
             Hold::Limited => limit(),

@@ -12,7 +12,7 @@ use crate::dues::Dues;
 use crate::fields::{Fields, Record, Slot, leading_kind};
 use crate::instance::Instance;
 use crate::interpreter::Interpreter;
-use crate::machine::{What, plus};
+use crate::machine::What;
 use crate::rule::RuleSet;
 use crate::visit::Visit;
 use crate::watch::Watch;
@@ -314,7 +314,7 @@ impl Engine {
         let Some(instance) = watch.instances.get_mut(&handle.key) else { return };
         instance.queued = None;
         let next = clock::due(&watch.rule, instance, clock);
-        let again = plus(clock.now, LOOK_AGAIN);
+        let again = clock.now.plus(LOOK_AGAIN);
         self.dues.put(instance, next.map(|next| next.max(again)), || handle);
     }
 
