@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fleet_core::Timestamp;
+use smol_str::SmolStr;
 
 use crate::alert::AlertRecord;
 use crate::awake::{self, Awake};
@@ -33,7 +34,7 @@ const MOST_CHANGES: u32 = 4;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Handle {
     pub(crate) watch: usize,
-    pub(crate) key: String,
+    pub(crate) key: SmolStr,
 }
 
 /// What came of a line.
@@ -218,7 +219,7 @@ impl Engine {
 
     /// One instance.
     pub fn instance(&self, handle: &Handle) -> Option<&Instance> {
-        self.watches.get(handle.watch)?.instances.get(&handle.key)
+        Some(self.watches.get(handle.watch)?.instances.get(&handle.key)?)
     }
 
     /// The newest alerts that nobody took over yet: of this turn, or what a crash left.
@@ -268,7 +269,7 @@ impl Engine {
         let touched = all.filter(|instance| instance.touched && !instance.is_over());
         let touched = touched.map(|instance| {
             instance.touched = false;
-            instance.clone()
+            Instance::clone(instance)
         });
         let mut touched: Vec<Instance> = touched.collect();
         if self.began.is_some() {
@@ -280,7 +281,7 @@ impl Engine {
 
     /// All instances that must be remembered, and the line of when tools were at work.
     pub fn instances(&self) -> impl Iterator<Item = &Instance> {
-        let all = self.watches.iter().flat_map(|watch| watch.instances.values());
+        let all = self.watches.iter().flat_map(|watch| watch.instances.values().map(|i| &**i));
         all.chain(&self.gone).chain(&self.line).filter(|instance| !instance.is_over())
     }
 

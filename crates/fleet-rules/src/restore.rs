@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fleet_core::Timestamp;
+use smol_str::SmolStr;
 
 use crate::awake::{self, Awake};
 use crate::engine::{Engine, Handle};
@@ -65,7 +66,7 @@ impl Engine {
         if instance.untold {
             self.owed.insert(handle.clone());
         }
-        watch.instances.insert(handle.key, instance);
+        watch.instances.insert(handle.key, Box::new(instance));
     }
 
     /// What is left of a rule of this engine's file that is not there any more.
@@ -128,7 +129,7 @@ impl Engine {
             if nameless && matches!(watch.rule.condition, Condition::Absent { .. }) {
                 let mut fresh = watch.fresh(BTreeMap::new(), now, &self.source);
                 fresh.touched = true;
-                watch.instances.insert(String::new(), fresh);
+                watch.instances.insert(SmolStr::default(), Box::new(fresh));
             }
         }
     }

@@ -59,6 +59,10 @@ impl Visit<'_> {
         sighted: &Sighted,
     ) -> Option<Handle> {
         let told = if let Some(instance) = watch.instances.get_mut(key) {
+            if sighted.is_nothing() && instance.is_over() && !self.explain {
+                // It only waits for that to be written down.
+                return None;
+            }
             self.step(&watch.rule, &watch.check, instance, sighted, (at, key))?
         } else if sighted.is_nothing() && !watch.rule.remembers() && !self.explain {
             return None;
@@ -67,10 +71,10 @@ impl Visit<'_> {
         } else {
             let mut fresh = watch.fresh(self.key_fields(watch), self.ts(), self.source);
             let told = self.step(&watch.rule, &watch.check, &mut fresh, sighted, (at, key));
-            watch.instances.insert(key.to_owned(), fresh);
+            watch.instances.insert(key.into(), Box::new(fresh));
             told?
         };
-        let handle = || Handle { watch: at, key: key.to_owned() };
+        let handle = || Handle { watch: at, key: key.into() };
         if self.explain || told.what.is_told() || told.idle {
             self.tell(watch, &handle(), told);
         }
@@ -196,7 +200,7 @@ impl Visit<'_> {
             }
         };
         let due = clock::due(rule, instance, Clock { now: self.now, waits: None });
-        self.dues.put(instance, due, || Handle { watch: at, key: key.to_owned() });
+        self.dues.put(instance, due, || Handle { watch: at, key: key.into() });
         let what = what?;
         let first = what.is_change() && !instance.changed;
         instance.changed |= first;
@@ -232,7 +236,7 @@ impl Visit<'_> {
     fn turn_away(&mut self, at: usize, watch: &mut Watch) -> Option<Handle> {
         let (key, fresh) = watch.itself(self.now, self.source);
         let handle = Handle { watch: at, key };
-        let instance = watch.instances.entry(handle.key.clone()).or_insert(fresh);
+        let instance = watch.instances.entry(handle.key.clone()).or_insert_with(|| Box::new(fresh));
         instance.seen = self.now;
         instance.last = self.now;
         instance.touched = true;
@@ -269,7 +273,7 @@ impl Visit<'_> {
     fn alert(&self, watch: &Watch, handle: &Handle, told: Told) -> AlertRecord {
         let key = self.key_fields(watch);
         let whole = self.whole(&key);
-        let instance = watch.instances.get(&handle.key);
+        let instance = watch.instances.get(&handle.key).map(|instance| &**instance);
         let value = watch.measured.as_ref().and_then(|name| whole.get(name)).cloned();
         let (rule, Told { what, since, moment: ts, .. }) = (&watch.rule, told);
         let found = words::found(watch, instance, value.as_ref(), told.what, ts);

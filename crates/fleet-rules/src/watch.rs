@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use fleet_core::Timestamp;
+use smol_str::SmolStr;
 
 use crate::compiled::{Node, Selector};
 use crate::expression::Settled;
@@ -24,8 +25,12 @@ pub(crate) struct Watch {
     /// The key that `by` makes.
     pub(crate) key: KeyOf,
     pub(crate) measured: Option<String>,
-    pub(crate) instances: HashMap<String, Instance>,
+    pub(crate) instances: Instances,
 }
+
+/// Instances by key. There may be many, and each record asks for one of each rule, most of them out
+/// of the processor's cache: short keys lie in the table itself, and what is large does not.
+pub(crate) type Instances = HashMap<SmolStr, Box<Instance>>;
 
 /// The condition, compiled.
 #[derive(Debug)]
@@ -52,19 +57,19 @@ impl Watch {
             key: keys.want(by.clone()),
             by,
             measured: rule.condition.measured(),
-            instances: HashMap::new(),
+            instances: Instances::new(),
             form: rule.form(),
             rule,
         }
     }
 
     /// The key of an instance, as its fields say.
-    pub(crate) fn key_of(&self, instance: &Instance) -> String {
+    pub(crate) fn key_of(&self, instance: &Instance) -> SmolStr {
         if instance.is_itself() {
-            return ITSELF.to_owned();
+            return ITSELF.into();
         }
         let value = |name: &String| instance.key.get(name).map_or("", String::as_str);
-        self.rule.by.iter().map(value).collect::<Vec<_>>().join(&BETWEEN.to_string())
+        self.rule.by.iter().map(value).collect::<Vec<_>>().join(&BETWEEN.to_string()).into()
     }
 
     /// Whether the instance is told from others by nothing but what the rule now says.
@@ -86,10 +91,10 @@ impl Watch {
     }
 
     /// The key and the instance that stands for the rule itself.
-    pub(crate) fn itself(&self, at: Timestamp, source: &str) -> (String, Instance) {
+    pub(crate) fn itself(&self, at: Timestamp, source: &str) -> (SmolStr, Instance) {
         let mut instance = Instance::itself(&self.rule.name, at);
         self.claim(&mut instance, source);
-        (ITSELF.to_owned(), instance)
+        (ITSELF.into(), instance)
     }
 
     fn claim(&self, instance: &mut Instance, source: &str) {
