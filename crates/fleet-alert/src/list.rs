@@ -155,7 +155,8 @@ fn table(listed: &[Listed]) -> Table {
     let mut table = Table::new(titles.map(left).to_vec());
     let now = Timestamp::now();
     for one in listed {
-        let (severity, summary) = (one.severity.as_deref(), one.summary.as_deref());
+        let severity = one.severity.as_deref();
+        let summary = one.summary.as_deref().map(show::summary);
         let held = one.held.iter().map(|(channel, held)| format!("{channel} ({})", held.reason));
         let time = Duration::try_from_secs_f64(now.seconds_since(one.since)).unwrap_or_default();
         table.row(vec![

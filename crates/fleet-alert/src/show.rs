@@ -12,12 +12,16 @@ use std::time::Duration;
 /// Most characters of a summary in a line.
 const MOST_SUMMARY: usize = 300;
 
+/// A summary in a line. A traceback in it is for those who read on: here its ends are enough.
+pub(crate) fn summary(text: &str) -> String {
+    one_line(text, MOST_SUMMARY)
+}
+
 /// One change as a line: `firing critical memory_usage_high mission-a: summary (reason)`.
 pub(crate) fn line(alert: &AlertRecord) -> String {
     let about = alert.id.as_deref().map_or(String::new(), |id| format!(" {id}"));
     let head = format!("{} {} {}{about}", alert.state.word(), alert.severity, alert.alert);
-    // A traceback in a summary is for those who read on: here its ends are enough.
-    let summary = one_line(&alert.summary, MOST_SUMMARY);
+    let summary = summary(&alert.summary);
     let text = match summary.as_str() {
         "" => format!("{head}: {}", alert.reason),
         summary => format!("{head}: {summary} ({})", alert.reason),
@@ -46,7 +50,7 @@ pub(crate) fn firing(out: &mut Out, firing: &[&Instance], now: Timestamp) -> io:
             Cell::new(&instance.rule),
             Cell::new(instance.name()),
             Cell::new(duration_text(held)),
-            Cell::maybe(alert.map(|alert| one_line(&alert.summary, MOST_SUMMARY))),
+            Cell::maybe(alert.map(|alert| summary(&alert.summary))),
         ]);
     }
     table.write(out)

@@ -96,7 +96,7 @@ impl Episode {
             Cell::maybe(alert.id.as_deref()),
             some(told),
             some(self.held.join("; ")),
-            Cell::new(show::printable(&alert.summary)),
+            some(show::summary(&alert.summary)),
         ]
     }
 }

@@ -140,10 +140,11 @@ fn lines(
     }
 }
 
-/// The part of a record that says when.
+/// The part of a record that says when and what it is.
 #[derive(Deserialize)]
 struct Timed<'l> {
     ts: Option<&'l str>,
+    kind: Option<&'l str>,
 }
 
 /// The time of a record: found without reading the whole where it stands at the beginning.
@@ -158,9 +159,11 @@ pub(super) fn time_of(line: &[u8]) -> Option<Timestamp> {
     Timestamp::parse(quick.or_else(slow)?, Timestamp::from_nanos(0)).ok()
 }
 
-/// The kind of a record that begins with it.
+/// The kind of a record: found without reading the whole where it stands first.
 pub(super) fn kind_of(line: &[u8]) -> Option<&str> {
-    let rest = line.strip_prefix(b"{\"kind\":\"")?;
+    let Some(rest) = line.strip_prefix(b"{\"kind\":\"") else {
+        return serde_json::from_slice::<Timed<'_>>(line).ok()?.kind;
+    };
     std::str::from_utf8(&rest[..memchr::memchr(b'"', rest)?]).ok()
 }
 
@@ -181,6 +184,7 @@ mod tests {
         }
         assert_eq!(time_of(br#"{"kind":"sample"}"#), None);
         assert_eq!(kind_of(br#"{"kind":"log","x":1}"#), Some("log"));
+        assert_eq!(kind_of(br#"{"x": 1, "kind": "log"}"#), Some("log"));
     }
 
     proptest! {
