@@ -104,6 +104,18 @@ impl Desk {
         self.touched = true;
     }
 
+    /// Takes the end of an alert whose rule is gone from the file of rules, and what another desk
+    /// knew of it.
+    pub(crate) fn take_leave(&mut self, known: Option<Entry>, alert: AlertRecord) {
+        let name = alert.fingerprint.clone();
+        if let Some(mut entry) = known {
+            entry.look();
+            self.entries.entry(name.clone()).or_insert(entry);
+        }
+        self.take(alert);
+        self.entries.get_mut(&name).into_iter().for_each(|entry| entry.gone = true);
+    }
+
     /// Puts these silences in the place of those that it knows.
     pub fn silences(&mut self, silences: Vec<Silence>) {
         self.quiet = Quiet::new(silences);
@@ -152,9 +164,19 @@ impl Desk {
         self.wake.map(|at| now.until(at))
     }
 
+    /// Whether a silence holds: whoever ends it expects to be told soon of what it held back.
+    pub fn is_silenced(&self, now: Timestamp) -> bool {
+        self.quiet.holds(now)
+    }
+
     /// Whether alerts of this rule are told by this desk.
     pub fn knows(&self, rule: &str) -> bool {
         self.policy.rules.contains_key(rule)
+    }
+
+    /// The newest records of what fires.
+    pub fn firing(&self) -> impl Iterator<Item = &AlertRecord> {
+        self.entries.values().filter(|entry| entry.fires()).map(|entry| &entry.alert)
     }
 
     /// The latest moment that it was told.

@@ -31,6 +31,9 @@ pub(crate) struct Entry {
     /// new since need not be told of those.
     #[serde(skip)]
     pub(crate) looked: (u64, u64),
+    /// Whether its rule is gone from the file of rules: the next tool will not know it.
+    #[serde(skip)]
+    pub(crate) gone: bool,
 }
 
 /// What a channel was told of an alert.
@@ -106,7 +109,16 @@ impl Entry {
         let changes = if fires(alert.state) { 1 } else { 2 };
         let recent = vec![alert.ts];
         let channels = BTreeMap::new();
-        Entry { alert, firings: 1, changes, recent, flapping: false, channels, looked: (0, 0) }
+        Entry {
+            alert,
+            firings: 1,
+            changes,
+            recent,
+            flapping: false,
+            channels,
+            looked: (0, 0),
+            gone: false,
+        }
     }
 
     /// Takes a newer record; says whether it tells anything new.

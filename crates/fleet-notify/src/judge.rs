@@ -78,8 +78,10 @@ impl<'d> Bench<'d> {
         Ruling::Due { reason, immediate, urgent: immediate || worse }
     }
 
-    /// Whoever was told that it fires is told that it is over, silence or not.
+    /// Whoever was told that it fires is told that it is over, silence or not. What is left of a
+    /// rule that is gone is told at once, or never.
     fn resolved(&self, entry: &Entry, account: &Account, immediate: bool) -> Ruling<'d> {
+        let immediate = immediate || entry.gone;
         match self.flaps(entry, account) {
             Some(cause) if !immediate => Ruling::Held(cause),
             _ if entry.flapping && !immediate => {

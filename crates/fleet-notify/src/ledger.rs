@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fleet_core::{RECORD_VERSION, Timestamp};
-use fleet_rules::{Journal, StoreError, lines_of};
+use fleet_rules::{AlertRecord, Journal, StoreError, lines_of};
 use serde::{Deserialize, Serialize};
 
 use crate::desk::Desk;
@@ -95,6 +95,14 @@ impl Ledger {
         let remembered = self.replay(&bytes, desk);
         desk.restore(remembered.entries, remembered.channels);
         Ok(true)
+    }
+
+    /// Gives the desk the end of an alert whose rule is gone from the file of rules, with what was
+    /// told of it: nobody else will end that.
+    pub fn take_leave(&mut self, desk: &mut Desk, alert: AlertRecord) {
+        let line = self.foreign.remove(&alert.fingerprint);
+        let body = line.and_then(|(_, line)| serde_json::from_str::<Body>(&line).ok());
+        desk.take_leave(body.and_then(|body| body.entry), alert);
     }
 
     /// The lines that could not be read when the file last was.

@@ -232,8 +232,7 @@ impl Desk {
     ) -> u64 {
         let missed = self.mark(&channel.name, &item.fingerprint, now);
         if let Some(entry) = self.entries.get(&item.fingerprint) {
-            let text =
-                format!("was told that it is {}: {}", entry.alert.state.word(), item.reason.word());
+            let text = format!("a notification is on its way: {}", entry.alert.state.word());
             let word = if reason == Reason::Digest { reason } else { item.reason }.word();
             settled.decisions.push(decision(&item.fingerprint, entry, &channel.name, word, text));
             if let Some(repeat) = self.policy.repeat(&entry.alert.alert).filter(|_| entry.fires()) {

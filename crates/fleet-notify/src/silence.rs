@@ -118,6 +118,11 @@ impl Quiet {
         about.map(|(_, silence)| silence).max_by_key(|silence| silence.until)
     }
 
+    /// Whether one of them holds.
+    pub(crate) fn holds(&self, now: Timestamp) -> bool {
+        self.0.iter().any(|(_, silence)| silence.holds(now))
+    }
+
     /// When the next one begins: then what is repeated may have to wait.
     pub(crate) fn next_start(&self, now: Timestamp) -> Option<Timestamp> {
         self.0.iter().filter_map(|(_, s)| s.from).filter(|from| *from > now).min()

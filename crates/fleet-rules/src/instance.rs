@@ -6,7 +6,7 @@ use std::time::Duration;
 use fleet_core::{RECORD_VERSION, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::AlertRecord;
+use crate::alert::{AlertRecord, fingerprint};
 use crate::count::Hits;
 use crate::levels::worst;
 use crate::machine::Phase;
@@ -122,6 +122,11 @@ impl Instance {
     pub(crate) fn itself(rule: &str, at: Timestamp) -> Instance {
         let key = BTreeMap::from([(ITSELF.to_owned(), "limit".to_owned())]);
         Instance::new(rule, key, at)
+    }
+
+    /// By what its alerts are known to be of the same.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.rule, self.key.iter().map(|(name, value)| (&**name, &**value)))
     }
 
     /// Whether it stands for the rule itself.

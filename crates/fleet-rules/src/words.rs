@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fleet_core::{Labels, Timestamp, duration_text};
 use serde_json::Value;
 
-use crate::alert::{AlertRecord, AlertState, fingerprint};
+use crate::alert::{AlertRecord, AlertState};
 use crate::count::Count;
 use crate::instance::Instance;
 use crate::machine::{Phase, What};
@@ -174,7 +174,7 @@ fn bare(instance: &Instance, rule: &Rule, at: Timestamp) -> AlertRecord {
         summary: if itself { full(rule) } else { rule.summary.render(&key) },
         annotations: if itself { BTreeMap::new() } else { annotations(rule, &key) },
         reason: String::new(),
-        fingerprint: fingerprint(&rule.name, instance.key.iter().map(|(n, v)| (&**n, &**v))),
+        fingerprint: instance.fingerprint(),
     }
 }
 
