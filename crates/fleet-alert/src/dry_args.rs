@@ -16,20 +16,40 @@ A case is records and the alerts that must come of them, and no others:
   name = "memory is told of after a minute"
   rules = ["memory_usage_high"]        # only these [default: all that are enabled]
   start = "2026-11-22T06:00:00Z"       # [default: the time of the first record]
-  steps = [
-    { at = "0s", every = "15s", until = "1m", record = { subject = "process", id = "a", memory_percent = 95 } },
-    { at = "2m", silence = { rule = "memory_*", for = "1h" } },
-    { at = "3m", restart = true },     # the tool ends, and starts again
-    { at = "4m", file = "more.jsonl" },  # or records = '''lines of JSON'''
-  ]
-  expect = [
-    { at = "1m", rule = "memory_usage_high", id = "a", severity = "critical", summary = "95 %", told = ["slack"] },
-    { rule = "memory_usage_high", state = "resolved", held = ["silenced"] },
-  ]
 
-or none = true in the place of expect. A record without 'kind' is a sample, one without 'ts'
-is of the moment of its step. All that is said in 'expect' must be so; 'state' is firing
-unless it is said."#;
+  [[case.steps]]
+  at = "0s"
+  every = "15s"
+  until = "1m"
+  record = { subject = "process", id = "a", memory_percent = 95 }
+
+  [[case.steps]]
+  at = "2m"
+  silence = { id = "b*", for = "1h" }
+
+  [[case.steps]]
+  at = "3m"
+  restart = true                       # the tool ends and starts again
+
+  [[case.steps]]                       # or file = "PATH" of lines of JSON
+  at = "4m"                            # or records = '''lines of JSON'''
+  record = { subject = "process", id = "a", memory_percent = 20 }
+
+  [[case.expect]]                      # or none = true of the case
+  at = "1m"
+  rule = "memory_usage_high"
+  id = "a"
+  severity = "critical"
+  summary = "95 %"                     # a pattern
+  told = ["slack"]
+
+  [[case.expect]]
+  rule = "memory_usage_high"
+  state = "resolved"                   # [default: firing]
+  held = []                            # silenced, grouped, ...
+
+A record without 'kind' is a sample, one without 'ts' is of the moment of its step. All that is
+said of an alert must be so."#;
 
 /// Trying rules: nothing is remembered and nobody is told.
 #[derive(Args, Clone, Debug)]

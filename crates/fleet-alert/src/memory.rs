@@ -40,6 +40,7 @@ pub(crate) struct Memory {
 #[derive(Debug, Default)]
 struct Troubles {
     state: Option<String>,
+    ledger_read: Option<String>,
     ledger: Option<String>,
     silences: Option<String>,
     history: Option<String>,
@@ -83,8 +84,8 @@ impl Memory {
 
     /// What does not work, if anything.
     pub(crate) fn trouble(&self) -> Option<&str> {
-        let Troubles { state, ledger, silences, .. } = &self.troubles;
-        state.as_deref().or(ledger.as_deref()).or(silences.as_deref())
+        let Troubles { state, ledger_read, ledger, silences, .. } = &self.troubles;
+        [state, ledger_read, ledger, silences].into_iter().flatten().next().map(String::as_str)
     }
 
     /// Takes over what other runs wrote.
@@ -101,7 +102,7 @@ impl Memory {
         if let Ok(true) = ledger {
             self.say_torn("of who was told", self.ledger.bad_lines().to_vec());
         }
-        say_once(&mut self.troubles.ledger, said(ledger));
+        say_once(&mut self.troubles.ledger_read, said(ledger));
         let silences = self.silences.reload(Timestamp::now());
         if let Ok(Some(silences)) = &silences {
             desk.silences(silences.clone());
@@ -136,11 +137,11 @@ impl Memory {
 
     /// Writes down what changed for the rules.
     pub(crate) fn write(&mut self, locked: Option<&Locked>, engine: &mut Engine) {
-        let changed = engine.take_changed();
         if let (Some(locked), Some(store), false) = (locked, &mut self.store, self.unwritten) {
-            let result = store.append(locked, &changed);
+            let result = store.append(locked, engine.changed());
             self.written(result);
         }
+        engine.changed_written();
     }
 
     /// Gives the desk an alert, also one whose rule is gone.
@@ -209,7 +210,7 @@ impl Memory {
         self.seen_written = Instant::now();
         let touched = engine.take_touched();
         if let (Some(store), false) = (&mut self.store, self.unwritten) {
-            let result = store.append(locked, &touched);
+            let result = store.append(locked, touched.iter());
             self.written(result);
         }
     }

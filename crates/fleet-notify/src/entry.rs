@@ -133,6 +133,8 @@ impl Entry {
             (true, false) => (0, 1),
             // It fired between the two, when nobody was there to look.
             (false, false) => (1, 2),
+            // Another run of the process, which failed on its own.
+            (true, true) if alert.run > old.run && alert.since > old.since => (1, 1),
             (true, true) if old.state != alert.state || !same_severity => (0, 1),
             (true, true) => (0, 0),
         };

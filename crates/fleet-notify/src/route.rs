@@ -134,6 +134,11 @@ impl Routes {
         names.into_iter().flatten().map(String::as_str)
     }
 
+    /// Whether the table has a line of this severity.
+    pub fn has_severity(&self, severity: &str) -> bool {
+        self.severities.contains_key(severity)
+    }
+
     /// Whether any route names this channel.
     pub fn names(&self, channel: &str) -> bool {
         self.names.contains(channel)

@@ -5,7 +5,11 @@ use std::borrow::Cow;
 use serde::de::{Error, IgnoredAny};
 use serde_json::value::RawValue;
 
+use crate::alert::fingerprint;
 use crate::scan::Scanner;
+
+/// Longest text, in bytes, by which an instance is told from others.
+const LONGEST_KEY: usize = 1024;
 
 /// Which of the wanted fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -154,14 +158,24 @@ impl<'a> Field<'a> {
     pub(crate) fn key(&self) -> Cow<'_, str> {
         match self {
             Field::Missing | Field::Null => Cow::Borrowed(""),
-            Field::Text(text) => Cow::Borrowed(text),
+            Field::Text(text) => short(text),
             Field::Bool(value) => value.to_string().into(),
             Field::Int(value) => value.to_string().into(),
             Field::UInt(value) => value.to_string().into(),
             Field::Double(value) => value.to_string().into(),
-            Field::Nested(raw) => Cow::Borrowed(raw.get()),
+            Field::Nested(raw) => short(raw.get()),
         }
     }
+}
+
+/// A text that tells instances apart, and is remembered of each: of a long one the beginning, and
+/// a hash of all of it.
+pub(crate) fn short(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST_KEY {
+        return Cow::Borrowed(text);
+    }
+    let (start, _) = text.split_at(text.floor_char_boundary(LONGEST_KEY));
+    format!("{start}… {}", fingerprint(text, [].into_iter())).into()
 }
 
 /// A JSON string; without escapes it is borrowed.

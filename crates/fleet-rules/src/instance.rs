@@ -22,8 +22,10 @@ const LATE: Duration = Duration::from_secs(600);
 /// watches as many instances as it may. No field is called so.
 const ITSELF: &str = "";
 
-/// One instance of a rule.
+/// One instance of a rule. What each record looks at lies together: there may be many instances, most
+/// of them out of the processor's cache.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Instance {
     /// Always `alert_state`.
     pub kind: String,
@@ -49,9 +51,6 @@ pub struct Instance {
     /// When the records were that it counts, if it does.
     #[serde(default, skip_serializing_if = "Hits::is_empty")]
     pub hits: Hits,
-    /// What it knows of the records of some time, if its rule is about that.
-    #[serde(default, skip_serializing_if = "Memory::is_none")]
-    pub memory: Memory,
     /// Whether the condition was seen not to hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub armed: bool,
@@ -69,9 +68,6 @@ pub struct Instance {
     /// The run that the newest record was of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<u64>,
-    /// What was last told of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alert: Option<AlertRecord>,
     /// Whether nobody took that over yet, so that it must be told again after a crash.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub untold: bool,
@@ -84,6 +80,12 @@ pub struct Instance {
     /// Whether it differs from what is in the file in more than that.
     #[serde(skip)]
     pub changed: bool,
+    /// What it knows of the records of some time, if its rule is about that.
+    #[serde(default, skip_serializing_if = "Memory::is_none")]
+    pub memory: Memory,
+    /// What was last told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<AlertRecord>,
 }
 
 fn is_zero(number: &i64) -> bool {

@@ -77,7 +77,7 @@ impl Journal {
         text.extend_from_slice(lines);
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
         file.and_then(|mut file| written(&mut file, &text, sync))
-            .map_err(|source| self.error("write", source))?;
+            .map_err(|source| self.error("write", plain(source)))?;
         self.torn = false;
         self.lines += lines_of(lines).count();
         self.left = Some(self.stamp()?);
@@ -89,7 +89,7 @@ impl Journal {
     /// # Errors
     /// It cannot be written or renamed.
     pub fn replace(&mut self, lines: &[u8]) -> Result<(), StoreError> {
-        self.renew(lines).map_err(|source| self.error("write", source))?;
+        self.renew(lines).map_err(|source| self.error("write", plain(source)))?;
         self.torn = false;
         self.lines = lines_of(lines).count();
         self.left = Some(self.stamp()?);
@@ -129,6 +129,12 @@ impl Journal {
             Err(source) => Err(self.error("read", source)),
         }
     }
+}
+
+/// The error by its kind alone. That of a temporary file names it, so that each failure would look
+/// like another one.
+fn plain(error: io::Error) -> io::Error {
+    error.kind().into()
 }
 
 fn written(file: &mut File, text: &[u8], sync: bool) -> io::Result<()> {

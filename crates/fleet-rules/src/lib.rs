@@ -83,6 +83,7 @@ mod fields;
 mod instance;
 mod interpreter;
 mod journal;
+mod keys;
 mod levels;
 mod load;
 mod load_condition;

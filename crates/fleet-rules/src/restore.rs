@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fleet_core::Timestamp;
+use smol_str::SmolStr;
 
 use crate::awake::{self, Awake};
 use crate::engine::{Engine, Handle};
@@ -57,14 +58,15 @@ impl Engine {
                 by_clock(&mut instance, &watch.rule, What::RuleChanged, at, at);
             }
             instance = over(instance, fired);
-            self.changed.insert(handle.clone());
+            instance.changed = true;
+            self.changed.push(handle.clone());
         }
         instance.form = Some(watch.form.clone());
         self.source.clone_into(&mut instance.source);
         if instance.untold {
             self.owed.insert(handle.clone());
         }
-        watch.instances.insert(handle.key, instance);
+        watch.instances.insert(handle.key, Box::new(instance));
     }
 
     /// What is left of a rule of this engine's file that is not there any more.
@@ -127,7 +129,7 @@ impl Engine {
             if nameless && matches!(watch.rule.condition, Condition::Absent { .. }) {
                 let mut fresh = watch.fresh(BTreeMap::new(), now, &self.source);
                 fresh.touched = true;
-                watch.instances.insert(String::new(), fresh);
+                watch.instances.insert(SmolStr::default(), Box::new(fresh));
             }
         }
     }

@@ -12,6 +12,7 @@
 //! its reader ends it: it may be another file's, or what is left of a rule that is gone.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -108,14 +109,16 @@ impl Store {
     ///
     /// # Errors
     /// The file does not take it.
-    pub fn append(&mut self, _locked: &Locked, instances: &[Instance]) -> Result<(), StoreError> {
-        if instances.is_empty() {
-            return Ok(());
+    pub fn append<'i>(
+        &mut self,
+        _locked: &Locked,
+        instances: impl Iterator<Item = &'i Instance> + Clone,
+    ) -> Result<(), StoreError> {
+        if !self.foreign.is_empty() {
+            instances.clone().for_each(|ours| drop(self.foreign.remove(&name_of(ours))));
         }
-        for instance in instances {
-            self.foreign.remove(&name_of(instance));
-        }
-        self.journal.append(&lines(instances.iter()), false)
+        let text = lines(instances);
+        if text.is_empty() { Ok(()) } else { self.journal.append(&text, false) }
     }
 
     /// Whether the file is worth being written anew for so many living instances.
@@ -170,13 +173,19 @@ impl Store {
         newest: &mut BTreeMap<String, Instance>,
     ) -> Option<()> {
         let text = str::from_utf8(line).ok()?;
+        // Nearly all lines are ours: those are read once.
+        let ours = serde_json::from_str(text).ok();
+        if let Some(ours) = ours.filter(|i: &Instance| !i.is_newer() && mine(&i.rule)) {
+            newest.insert(name_of(&ours), ours);
+            return Some(());
+        }
         let head: Head = serde_json::from_str(text).ok()?;
-        let name = format!("{}\u{1f}{}", head.rule.as_deref()?, head.key?);
+        let name = named(head.rule.as_deref()?, head.key?);
         if head.v.is_some_and(|v| v > RECORD_VERSION) {
             // Never given up: what a newer fleet-alert wrote is not ours to judge.
             self.foreign.insert(format!("{name}\u{1f}newer"), (None, text.to_owned()));
         } else if mine(head.rule.as_deref()?) {
-            newest.insert(name, serde_json::from_str(text).ok()?);
+            return None;
         } else if head.phase.is_some() || head.untold || head.watched {
             self.foreign.insert(name, (head.seen, text.to_owned()));
         } else {
@@ -188,21 +197,27 @@ impl Store {
 
 /// By what the lines of an instance are known to be of the same.
 fn name_of(instance: &Instance) -> String {
-    let key: serde_json::Value = instance.key.iter().map(|(n, v)| (&**n, &**v)).collect();
-    format!("{}\u{1f}{key}", instance.rule)
+    let key = serde_json::to_string(&instance.key).unwrap_or_default();
+    named(&instance.rule, key)
+}
+
+fn named(rule: &str, key: impl Display) -> String {
+    format!("{rule}\u{1f}{key}")
 }
 
 fn writable(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+/// Adds a line of each of these instances, and says how many they are.
 fn lines<'i>(instances: impl Iterator<Item = &'i Instance>) -> Vec<u8> {
     let mut text = Vec::new();
     for instance in instances {
+        let before = text.len();
         // Texts, numbers and times: nothing that JSON could refuse.
-        if let Ok(json) = serde_json::to_vec(instance) {
-            text.extend(json);
-            text.push(b'\n');
+        match serde_json::to_writer(&mut text, instance) {
+            Ok(()) => text.push(b'\n'),
+            Err(_) => text.truncate(before),
         }
     }
     text
@@ -239,9 +254,9 @@ mod tests {
         let mut store = Store::open(dir.path()).unwrap();
         let locked = store.lock().unwrap();
         let (a, mut b) = (pending("r", "a"), pending("r", "b"));
-        store.append(&locked, &[a.clone(), b.clone()]).unwrap();
+        store.append(&locked, [a.clone(), b.clone()].iter()).unwrap();
         b.phase = None;
-        store.append(&locked, &[b]).unwrap();
+        store.append(&locked, [b].iter()).unwrap();
         drop(locked);
         assert_eq!(ids(&fresh(dir.path())), ["a"]);
     }
@@ -252,13 +267,13 @@ mod tests {
         let mut ours = Store::open(dir.path()).unwrap();
         {
             let locked = ours.lock().unwrap();
-            ours.append(&locked, &[pending("r", "a")]).unwrap();
+            ours.append(&locked, [pending("r", "a")].iter()).unwrap();
             assert!(ours.reload(&locked, |_| true).unwrap().is_none());
         }
         let mut theirs = Store::open(dir.path()).unwrap();
         {
             let locked = theirs.lock().unwrap();
-            theirs.append(&locked, &[pending("r", "b")]).unwrap();
+            theirs.append(&locked, [pending("r", "b")].iter()).unwrap();
         }
         let locked = ours.lock().unwrap();
         let remembered = ours.reload(&locked, |_| true).unwrap().unwrap();
@@ -279,7 +294,7 @@ mod tests {
         let expected = vec!["a".to_owned(), "x".to_owned()];
         assert_eq!((ids(&remembered), remembered.bad_lines), (expected, vec![1, 5]));
         // Appending mends the torn line; rewriting drops what cannot be read and keeps the rest.
-        store.append(&locked, &[pending("r", "b")]).unwrap();
+        store.append(&locked, [pending("r", "b")].iter()).unwrap();
         assert_eq!(ids(&fresh_unlocked(dir.path())), ["a", "b", "x"]);
         store.rewrite(&locked, [pending("r", "b")].iter(), Timestamp::now()).unwrap();
         let text = fs::read_to_string(&path).unwrap();

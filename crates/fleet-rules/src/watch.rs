@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use fleet_core::Timestamp;
+use smol_str::SmolStr;
 
 use crate::compiled::{Node, Selector};
 use crate::expression::Settled;
 use crate::fields::{Fields, Slot};
 use crate::instance::Instance;
+use crate::keys::{BETWEEN, KeyOf, Keys};
 use crate::rule::{Condition, Rule};
 
 /// A rule that is being looked at.
@@ -20,9 +22,15 @@ pub(crate) struct Watch {
     /// About whom it is.
     pub(crate) selectors: Vec<Selector>,
     pub(crate) by: Vec<Slot>,
+    /// The key that `by` makes.
+    pub(crate) key: KeyOf,
     pub(crate) measured: Option<String>,
-    pub(crate) instances: HashMap<String, Instance>,
+    pub(crate) instances: Instances,
 }
+
+/// Instances by key. There may be many, and each record asks for one of each rule, most of them out
+/// of the processor's cache: short keys lie in the table itself, and what is large does not.
+pub(crate) type Instances = HashMap<SmolStr, Box<Instance>>;
 
 /// The condition, compiled.
 #[derive(Debug)]
@@ -39,27 +47,29 @@ pub(crate) enum Check {
 const ITSELF: &str = "\u{0}limit";
 
 impl Watch {
-    pub(crate) fn new(rule: Rule, fields: &mut Fields) -> Watch {
+    pub(crate) fn new(rule: Rule, fields: &mut Fields, keys: &mut Keys) -> Watch {
         let subject = fields.want("subject");
         let check = Check::new(&rule.condition, fields);
+        let by: Vec<Slot> = rule.by.iter().map(|name| fields.want(name)).collect();
         Watch {
             selectors: check.first().map_or(Vec::new(), |node| node.selectors(subject)),
             check,
-            by: rule.by.iter().map(|name| fields.want(name)).collect(),
+            key: keys.want(by.clone()),
+            by,
             measured: rule.condition.measured(),
-            instances: HashMap::new(),
+            instances: Instances::new(),
             form: rule.form(),
             rule,
         }
     }
 
     /// The key of an instance, as its fields say.
-    pub(crate) fn key_of(&self, instance: &Instance) -> String {
+    pub(crate) fn key_of(&self, instance: &Instance) -> SmolStr {
         if instance.is_itself() {
-            return ITSELF.to_owned();
+            return ITSELF.into();
         }
         let value = |name: &String| instance.key.get(name).map_or("", String::as_str);
-        self.rule.by.iter().map(value).collect::<Vec<_>>().join("\u{1f}")
+        self.rule.by.iter().map(value).collect::<Vec<_>>().join(&BETWEEN.to_string()).into()
     }
 
     /// Whether the instance is told from others by nothing but what the rule now says.
@@ -81,10 +91,10 @@ impl Watch {
     }
 
     /// The key and the instance that stands for the rule itself.
-    pub(crate) fn itself(&self, at: Timestamp, source: &str) -> (String, Instance) {
+    pub(crate) fn itself(&self, at: Timestamp, source: &str) -> (SmolStr, Instance) {
         let mut instance = Instance::itself(&self.rule.name, at);
         self.claim(&mut instance, source);
-        (ITSELF.to_owned(), instance)
+        (ITSELF.into(), instance)
     }
 
     fn claim(&self, instance: &mut Instance, source: &str) {

@@ -13,6 +13,9 @@ use crate::rule::{Condition, Hold, Rule};
 use crate::template::plain;
 use crate::watch::Watch;
 
+/// Longest text of a record, in bytes, that an alert repeats.
+const LONGEST_TEXT: usize = 16 << 10;
+
 /// The state that an alert is told in, being in this phase after what happened.
 pub(crate) fn state_of(what: What, phase: Option<Phase>) -> AlertState {
     match what {
@@ -23,6 +26,19 @@ pub(crate) fn state_of(what: What, phase: Option<Phase>) -> AlertState {
         What::Full => AlertState::Error,
         _ if matches!(phase, Some(Phase::NoData { .. })) => AlertState::NoData,
         _ => AlertState::Firing,
+    }
+}
+
+/// Cuts the texts of a record that nobody would read to their end, and that would fill the memory.
+pub(crate) fn cut(value: &mut Value) {
+    match value {
+        Value::String(text) if text.len() > LONGEST_TEXT => {
+            text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+            text.push('…');
+        }
+        Value::Array(all) => all.iter_mut().for_each(cut),
+        Value::Object(all) => all.values_mut().for_each(cut),
+        _ => {}
     }
 }
 
@@ -79,6 +95,7 @@ pub(crate) fn reason(
         (What::Escalated, _) => format!("{found}, {severity} now"),
         (What::Lowered, _) => format!("{found}, no more than {severity} now"),
         (What::Repeated, _) => format!("{found}, still firing after {held}"),
+        (What::FiredAnew, _) => format!("{found}, in another run"),
         (What::Resolved, _) => format!("{found}, resolved after {held}"),
         (What::DataBack | What::BackFiring, _) => format!("records come again, {found}"),
         _ => found.to_owned(),
@@ -216,6 +233,7 @@ fn explanation(
         What::Repeated => format!("fires since {since}, {}", again(rule)),
         What::RecoveryBegan => format!("the condition is over, needs to be for {keep}"),
         What::KeepsFiring => format!("the condition is over, not yet for {keep}"),
+        What::FiredAnew => "fires for another run".to_owned(),
         What::FiringAgain => "the condition is met again within keep_firing_for".to_owned(),
         What::Resolved => format!("resolved after {}", duration_text(since.until(at))),
         What::Escalated => format!("fires since {since}, and is {severity} now"),

@@ -73,9 +73,7 @@ fn wanted(rule: &Rule) -> Option<String> {
 /// Why nothing more will come of a rule, if that is so.
 pub(super) fn idle(rule: &str, config: &Config) -> Option<String> {
     match find(config, rule) {
-        None => Some(format!(
-            "no rule is called '{rule}' any more: its records are not looked at, nothing is told"
-        )),
+        None => Some(format!("no rule is called '{rule}' any more: its records are not looked at")),
         Some(found) if !found.enabled => {
             Some(format!("the rule '{rule}' is not enabled: its records are not looked at"))
         }
