@@ -3,17 +3,17 @@
 # installed is named, with what it leaves out; that is no failure.
 set -euo pipefail
 
-# command | package | what is left out without it
+# command, or python3:module | package | what is left out without it
 tests='
-openssl    | openssl    | letters of alerts by encrypted sessions
 jq         | jq         | the README blocks that read JSON lines with jq
-amtool     | prometheus-alertmanager | alerts posted to a real Alertmanager
+prometheus-alertmanager | prometheus-alertmanager | alerts posted to a real Alertmanager
 cron       | cron       | the test of scheduled runs with the real cron
 prometheus-process-exporter | prometheus-process-exporter | the test that samples agree with its
 jsonschema | python3-jsonschema | fleet files held against their schema
 prometheus | prometheus | what is exported and the rules in configs/, held before promtool and Prometheus
 prometheus-node-exporter | prometheus-node-exporter | the textfile collector of the real node_exporter
 python3    | python3    | the demo and README blocks that serve a folder
+python3:ensurepip | python3-venv | the tests that need packages of Python
 shellcheck | shellcheck | the check of the shell scripts
 tmux       | tmux       | what a person sees of fleet-logs -f on a real terminal
 systemd-notify | systemd | the test of sd_notify with the real program
@@ -33,13 +33,21 @@ lnav     | lnav         | search by lnav
 lines=$tests
 [ "${1:-}" = --bench ] && lines=$tests$peers
 
+# present says whether a command, or a module of Python, is here.
+present() {
+    case $1 in
+    python3:*) python3 -c "import ${1#*:}" >/dev/null 2>&1 ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
 # missing prints the lines whose command is not here.
 missing() {
     local name rest
     while IFS='|' read -r name rest; do
         name=${name// /}
         [ -n "$name" ] || continue
-        command -v "$name" >/dev/null || echo "$name|$rest"
+        present "$name" || echo "$name|$rest"
     done <<<"$lines"
 }
 
@@ -69,6 +77,31 @@ python_packages() {
         echo "setup: no ${*}; left out: $without" >&2
 }
 
+# debian_packages installs what is missing, and names what could not be.
+debian_packages() {
+    local gaps wanted package name without
+    gaps=$(missing)
+    [ -n "$gaps" ] || return 0
+    mapfile -t wanted < <(packages <<<"$gaps")
+    if ! command -v apt-get >/dev/null; then
+        echo "setup: this is no Debian; install by hand: ${wanted[*]}" >&2
+    elif [ "$(id -u)" -ne 0 ]; then
+        echo "setup: to run everything: sudo apt-get install ${wanted[*]}" >&2
+    else
+        echo "setup: installing ${wanted[*]}"
+        apt update >/dev/null || true
+        for package in "${wanted[@]}"; do
+            apt install -y --no-install-recommends "$package" >/dev/null 2>&1 || true
+        done
+    fi
+
+    while IFS='|' read -r name package without; do
+        [ -z "$name" ] || echo "setup: no $name (package${package% }); left out:${without}" >&2
+    done <<<"$(missing)"
+}
+
+# First, since Python's packages need some of Debian's.
+debian_packages
 python_packages jupyter-venv 'ipykernel, jupyter_client' 'the test of real kernels' \
     ipykernel jupyter_client
 python_packages metrics-venv 'prometheus_client, psutil, pynvml' \
@@ -97,24 +130,3 @@ if [ ! -x "$grafana/node_modules/.bin/tsc" ] || [ ! -d "$grafana/node_modules/@g
         @grafana/schema typescript; } >/dev/null 2>&1 ||
         echo "setup: no npm or no @grafana/schema; left out: the types of the dashboards" >&2
 fi
-
-gaps=$(missing)
-[ -n "$gaps" ] || exit 0
-
-mapfile -t wanted < <(packages <<<"$gaps")
-if ! command -v apt-get >/dev/null; then
-    echo "setup: this is no Debian; install by hand: ${wanted[*]}" >&2
-elif [ "$(id -u)" -ne 0 ]; then
-    echo "setup: to run everything: sudo apt-get install ${wanted[*]}" >&2
-else
-    echo "setup: installing ${wanted[*]}"
-    apt update >/dev/null || true
-    for package in "${wanted[@]}"; do
-        apt install -y --no-install-recommends "$package" >/dev/null 2>&1 || true
-    done
-fi
-
-while IFS='|' read -r name package without; do
-    [ -n "$name" ] && echo "setup: no $name (package${package% }); left out:${without}" >&2
-done <<<"$(missing)"
-exit 0
