@@ -78,7 +78,7 @@ impl Input {
     fn is_ready(&self, limit: Option<Duration>, waker: &mut Waker) -> io::Result<bool> {
         let limit = limit.map_or(PollTimeout::NONE, |limit| {
             // Rounded up, lest it wake a moment early and turn in circles.
-            let ms = limit.as_millis().saturating_add(1).min(i32::MAX as u128);
+            let ms = limit.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
             PollTimeout::try_from(ms as i32).unwrap_or(PollTimeout::MAX)
         });
         let watch = |fd| PollFd::new(fd, PollFlags::POLLIN);

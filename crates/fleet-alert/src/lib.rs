@@ -18,6 +18,10 @@
 //! 4. put its notifications into the spool, write down who was told, strike out what was untold;
 //! 5. unlock, and send off the couriers.
 //!
+//! While input never pauses and nothing is to be told, a turn goes on for up to 200 ms before it is
+//! written down, so that a flood is not slowed by its own bookkeeping. Who is killed (`kill -9`)
+//! then loses what those lines added to `for`, to counts and to windows, and no alert.
+//!
 //! Whoever is killed between two of these repeats at most what one of them did, and the spool knows a
 //! notification that it has seen. Between turns the tool sleeps in poll(2) until more arrives,
 //! until the clock has something to do for an instance or the desk, or until couriers have news.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use fleet_cli::talk;
 use fleet_core::Timestamp;
-use fleet_notify::{Desk, Happened, History, Ledger, NotifyError, Silences};
+use fleet_notify::{Desk, Happened, History, Ledger, Silences};
 use fleet_registry::make_dir;
 use fleet_rules::{AlertRecord, AlertState, Engine, Instance, Locked, Store, StoreError};
 
@@ -136,11 +136,11 @@ impl Memory {
 
     /// Writes down what changed for the rules.
     pub(crate) fn write(&mut self, locked: Option<&Locked>, engine: &mut Engine) {
-        let changed = engine.take_changed();
         if let (Some(locked), Some(store), false) = (locked, &mut self.store, self.unwritten) {
-            let result = store.append(locked, &changed);
+            let result = store.append(locked, engine.changed());
             self.written(result);
         }
+        engine.changed_written();
     }
 
     /// Gives the desk an alert, also one whose rule is gone.
@@ -209,7 +209,7 @@ impl Memory {
         self.seen_written = Instant::now();
         let touched = engine.take_touched();
         if let (Some(store), false) = (&mut self.store, self.unwritten) {
-            let result = store.append(locked, &touched);
+            let result = store.append(locked, touched.iter());
             self.written(result);
         }
     }
@@ -223,7 +223,7 @@ impl Memory {
     /// After a failure nothing is appended until all of it could be written anew.
     fn written(&mut self, result: Result<(), StoreError>) {
         self.unwritten = result.is_err();
-        say_once(&mut self.troubles.state, result.map_err(|error| sentence(&error)));
+        say_once(&mut self.troubles.state, said(result));
     }
 }
 
@@ -237,7 +237,7 @@ fn ended(alert: &AlertRecord, now: Timestamp) -> AlertRecord {
     }
 }
 
-fn said<T>(result: Result<T, NotifyError>) -> Result<(), String> {
+fn said<T>(result: Result<T, impl std::error::Error>) -> Result<(), String> {
     result.map(drop).map_err(|error| sentence(&error))
 }
 

@@ -22,8 +22,18 @@ use crate::waker::Waker;
 /// While input never pauses the clock gets its turn this often.
 const TICK_EVERY: Duration = Duration::from_secs(1);
 
+/// The longest turn. While input never pauses and nothing is to be told, it is written down no more
+/// often than this what else changed.
+const TURN: Duration = Duration::from_millis(200);
+
+/// For how long the lock is left to others after such a turn.
+const BREATH: Duration = Duration::from_millis(1);
+
 /// How often a stream looks at what others left in the spool, and at silences.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// How often it looks while a silence holds, which somebody may end.
+const LOOK_SILENCED: Duration = Duration::from_secs(5);
 
 /// For how long deliveries are waited for after a signal.
 const HURRY: Duration = Duration::from_secs(3);
@@ -98,21 +108,22 @@ impl Session {
     /// Takes all input in.
     fn stream(&mut self) -> anyhow::Result<()> {
         // What a crash left owed does not wait for the first line.
-        self.turn(&[], Clock::Waits)?;
+        self.turn(&[], Clock::Waits, None)?;
         let mut input = Input::stdin(self.args.stream.tee).context("cannot use standard input")?;
         loop {
             let wait = self.next_due();
             match input.next(wait, &mut self.waker).context("cannot read standard input")? {
                 Came::Lines(lines) => {
                     let ticks = self.ticked.elapsed() >= TICK_EVERY;
-                    self.turn(&lines, if ticks { Clock::Ticks } else { Clock::Waits })?;
+                    let clock = if ticks { Clock::Ticks } else { Clock::Waits };
+                    self.turn(&lines, clock, Some(&mut input))?;
                 }
-                Came::Nothing => self.turn(&[], Clock::Ticks)?,
+                Came::Nothing => self.turn(&[], Clock::Ticks, None)?,
                 Came::End => break,
             }
         }
         self.tally.too_long(input.too_long);
-        self.turn(&[], Clock::Ends)
+        self.turn(&[], Clock::Ends, None)
     }
 
     /// How long until something is to be done though nothing comes.
@@ -123,11 +134,19 @@ impl Session {
             return rules;
         }
         let look = LOOK_EVERY.saturating_sub(self.looked.map_or(LOOK_EVERY, |at| at.elapsed()));
-        [rules, self.desk.next_due(now), Some(look)].into_iter().flatten().min()
+        let silenced = self.desk.is_silenced(now).then_some(LOOK_SILENCED);
+        [rules, self.desk.next_due(now), Some(look), silenced].into_iter().flatten().min()
     }
 
-    /// Takes lines and, where asked, the clock, all under the lock of the memory.
-    fn turn(&mut self, lines: &[u8], clock: Clock) -> anyhow::Result<()> {
+    /// Takes lines, those that come behind them, and where asked the clock, all under the lock of
+    /// the memory.
+    fn turn(
+        &mut self,
+        lines: &[u8],
+        clock: Clock,
+        input: Option<&mut Input>,
+    ) -> anyhow::Result<()> {
+        let begun = Instant::now();
         let locked = self.memory.lock();
         let first = self.looked.is_none();
         if first {
@@ -137,6 +156,7 @@ impl Session {
         let owed = self.engine.untold();
         let mut outcomes = Vec::new();
         self.feed(lines, &mut outcomes);
+        let read = input.map_or(Ok(()), |input| self.feed_on(input, begun, &mut outcomes));
         if clock != Clock::Waits {
             self.ticked = Instant::now();
         }
@@ -164,8 +184,28 @@ impl Session {
         self.memory.keep(locked.as_ref(), &mut self.engine);
         drop(locked);
         self.send();
+        if begun.elapsed() >= TURN {
+            std::thread::sleep(BREATH);
+        }
+        read.context("cannot read standard input")?;
         // Only now: what was told is safe, whoever does not want to read of it.
         Ok(printed?)
+    }
+
+    /// Takes in what has arrived in the meantime, as long as nothing is to be told.
+    fn feed_on(
+        &mut self,
+        input: &mut Input,
+        begun: Instant,
+        outcomes: &mut Vec<Outcome>,
+    ) -> io::Result<()> {
+        while outcomes.is_empty() && begun.elapsed() < TURN && !self.engine.is_crowded() {
+            match input.next(Some(Duration::ZERO), &mut self.waker)? {
+                Came::Lines(lines) => self.feed(&lines, outcomes),
+                Came::Nothing | Came::End => break,
+            }
+        }
+        Ok(())
     }
 
     fn feed(&mut self, lines: &[u8], outcomes: &mut Vec<Outcome>) {
@@ -263,7 +303,7 @@ impl Session {
         // What is begun in the first half can be finished in the second.
         let (deadline, mut result) = (Instant::now() + limit / 2, Ok(()));
         while self.post.wait(deadline.saturating_duration_since(Instant::now())) {
-            result = result.and(self.turn(&[], Clock::Waits));
+            result = result.and(self.turn(&[], Clock::Waits, None));
         }
         self.beat();
         if let Some(heartbeat) = self.heartbeat.take() {
@@ -271,15 +311,16 @@ impl Session {
         }
         self.post.close(limit / 2);
         // What the last of them had to say.
-        result.and(self.turn(&[], Clock::Waits))
+        result.and(self.turn(&[], Clock::Waits, None))
     }
 }
 
-/// A decision as a line: `channel 'slack': memory_usage_high mission-a: told at once (first)`.
+/// A decision as a line: `channel 'slack': memory_usage_high mission-a: held back … (inhibited)`.
 fn explained(decision: &Decision) -> String {
     let about = decision.id.as_deref().map_or(String::new(), |id| format!(" {id}"));
     let Decision { channel, alert, word, text, .. } = decision;
-    format!("channel '{channel}': {alert}{about}: {text} ({word})")
+    let channel = if channel.is_empty() { String::new() } else { format!("channel '{channel}': ") };
+    format!("{channel}{alert}{about}: {text} ({word})")
 }
 
 /// A decision as a line of the history.

@@ -318,7 +318,10 @@ fn why_tells_what_earlier_runs_wrote_down() {
     }
     let (status, said) = why("memory", "table");
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains("the rule 'memory' never fired and nothing of it is pending"), "{said}");
+    assert!(
+        said.contains("the rule 'memory' has not fired and nothing of it is pending"),
+        "{said}"
+    );
     let (_, said) = why("memry", "table");
     assert!(
         said.contains("no rule has the name 'memry'") && said.contains("did you mean 'memory'?"),

@@ -7,7 +7,6 @@ use fleet_core::Timestamp;
 use fleet_rules::{AlertRecord, AlertState};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{moved, plus};
 use crate::decision::Hold;
 use crate::settings::Flap;
 
@@ -186,9 +185,9 @@ impl Entry {
         }
         let was = self.flapping;
         self.flapping = match (self.recent.first(), self.recent.last()) {
-            (_, Some(last)) if was => plus(*last, flap.within) > now,
+            (_, Some(last)) if was => last.plus(flap.within) > now,
             (Some(first), Some(last)) if self.recent.len() > flap.changes as usize => {
-                plus(*first, flap.within) >= *last
+                first.plus(flap.within) >= *last
             }
             _ => false,
         };
@@ -204,7 +203,7 @@ impl Entry {
 
     /// When it will have been calm for long enough.
     pub(crate) fn calm_at(&self, flap: Flap) -> Timestamp {
-        plus(self.recent.last().copied().unwrap_or(self.alert.ts), flap.within)
+        self.recent.last().copied().unwrap_or(self.alert.ts).plus(flap.within)
     }
 
     /// The newest moment at which anything happened to it.
@@ -215,16 +214,16 @@ impl Entry {
 
     /// When it may be forgotten.
     pub(crate) fn forget_at(&self, keep: Duration) -> Timestamp {
-        plus(self.newest().unwrap_or(self.alert.ts), keep)
+        self.newest().unwrap_or(self.alert.ts).plus(keep)
     }
 
     /// Takes over that the clock was set.
     pub(crate) fn shift(&mut self, by: i64) {
         for at in &mut self.recent {
-            *at = moved(*at, by);
+            *at = at.moved(by);
         }
         for told in self.channels.values_mut().filter_map(|account| account.told.as_mut()) {
-            told.at = moved(told.at, by);
+            told.at = told.at.moved(by);
         }
     }
 }

@@ -122,6 +122,12 @@ impl Routes {
         names
     }
 
+    /// Whether a match decides about this alert, and names no channel.
+    pub(crate) fn sends_nowhere(&self, alert: &AlertRecord) -> bool {
+        let mut fitting = self.matches.iter().filter(|m| m.matcher.matches(alert));
+        fitting.find(|m| !m.goes_on).is_some_and(|m| m.channels.is_empty())
+    }
+
     /// The channels of a severity in the table.
     pub fn of_severity(&self, severity: &str) -> impl Iterator<Item = &str> {
         let names = self.severities.get(severity).or_else(|| self.severities.get(OTHER));

@@ -1,5 +1,6 @@
 //! Records and the clock in, outcomes out.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use crate::dues::Dues;
 use crate::fields::{Fields, Record, Slot, leading_kind};
 use crate::instance::Instance;
 use crate::interpreter::Interpreter;
-use crate::machine::{What, plus};
+use crate::keys::Keys;
+use crate::machine::What;
 use crate::rule::RuleSet;
 use crate::visit::Visit;
 use crate::watch::Watch;
@@ -76,8 +78,10 @@ pub struct Engine {
     kinds: Vec<(String, Vec<usize>)>,
     fields: Fields,
     common: Common,
+    keys: Keys,
     cel: Interpreter,
-    pub(crate) changed: BTreeSet<Handle>,
+    /// Those that must be written down, each once: what `changed` of an instance says.
+    pub(crate) changed: Vec<Handle>,
     /// Those whose newest alert nobody took over yet.
     pub(crate) owed: BTreeSet<Handle>,
     /// What is left of rules that are gone.
@@ -103,7 +107,9 @@ impl Engine {
         let common =
             Common { kind: fields.want("kind"), ts: fields.want("ts"), run: fields.want("run") };
         let enabled = rules.rules.into_iter().filter(|rule| rule.enabled);
-        let watches: Vec<Watch> = enabled.map(|rule| Watch::new(rule, &mut fields)).collect();
+        let mut keys = Keys::default();
+        let watches: Vec<Watch> =
+            enabled.map(|rule| Watch::new(rule, &mut fields, &mut keys)).collect();
         let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (at, watch) in watches.iter().enumerate() {
             kinds.entry(watch.rule.on.clone()).or_default().push(at);
@@ -114,8 +120,9 @@ impl Engine {
             kinds: kinds.into_iter().collect(),
             fields,
             common,
+            keys,
             cel: Interpreter::new(),
-            changed: BTreeSet::new(),
+            changed: Vec::new(),
             owed: BTreeSet::new(),
             gone: Vec::new(),
             dues: Dues::default(),
@@ -148,6 +155,7 @@ impl Engine {
             return Fed::Passed;
         };
         let first = outcomes.len();
+        self.keys.next();
         let mut visit = Visit {
             line,
             now,
@@ -157,13 +165,13 @@ impl Engine {
             cel: &self.cel,
             source: &self.source,
             explain: self.explain,
+            ts: OnceCell::new(),
+            keys: &mut self.keys,
             dues: &mut self.dues,
             outcomes,
         };
         for &at in at {
-            if let Some(handle) = visit.watch(at, &mut self.watches[at]) {
-                self.changed.insert(handle);
-            }
+            self.changed.extend(visit.watch(at, &mut self.watches[at]));
         }
         let told = outcomes.iter().skip(first).filter(|outcome| outcome.told);
         self.owed.extend(told.map(|outcome| outcome.handle.clone()));
@@ -222,7 +230,9 @@ impl Engine {
             let instance = watch.and_then(|watch| watch.instances.get_mut(&handle.key));
             if let Some(instance) = instance.filter(|instance| instance.untold) {
                 instance.untold = false;
-                self.changed.insert(handle);
+                if !std::mem::replace(&mut instance.changed, true) {
+                    self.changed.push(handle);
+                }
             }
         }
         for instance in self.gone.iter_mut().filter(|instance| instance.untold) {
@@ -231,17 +241,19 @@ impl Engine {
         }
     }
 
-    /// The instances that must be written down; those that are over are forgotten with it.
-    pub fn take_changed(&mut self) -> Vec<Instance> {
-        let changed = std::mem::take(&mut self.changed);
-        let mut taken: Vec<Instance> =
-            changed.iter().filter_map(|handle| self.written(handle)).collect();
-        for instance in self.gone.iter_mut().filter(|instance| instance.changed) {
-            instance.changed = false;
-            taken.push(instance.clone());
+    /// The instances that must be written down.
+    pub fn changed(&self) -> impl Iterator<Item = &Instance> + Clone {
+        let changed = self.changed.iter().filter_map(|handle| self.instance(handle));
+        changed.chain(self.gone.iter().filter(|instance| instance.changed))
+    }
+
+    /// Notes that all of them were written down; those that are over are forgotten with it.
+    pub fn changed_written(&mut self) {
+        for handle in std::mem::take(&mut self.changed) {
+            self.written(&handle);
         }
+        self.gone.iter_mut().for_each(|instance| instance.changed = false);
         self.gone.retain(|instance| !instance.is_over());
-        taken
     }
 
     /// The instances that differ from the file only in what times of day and which values they
@@ -270,6 +282,13 @@ impl Engine {
     /// About how many they are: known without looking at each.
     pub fn living(&self) -> usize {
         self.watches.iter().map(|watch| watch.instances.len()).sum::<usize>() + self.gone.len() + 1
+    }
+
+    /// Whether a rule has little room left for more instances: those that are over make room as soon
+    /// as that is written down.
+    pub fn is_crowded(&self) -> bool {
+        let crowded = |watch: &Watch| watch.instances.len() > watch.rule.limit / 4 * 3;
+        self.watches.iter().any(crowded)
     }
 
     /// The instances that fire, by rule and key.
@@ -314,7 +333,7 @@ impl Engine {
         let Some(instance) = watch.instances.get_mut(&handle.key) else { return };
         instance.queued = None;
         let next = clock::due(&watch.rule, instance, clock);
-        let again = plus(clock.now, LOOK_AGAIN);
+        let again = clock.now.plus(LOOK_AGAIN);
         self.dues.put(instance, next.map(|next| next.max(again)), || handle);
     }
 
@@ -335,9 +354,11 @@ impl Engine {
         let told = what.is_told() || ticked.fired && what == What::Vanished;
         let alert = told.then(|| by_clock(instance, rule, what, ticked.since, at));
         instance.untold |= told;
-        instance.changed = true;
+        let first = !std::mem::replace(&mut instance.changed, true);
         let explanation = self.explain.then(|| explain(rule, instance, what, ticked.since, at));
-        self.changed.insert(handle.clone());
+        if first {
+            self.changed.push(handle.clone());
+        }
         if told {
             self.owed.insert(handle.clone());
         }
@@ -346,17 +367,15 @@ impl Engine {
         true
     }
 
-    fn written(&mut self, handle: &Handle) -> Option<Instance> {
-        let instances = &mut self.watches.get_mut(handle.watch)?.instances;
-        let instance = instances.get_mut(&handle.key)?;
+    fn written(&mut self, handle: &Handle) {
+        let Some(watch) = self.watches.get_mut(handle.watch) else { return };
+        let Some(instance) = watch.instances.get_mut(&handle.key) else { return };
         instance.touched = false;
         instance.changed = false;
-        let copy = instance.clone();
-        if copy.is_over() {
+        if instance.is_over() {
             self.dues.remove(instance, handle);
-            instances.remove(&handle.key);
+            watch.instances.remove(&handle.key);
         }
-        Some(copy)
     }
 }
 

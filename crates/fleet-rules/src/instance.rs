@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::{AlertRecord, fingerprint};
 use crate::count::Hits;
 use crate::levels::worst;
-use crate::machine::{Phase, plus};
+use crate::machine::Phase;
 use crate::memory::Memory;
 use crate::rule::Rule;
 use crate::window::Window;
@@ -146,7 +146,7 @@ impl Instance {
         self.touched = true;
         if ts >= self.last {
             self.last = ts;
-        } else if plus(ts, LATE) < self.last {
+        } else if ts.plus(LATE) < self.last {
             let by = ts.nanos().saturating_sub(self.last.nanos());
             self.shift(by, window);
             self.last = ts;
@@ -183,7 +183,7 @@ impl Instance {
     /// passed since on the clock of this machine.
     pub(crate) fn clock(&self, now: Timestamp) -> Timestamp {
         let passed = now.nanos().saturating_sub(self.seen.nanos()).max(0);
-        plus(self.last, Duration::from_nanos(passed.unsigned_abs()))
+        self.last.plus(Duration::from_nanos(passed.unsigned_abs()))
     }
 
     /// The same without the time in which no tool was at work.

@@ -57,7 +57,8 @@ impl Engine {
                 by_clock(&mut instance, &watch.rule, What::RuleChanged, at, at);
             }
             instance = over(instance, fired);
-            self.changed.insert(handle.clone());
+            instance.changed = true;
+            self.changed.push(handle.clone());
         }
         instance.form = Some(watch.form.clone());
         self.source.clone_into(&mut instance.source);

@@ -57,7 +57,8 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     pub(crate) fn space(&mut self) {
-        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
+        // There is nearly never any.
+        while self.peek() <= b' ' && matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
             self.at += 1;
         }
     }

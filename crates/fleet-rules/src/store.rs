@@ -3,20 +3,20 @@
 //! # Theory of operation
 //!
 //! `state.jsonl` holds one instance a line; the last line of an instance wins, and one without a
-//! phase and without debts ends it. Every change is appended with one `write(2)` while
-//! `state.lock` is held; past a bound the file is written anew beside itself, synced and renamed.
-//! Whoever takes the lock first sees whether the file is still as he left it and takes over what
-//! others wrote, so that the file, not a memory, is the truth whenever the lock is free.
+//! phase and without debts ends it. It is a [`Journal`], used while `state.lock` is held: whoever
+//! takes the lock takes over what others wrote since, so that the file, not a memory, is the truth
+//! whenever the lock is free.
 //!
 //! A line that cannot be read costs that line alone, and is dropped at the next rewriting; a line
 //! of a newer version is kept as it is. So is one of a rule that is not in this rules file, until
 //! its reader ends it: it may be another file's, or what is left of a rule that is gone.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fmt::Display;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use fleet_core::{RECORD_VERSION, Timestamp};
@@ -24,38 +24,15 @@ use serde::Deserialize;
 
 use crate::engine::FORGET_AFTER;
 use crate::instance::Instance;
-use crate::machine::plus;
-
-/// Lines beyond twice the living ones after which the file is written anew.
-const SLACK: usize = 64;
-
-/// The state file cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {what} the alerts' memory '{}'", path.display())]
-pub struct StoreError {
-    what: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
+use crate::journal::{Journal, StoreError, lines_of};
 
 /// The state file of a home.
 #[derive(Debug)]
 pub struct Store {
-    path: PathBuf,
+    journal: Journal,
     lock: Arc<File>,
-    left: Option<Stamp>,
     /// Lines to be kept that are not ours, by instance.
     foreign: BTreeMap<String, (Option<Timestamp>, String)>,
-    lines: usize,
-    torn: bool,
-}
-
-/// By what a file is known to be as it was left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
 }
 
 /// What the file says, where others wrote it since.
@@ -98,13 +75,12 @@ impl Store {
     /// # Errors
     /// The lock file cannot be made.
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
-        let path = folder.join("state.jsonl");
-        let lock = folder.join("state.lock");
+        let path = folder.join("state.lock");
         // A file system that may only be read has locks, too.
-        let opened = writable(&lock).or_else(|error| File::open(&lock).map_err(|_| error));
-        let lock = opened.map_err(|source| StoreError { what: "lock", path: lock, source })?;
-        let foreign = BTreeMap::new();
-        Ok(Store { path, lock: Arc::new(lock), left: None, foreign, lines: 0, torn: false })
+        let opened = writable(&path).or_else(|error| File::open(&path).map_err(|_| error));
+        let lock = Arc::new(opened.map_err(|source| StoreError::new("lock", &path, source))?);
+        let journal = Journal::new(folder.join("state.jsonl"));
+        Ok(Store { journal, lock, foreign: BTreeMap::new() })
     }
 
     /// Waits for its turn.
@@ -112,7 +88,7 @@ impl Store {
     /// # Errors
     /// The file system knows no locks.
     pub fn lock(&self) -> Result<Locked, StoreError> {
-        self.lock.lock().map_err(|source| self.error("lock", source))?;
+        self.lock.lock().map_err(|source| self.journal.error("lock", source))?;
         Ok(Locked(Arc::clone(&self.lock)))
     }
 
@@ -125,16 +101,7 @@ impl Store {
         _locked: &Locked,
         mine: impl Fn(&str) -> bool,
     ) -> Result<Option<Remembered>, StoreError> {
-        let stamp = self.stamp()?;
-        if stamp.is_some() && stamp == self.left {
-            return Ok(None);
-        }
-        let bytes = match fs::read(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read.map_err(|source| self.error("read", source))?,
-        };
-        self.left = stamp;
-        self.torn = bytes.last().is_some_and(|byte| *byte != b'\n');
+        let Some(bytes) = self.journal.read()? else { return Ok(None) };
         Ok(Some(self.replay(&bytes, mine)))
     }
 
@@ -142,32 +109,26 @@ impl Store {
     ///
     /// # Errors
     /// The file does not take it.
-    pub fn append(&mut self, _locked: &Locked, instances: &[Instance]) -> Result<(), StoreError> {
-        if instances.is_empty() {
-            return Ok(());
+    pub fn append<'i>(
+        &mut self,
+        _locked: &Locked,
+        instances: impl Iterator<Item = &'i Instance> + Clone,
+    ) -> Result<(), StoreError> {
+        if !self.foreign.is_empty() {
+            instances.clone().for_each(|ours| drop(self.foreign.remove(&name_of(ours))));
         }
-        for instance in instances {
-            self.foreign.remove(&name_of(instance));
-        }
-        let mut text = if self.torn { vec![b'\n'] } else { Vec::new() };
-        text.extend(lines(instances.iter()));
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
-        file.and_then(|mut file| file.write_all(&text))
-            .map_err(|source| self.error("write", source))?;
-        self.torn = false;
-        self.lines += instances.len();
-        self.left = self.stamp()?;
-        Ok(())
+        let text = lines(instances);
+        if text.is_empty() { Ok(()) } else { self.journal.append(&text, false) }
     }
 
     /// Whether the file is worth being written anew for so many living instances.
     pub fn is_long(&self, living: usize) -> bool {
-        self.lines > 2 * (living + self.foreign.len()) + SLACK
+        self.journal.is_long(living + self.foreign.len())
     }
 
     /// Whether any line of the file is superfluous.
     pub fn has_slack(&self, living: usize) -> bool {
-        self.torn || self.lines > living + self.foreign.len()
+        self.journal.has_slack(living + self.foreign.len())
     }
 
     /// Writes the file anew with these instances, and with what is not ours.
@@ -180,39 +141,22 @@ impl Store {
         living: impl Iterator<Item = &'i Instance>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.foreign.retain(|_, (seen, _)| seen.is_none_or(|at| plus(at, FORGET_AFTER) > now));
+        self.foreign.retain(|_, (seen, _)| seen.is_none_or(|at| at.plus(FORGET_AFTER) > now));
         let mut text = lines(living);
         for (_, line) in self.foreign.values() {
             text.extend_from_slice(line.as_bytes());
             text.push(b'\n');
         }
-        self.replace(&text).map_err(|source| self.error("write", source))?;
-        self.lines = text.iter().filter(|byte| **byte == b'\n').count();
-        self.torn = false;
-        self.left = self.stamp()?;
-        Ok(())
-    }
-
-    fn replace(&self, text: &[u8]) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or_else(|| ".".as_ref());
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text)?;
-        file.as_file().sync_data()?;
-        file.persist(&self.path).map(drop).map_err(|error| error.error)
+        self.journal.replace(&text)
     }
 
     fn replay(&mut self, bytes: &[u8], mine: impl Fn(&str) -> bool) -> Remembered {
         let mut remembered = Remembered::default();
         let mut newest: BTreeMap<String, Instance> = BTreeMap::new();
         self.foreign.clear();
-        self.lines = 0;
-        for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-            if line.is_empty() {
-                continue;
-            }
-            self.lines += 1;
+        for (number, line) in lines_of(bytes) {
             if self.line(line, &mine, &mut newest).is_none() {
-                remembered.bad_lines.push(at + 1);
+                remembered.bad_lines.push(number);
             }
         }
         remembered.instances = newest.into_values().filter(|i| !i.is_over()).collect();
@@ -229,13 +173,19 @@ impl Store {
         newest: &mut BTreeMap<String, Instance>,
     ) -> Option<()> {
         let text = str::from_utf8(line).ok()?;
+        // Nearly all lines are ours: those are read once.
+        let ours = serde_json::from_str(text).ok();
+        if let Some(ours) = ours.filter(|i: &Instance| !i.is_newer() && mine(&i.rule)) {
+            newest.insert(name_of(&ours), ours);
+            return Some(());
+        }
         let head: Head = serde_json::from_str(text).ok()?;
-        let name = format!("{}\u{1f}{}", head.rule.as_deref()?, head.key?);
+        let name = named(head.rule.as_deref()?, head.key?);
         if head.v.is_some_and(|v| v > RECORD_VERSION) {
             // Never given up: what a newer fleet-alert wrote is not ours to judge.
             self.foreign.insert(format!("{name}\u{1f}newer"), (None, text.to_owned()));
         } else if mine(head.rule.as_deref()?) {
-            newest.insert(name, serde_json::from_str(text).ok()?);
+            return None;
         } else if head.phase.is_some() || head.untold || head.watched {
             self.foreign.insert(name, (head.seen, text.to_owned()));
         } else {
@@ -243,41 +193,31 @@ impl Store {
         }
         Some(())
     }
-
-    fn stamp(&self) -> Result<Option<Stamp>, StoreError> {
-        match fs::metadata(&self.path) {
-            Ok(data) => Ok(Some(Stamp {
-                inode: data.ino(),
-                length: data.len(),
-                modified: (data.mtime(), data.mtime_nsec()),
-            })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(self.error("read", source)),
-        }
-    }
-
-    fn error(&self, what: &'static str, source: io::Error) -> StoreError {
-        StoreError { what, path: self.path.clone(), source }
-    }
 }
 
 /// By what the lines of an instance are known to be of the same.
 fn name_of(instance: &Instance) -> String {
-    let key: serde_json::Value = instance.key.iter().map(|(n, v)| (&**n, &**v)).collect();
-    format!("{}\u{1f}{key}", instance.rule)
+    let key = serde_json::to_string(&instance.key).unwrap_or_default();
+    named(&instance.rule, key)
+}
+
+fn named(rule: &str, key: impl Display) -> String {
+    format!("{rule}\u{1f}{key}")
 }
 
 fn writable(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
+/// Adds a line of each of these instances, and says how many they are.
 fn lines<'i>(instances: impl Iterator<Item = &'i Instance>) -> Vec<u8> {
     let mut text = Vec::new();
     for instance in instances {
+        let before = text.len();
         // Texts, numbers and times: nothing that JSON could refuse.
-        if let Ok(json) = serde_json::to_vec(instance) {
-            text.extend(json);
-            text.push(b'\n');
+        match serde_json::to_writer(&mut text, instance) {
+            Ok(()) => text.push(b'\n'),
+            Err(_) => text.truncate(before),
         }
     }
     text
@@ -288,6 +228,7 @@ mod tests {
     use super::*;
     use crate::machine::Phase;
     use proptest::prelude::*;
+    use std::fs;
 
     fn pending(rule: &str, id: &str) -> Instance {
         let now = Timestamp::now();
@@ -313,9 +254,9 @@ mod tests {
         let mut store = Store::open(dir.path()).unwrap();
         let locked = store.lock().unwrap();
         let (a, mut b) = (pending("r", "a"), pending("r", "b"));
-        store.append(&locked, &[a.clone(), b.clone()]).unwrap();
+        store.append(&locked, [a.clone(), b.clone()].iter()).unwrap();
         b.phase = None;
-        store.append(&locked, &[b]).unwrap();
+        store.append(&locked, [b].iter()).unwrap();
         drop(locked);
         assert_eq!(ids(&fresh(dir.path())), ["a"]);
     }
@@ -326,13 +267,13 @@ mod tests {
         let mut ours = Store::open(dir.path()).unwrap();
         {
             let locked = ours.lock().unwrap();
-            ours.append(&locked, &[pending("r", "a")]).unwrap();
+            ours.append(&locked, [pending("r", "a")].iter()).unwrap();
             assert!(ours.reload(&locked, |_| true).unwrap().is_none());
         }
         let mut theirs = Store::open(dir.path()).unwrap();
         {
             let locked = theirs.lock().unwrap();
-            theirs.append(&locked, &[pending("r", "b")]).unwrap();
+            theirs.append(&locked, [pending("r", "b")].iter()).unwrap();
         }
         let locked = ours.lock().unwrap();
         let remembered = ours.reload(&locked, |_| true).unwrap().unwrap();
@@ -353,7 +294,7 @@ mod tests {
         let expected = vec!["a".to_owned(), "x".to_owned()];
         assert_eq!((ids(&remembered), remembered.bad_lines), (expected, vec![1, 5]));
         // Appending mends the torn line; rewriting drops what cannot be read and keeps the rest.
-        store.append(&locked, &[pending("r", "b")]).unwrap();
+        store.append(&locked, [pending("r", "b")].iter()).unwrap();
         assert_eq!(ids(&fresh_unlocked(dir.path())), ["a", "b", "x"]);
         store.rewrite(&locked, [pending("r", "b")].iter(), Timestamp::now()).unwrap();
         let text = fs::read_to_string(&path).unwrap();

@@ -1,5 +1,6 @@
 //! One record on its way through the rules.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use fleet_core::Timestamp;
@@ -12,9 +13,12 @@ use crate::compiled::Node;
 use crate::dues::Dues;
 use crate::engine::{Common, Handle, Outcome};
 use crate::fields::{Field, Fields, Record, short};
+use crate::instance::Instance;
 use crate::interpreter::Interpreter;
+use crate::keys::Keys;
 use crate::machine::{Phase, Seen, What};
 use crate::memory::{Sight, number};
+use crate::rule::Rule;
 use crate::step::{self, Sighted};
 use crate::watch::{Check, Watch};
 use crate::words::{self, annotations, explain, labels, state_of};
@@ -29,29 +33,48 @@ pub(crate) struct Visit<'v> {
     pub(crate) cel: &'v Interpreter,
     pub(crate) source: &'v str,
     pub(crate) explain: bool,
+    /// The record's own time, once it was asked for.
+    pub(crate) ts: OnceCell<Timestamp>,
+    pub(crate) keys: &'v mut Keys,
     pub(crate) dues: &'v mut Dues,
     pub(crate) outcomes: &'v mut Vec<Outcome>,
 }
 
 impl Visit<'_> {
-    /// Holds the record against a rule; the handle of what must be written down comes back.
+    /// Holds the record against a rule; the handle of what must be written down comes back, once
+    /// until it is.
     pub(crate) fn watch(&mut self, at: usize, watch: &mut Watch) -> Option<Handle> {
         let sighted = self.sighted(watch)?;
-        let key = self.key(watch);
-        if !watch.instances.contains_key(&key) {
-            if sighted.is_nothing() && !watch.rule.remembers() && !self.explain {
-                return None;
-            }
-            if watch.is_full() {
-                return self.turn_away(at, watch);
-            }
-            let fresh = watch.fresh(self.key_fields(watch), self.ts(), self.source);
-            watch.instances.insert(key.clone(), fresh);
+        let key = self.keys.lend(watch.key, self.record);
+        let changed = self.sight(at, watch, &key, &sighted);
+        self.keys.back(watch.key, key);
+        changed
+    }
+
+    fn sight(
+        &mut self,
+        at: usize,
+        watch: &mut Watch,
+        key: &str,
+        sighted: &Sighted,
+    ) -> Option<Handle> {
+        let told = if let Some(instance) = watch.instances.get_mut(key) {
+            self.step(&watch.rule, &watch.check, instance, sighted, (at, key))?
+        } else if sighted.is_nothing() && !watch.rule.remembers() && !self.explain {
+            return None;
+        } else if watch.is_full() {
+            return self.turn_away(at, watch);
+        } else {
+            let mut fresh = watch.fresh(self.key_fields(watch), self.ts(), self.source);
+            let told = self.step(&watch.rule, &watch.check, &mut fresh, sighted, (at, key));
+            watch.instances.insert(key.to_owned(), fresh);
+            told?
+        };
+        let handle = || Handle { watch: at, key: key.to_owned() };
+        if self.explain || told.what.is_told() || told.idle {
+            self.tell(watch, &handle(), told);
         }
-        let handle = Handle { watch: at, key };
-        let told = self.step(watch, &handle, &sighted)?;
-        self.tell(watch, &handle, told);
-        told.what.is_change().then_some(handle)
+        told.first.then(handle)
     }
 
     /// What the record shows of the condition; nothing if the rule is not about such a record.
@@ -118,17 +141,6 @@ impl Visit<'_> {
         if verdict == Verdict::Unknown { Seen::Between } else { self.seen(verdict, clear) }
     }
 
-    fn key(&self, watch: &Watch) -> String {
-        let mut key = String::new();
-        for (at, slot) in watch.by.iter().enumerate() {
-            if at > 0 {
-                key.push('\u{1f}');
-            }
-            key.push_str(&self.record.get(*slot).key());
-        }
-        key
-    }
-
     fn key_fields(&self, watch: &Watch) -> BTreeMap<String, String> {
         let pairs = watch.rule.by.iter().zip(&watch.by);
         pairs
@@ -138,8 +150,10 @@ impl Visit<'_> {
     }
 
     fn ts(&self) -> Timestamp {
-        let ts = self.record.get(self.common.ts).text();
-        ts.and_then(|text| Timestamp::parse(text, self.now).ok()).unwrap_or(self.now)
+        *self.ts.get_or_init(|| {
+            let ts = self.record.get(self.common.ts).text();
+            ts.and_then(|text| Timestamp::parse(text, self.now).ok()).unwrap_or(self.now)
+        })
     }
 
     fn run(&self) -> Option<u64> {
@@ -151,10 +165,15 @@ impl Visit<'_> {
 
     /// Takes note of the record and moves the instance on; nothing if the record says nothing to
     /// it after all.
-    fn step(&mut self, watch: &mut Watch, handle: &Handle, sighted: &Sighted) -> Option<Told> {
+    fn step(
+        &mut self,
+        rule: &Rule,
+        check: &Check,
+        instance: &mut Instance,
+        sighted: &Sighted,
+        (at, key): (usize, &str),
+    ) -> Option<Told> {
         let (ts, run) = (self.ts(), self.run());
-        let Watch { rule, check, instances, .. } = watch;
-        let instance = instances.get_mut(&handle.key)?;
         let moment = instance.note(ts, self.now, rule.window());
         let anew = run > instance.run && instance.run.is_some();
         instance.run = run.or(instance.run);
@@ -172,10 +191,14 @@ impl Visit<'_> {
             _ => Some(step::step(rule, instance, sighted, ts, moment)),
         };
         let due = clock::due(rule, instance, Clock { now: self.now, waits: None });
-        self.dues.put(instance, due, || handle.clone());
+        self.dues.put(instance, due, || Handle { watch: at, key: key.to_owned() });
         let what = what?;
+        let first = what.is_change() && !instance.changed;
+        instance.changed |= first;
         let over = instance.phase.filter(|phase| phase.is_firing()).or(before).or(instance.phase);
-        Some(Told { what, moment, since: over.map_or(moment, Phase::since) })
+        let since = over.map_or(moment, Phase::since);
+        let idle = what == What::Unmet && !instance.changed && instance.is_over();
+        Some(Told { what, moment, since, first, idle })
     }
 
     fn tell(&mut self, watch: &mut Watch, handle: &Handle, told: Told) {
@@ -190,8 +213,7 @@ impl Visit<'_> {
             instance.alert.clone_from(&alert);
             instance.untold = true;
         }
-        instance.changed |= what.is_change();
-        if what == What::Unmet && !instance.changed && instance.is_over() {
+        if told.idle {
             self.dues.remove(instance, handle);
             instances.remove(&handle.key);
         }
@@ -217,6 +239,7 @@ impl Visit<'_> {
         self.dues.put(instance, due, || handle.clone());
         let alert = words::by_clock(instance, &watch.rule, What::Full, self.now, self.now);
         instance.untold = true;
+        let first = !std::mem::replace(&mut instance.changed, true);
         let explanation =
             self.explain.then(|| explain(&watch.rule, instance, What::Full, self.now, self.now));
         let (what, alert) = (What::Full, Some(alert));
@@ -227,7 +250,7 @@ impl Visit<'_> {
             explanation,
             told: true,
         });
-        Some(handle)
+        first.then_some(handle)
     }
 
     /// The whole record; of one that cannot be read whole, what tells its instance apart.
@@ -243,7 +266,7 @@ impl Visit<'_> {
         let whole = self.whole(&key);
         let instance = watch.instances.get(&handle.key);
         let value = watch.measured.as_ref().and_then(|name| whole.get(name)).cloned();
-        let (rule, Told { what, since, moment: ts }) = (&watch.rule, told);
+        let (rule, Told { what, since, moment: ts, .. }) = (&watch.rule, told);
         let found = words::found(watch, instance, value.as_ref(), told.what, ts);
         let severity = instance.map_or(rule.severity.as_str(), |instance| instance.severity(rule));
         AlertRecord {
@@ -272,4 +295,8 @@ struct Told {
     moment: Timestamp,
     /// Since when the condition holds, or held.
     since: Timestamp,
+    /// Whether it is the first change that is to be written down.
+    first: bool,
+    /// Whether there is nothing to remember of it, nor was.
+    idle: bool,
 }

@@ -8,6 +8,7 @@ use crate::compiled::{Node, Selector};
 use crate::expression::Settled;
 use crate::fields::{Fields, Slot};
 use crate::instance::Instance;
+use crate::keys::{BETWEEN, KeyOf, Keys};
 use crate::rule::{Condition, Rule};
 
 /// A rule that is being looked at.
@@ -20,6 +21,8 @@ pub(crate) struct Watch {
     /// About whom it is.
     pub(crate) selectors: Vec<Selector>,
     pub(crate) by: Vec<Slot>,
+    /// The key that `by` makes.
+    pub(crate) key: KeyOf,
     pub(crate) measured: Option<String>,
     pub(crate) instances: HashMap<String, Instance>,
 }
@@ -39,13 +42,15 @@ pub(crate) enum Check {
 const ITSELF: &str = "\u{0}limit";
 
 impl Watch {
-    pub(crate) fn new(rule: Rule, fields: &mut Fields) -> Watch {
+    pub(crate) fn new(rule: Rule, fields: &mut Fields, keys: &mut Keys) -> Watch {
         let subject = fields.want("subject");
         let check = Check::new(&rule.condition, fields);
+        let by: Vec<Slot> = rule.by.iter().map(|name| fields.want(name)).collect();
         Watch {
             selectors: check.first().map_or(Vec::new(), |node| node.selectors(subject)),
             check,
-            by: rule.by.iter().map(|name| fields.want(name)).collect(),
+            key: keys.want(by.clone()),
+            by,
             measured: rule.condition.measured(),
             instances: HashMap::new(),
             form: rule.form(),
@@ -59,7 +64,7 @@ impl Watch {
             return ITSELF.to_owned();
         }
         let value = |name: &String| instance.key.get(name).map_or("", String::as_str);
-        self.rule.by.iter().map(value).collect::<Vec<_>>().join("\u{1f}")
+        self.rule.by.iter().map(value).collect::<Vec<_>>().join(&BETWEEN.to_string())
     }
 
     /// Whether the instance is told from others by nothing but what the rule now says.

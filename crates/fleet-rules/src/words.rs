@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::alert::{AlertRecord, AlertState};
 use crate::count::Count;
 use crate::instance::Instance;
-use crate::machine::{Phase, What, between};
+use crate::machine::{Phase, What};
 use crate::rule::{Condition, Hold, Rule};
 use crate::template::plain;
 use crate::watch::Watch;
@@ -87,7 +87,7 @@ pub(crate) fn reason(
     since: Timestamp,
     at: Timestamp,
 ) -> String {
-    let held = duration_text(between(since, at));
+    let held = duration_text(since.until(at));
     match (what, rule.timing.hold) {
         (What::Fired, Hold::For(_)) => format!("{found}, met for {held}"),
         (What::Fired, Hold::Times(times)) => format!("{found}, met {times} times in a row"),
@@ -132,7 +132,7 @@ pub(crate) fn by_clock(
 }
 
 fn clock_reason(instance: &Instance, rule: &Rule, what: What, alert: &AlertRecord) -> String {
-    let held = duration_text(between(alert.since, alert.ts));
+    let held = duration_text(alert.since.until(alert.ts));
     let window = rule.window().and_then(|window| instance.memory.text(window, alert.ts));
     match (what, &rule.condition) {
         (What::Vanished, _) => {
@@ -233,7 +233,7 @@ fn explanation(
         What::RecoveryBegan => format!("the condition is over, needs to be for {keep}"),
         What::KeepsFiring => format!("the condition is over, not yet for {keep}"),
         What::FiringAgain => "the condition is met again within keep_firing_for".to_owned(),
-        What::Resolved => format!("resolved after {}", duration_text(between(since, at))),
+        What::Resolved => format!("resolved after {}", duration_text(since.until(at))),
         What::Escalated => format!("fires since {since}, and is {severity} now"),
         What::Lowered => format!("fires since {since}, but is no more than {severity} now"),
         What::NoData => {
@@ -266,7 +266,7 @@ fn has(rule: &Rule, instance: &Instance, at: Timestamp) -> String {
         (Some(Phase::Pending { streak, .. }), Hold::Times(_) | Hold::Count(_)) => {
             streak.to_string()
         }
-        (Some(phase), _) => duration_text(between(phase.since(), at)),
+        (Some(phase), _) => duration_text(phase.since().until(at)),
         (None, _) => "nothing".to_owned(),
     }
 }

@@ -43,7 +43,7 @@ impl Bench {
         let mut outcomes = Vec::new();
         let fed = self.engine.feed(line.as_bytes(), self.now, &mut outcomes);
         assert!(matches!(fed, Fed::Held), "{line}: {fed:?}");
-        self.engine.take_changed();
+        self.engine.changed_written();
         outcomes
     }
 
@@ -51,7 +51,7 @@ impl Bench {
         self.now = at(second);
         let mut outcomes = Vec::new();
         self.engine.tick(self.now, &mut outcomes);
-        self.engine.take_changed();
+        self.engine.changed_written();
         states(&outcomes)
     }
 }

@@ -120,14 +120,15 @@ impl Bench {
     }
 
     fn write(&mut self) {
-        let changed = self.engine.take_changed();
+        let changed: Vec<Instance> = self.engine.changed().cloned().collect();
+        self.engine.changed_written();
         self.append(&changed);
     }
 
     fn append(&mut self, instances: &[Instance]) {
         let mut store = Store::open(self.dir.path()).unwrap();
         let locked = store.lock().unwrap();
-        store.append(&locked, instances).unwrap();
+        store.append(&locked, instances.iter()).unwrap();
     }
 
     /// What was told since the last look.
