@@ -2,8 +2,8 @@
 //!
 //! An Alertmanager forgets an alert that it does not hear of: each post says until when it is good,
 //! four times the time after which it is refreshed (`ChannelPlan::refresh`), as Prometheus does. So
-//! a sender that dies, or a resolve that one member of a cluster missed, ends by itself; that is why
-//! a resolve is posted once and not for minutes.
+//! what a sender that died told of ends by itself. What is over is posted at each refresh too, for a
+//! quarter of an hour, as Prometheus does: a member of a cluster that missed it hears of it then.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use crate::awake::{self, Awake};
 use crate::engine::{Engine, Handle};
 use crate::instance::Instance;
 use crate::machine::What;
-use crate::rule::Condition;
+use crate::rule::{Condition, Rule};
 use crate::words::{by_clock, by_end};
 
 impl Engine {
@@ -43,20 +43,12 @@ impl Engine {
             return self.take_leave(instance);
         };
         if !watch.is_named(&instance) {
-            let fired = instance.is_firing();
-            if fired {
-                let at = instance.last;
-                by_clock(&mut instance, &watch.rule, What::RuleChanged, at, at);
-            }
+            let fired = end_of_old(&mut instance, &watch.rule);
             return self.leave(instance, fired);
         }
         let handle = Handle { watch: at, key: watch.key_of(&instance) };
         if instance.form.as_ref().is_some_and(|form| *form != watch.form) {
-            let fired = instance.is_firing();
-            if fired {
-                let at = instance.last;
-                by_clock(&mut instance, &watch.rule, What::RuleChanged, at, at);
-            }
+            let fired = end_of_old(&mut instance, &watch.rule);
             instance = over(instance, fired);
             instance.changed = true;
             self.changed.push(handle.clone());
@@ -133,6 +125,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// Ends what fired under another form of the rule; says whether it did.
+fn end_of_old(instance: &mut Instance, rule: &Rule) -> bool {
+    let (fired, at) = (instance.is_firing(), instance.last);
+    if fired {
+        by_clock(instance, rule, What::RuleChanged, at, at);
+    }
+    fired
 }
 
 /// The same, being over: nothing is left but what must be told.
