@@ -177,9 +177,10 @@ fn growing(fleet: &TestFleet, steps: &str) -> Vec<Value> {
     apart(&about(&sampled(run), "process"), 300)
 }
 
-/// A process of several that compute, once it was seen to.
+/// A process of several that compute, once it was seen to. Sessions share a machine evenly, so that
+/// each is one of its own: together they have a core however busy it is.
 fn busy(fleet: &TestFleet) -> Vec<Value> {
-    fleet.spawn("job", "for n in $(seq 12); do while :; do :; done & done; wait");
+    fleet.spawn("job", "for n in $(seq 24); do setsid bash -c 'while :; do :; done' & done; wait");
     let mut seen = None;
     until("it computes hard", || {
         let run = fleet.run("fleet-metrics").args(["--count", "2", "--interval", "200ms", "job"]);

@@ -74,6 +74,7 @@ pub struct InsteadArgs {
 
 /// How records are read and alerts told.
 #[derive(ArgGroup, Clone, Debug)]
+#[command(next_help_heading = "Reading records")]
 pub struct StreamArgs {
     /// Say on standard error what came of each record and why, who was told and what held others
     /// back, and print pending alerts too
@@ -98,6 +99,7 @@ pub struct StreamArgs {
 /// What to do with the spool.
 #[derive(ArgGroup, Clone, Debug)]
 #[group(multiple = false, requires = "spool")]
+#[command(next_help_heading = "The spool")]
 pub struct SpoolArgs {
     /// With --spool: put the dead letters back, to be delivered after all
     #[arg(long)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use fleet_channels::{Channel, RawChannel};
@@ -106,7 +107,11 @@ pub(crate) fn locate(given: Option<&Path>) -> Result<PathBuf, Failure> {
 /// The text of the file.
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| {
-        let message = format!("cannot read the rules '{}': {error}", path.display());
+        let why = match error.kind() {
+            ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+            _ => error.to_string(),
+        };
+        let message = format!("cannot read the rules '{}': {why}", path.display());
         Failure::new(Exit::CouldNot, message)
             .hint("name a file with --rules; configs/alerts.toml is one to begin with")
     })

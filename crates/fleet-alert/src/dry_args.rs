@@ -5,6 +5,52 @@ use std::path::PathBuf;
 use clap::Args;
 use fleet_core::Timestamp;
 
+/// What a file of cases is; as the comment of an argument, links would be seen in it.
+const CASES: &str = r#"Do the cases of this file, by a clock of their own, and say which fail
+
+A case is records and the alerts that must come of them, and no others:
+
+  rules = "alerts.toml"                # beside this file [default: --rules]
+
+  [[case]]
+  name = "memory is told of after a minute"
+  rules = ["memory_usage_high"]        # only these [default: all that are enabled]
+  start = "2026-11-22T06:00:00Z"       # [default: the time of the first record]
+
+  [[case.steps]]
+  at = "0s"
+  every = "15s"
+  until = "1m"
+  record = { subject = "process", id = "a", memory_percent = 95 }
+
+  [[case.steps]]
+  at = "2m"
+  silence = { id = "b*", for = "1h" }
+
+  [[case.steps]]
+  at = "3m"
+  restart = true                       # the tool ends and starts again
+
+  [[case.steps]]                       # or file = "PATH" of lines of JSON
+  at = "4m"                            # or records = '''lines of JSON'''
+  record = { subject = "process", id = "a", memory_percent = 20 }
+
+  [[case.expect]]                      # or none = true of the case
+  at = "1m"
+  rule = "memory_usage_high"
+  id = "a"
+  severity = "critical"
+  summary = "95 %"                     # a pattern
+  told = ["slack"]
+
+  [[case.expect]]
+  rule = "memory_usage_high"
+  state = "resolved"                   # [default: firing]
+  held = []                            # silenced, grouped, ...
+
+A record without 'kind' is a sample, one without 'ts' is of the moment of its step. All that is
+said of an alert must be so."#;
+
 /// Trying rules: nothing is remembered and nobody is told.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Trying rules")]
@@ -16,30 +62,7 @@ pub struct DryArgs {
     #[arg(long, group = "InsteadArgs")]
     pub check: bool,
     /// Do the cases of this file, by a clock of their own, and say which fail
-    ///
-    /// A case is records and the alerts that must come of them, and no others:
-    ///
-    ///   rules = "alerts.toml"                # beside this file [default: --rules]
-    ///
-    ///   [[case]]
-    ///   name = "memory is told of after a minute"
-    ///   rules = ["memory_usage_high"]        # only these [default: all that are enabled]
-    ///   start = "2026-11-22T06:00:00Z"       # [default: the time of the first record]
-    ///   steps = [
-    ///     { at = "0s", every = "15s", until = "1m", record = { subject = "process", id = "a", memory_percent = 95 } },
-    ///     { at = "2m", silence = { rule = "memory_*", for = "1h" } },
-    ///     { at = "3m", restart = true },     # the tool ends, and starts again
-    ///     { at = "4m", file = "more.jsonl" },  # or records = '''lines of JSON'''
-    ///   ]
-    ///   expect = [
-    ///     { at = "1m", rule = "memory_usage_high", id = "a", severity = "critical", summary = "95 %", told = ["slack"] },
-    ///     { rule = "memory_usage_high", state = "resolved", held = ["silenced"] },
-    ///   ]
-    ///
-    /// or none = true in the place of expect. A record without 'kind' is a sample, one without 'ts'
-    /// is of the moment of its step. All that is said in 'expect' must be so; 'state' is firing
-    /// unless it is said.
-    #[arg(long, value_name = "FILE", verbatim_doc_comment, group = "InsteadArgs")]
+    #[arg(long, value_name = "FILE", long_help = CASES, group = "InsteadArgs")]
     pub test: Option<PathBuf>,
     /// Print what would have fired, from the stored samples (of these processes: names, globs), or
     /// with - from the records on standard input

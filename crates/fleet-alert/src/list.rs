@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use fleet_cli::{Align, Cell, Column, Exit, Format, Records, Table};
 use fleet_core::{Timestamp, duration_text};
-use fleet_notify::{Desk, Standing};
+use fleet_notify::{Desk, Entry, Spool, Standing};
 use fleet_rules::machine::Phase;
 use fleet_rules::{AlertRecord, AlertState, Engine, Instance};
 use serde::Serialize;
@@ -59,7 +59,10 @@ pub(crate) fn report(config: Config, args: &Args) -> anyhow::Result<Exit> {
         let locked = memory.lock();
         memory.take_over(locked.as_ref(), &mut engine, &mut desk);
     }
-    let listed = listed(&engine, &desk, Timestamp::now());
+    let mut listed = listed(&engine, &desk, Timestamp::now());
+    for entry in undelivered(&Spool::open(&folder))? {
+        listed.iter_mut().for_each(|one| one.hear(&entry));
+    }
     let mut out = args.output.open(false)?;
     match format {
         Format::Table => table(&listed).write(&mut out)?,
@@ -68,6 +71,34 @@ pub(crate) fn report(config: Config, args: &Args) -> anyhow::Result<Exit> {
     }
     out.finish().context("cannot write the output")?;
     Ok(Exit::Yes)
+}
+
+/// What was made for channels and has not arrived there.
+fn undelivered(spool: &Spool) -> anyhow::Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> =
+        spool.dead()?.into_values().flat_map(|listing| listing.entries).collect();
+    for channel in spool.channels()? {
+        entries.extend(spool.entries(&channel)?.entries);
+    }
+    Ok(entries)
+}
+
+impl Listed {
+    /// What was not delivered was not told.
+    fn hear(&mut self, entry: &Entry) {
+        let notification = &entry.notification;
+        let mut alerts = notification.alerts.iter();
+        let mine = alerts.any(|alert| self.fingerprint.as_ref() == Some(&alert.fingerprint));
+        if !mine || self.told.remove(&notification.channel).is_none() {
+            return;
+        }
+        let (reason, text) = match &entry.buried {
+            Some(burial) => ("dead_letter", &burial.why),
+            None => ("waiting", &entry.last_error),
+        };
+        let held = Held { reason, text: text.clone() };
+        self.held.insert(notification.channel.clone(), held);
+    }
 }
 
 fn listed(engine: &Engine, desk: &Desk, now: Timestamp) -> Vec<Listed> {
@@ -124,7 +155,7 @@ fn table(listed: &[Listed]) -> Table {
     let mut table = Table::new(titles.map(left).to_vec());
     let now = Timestamp::now();
     for one in listed {
-        let severity = one.severity.as_deref();
+        let (severity, summary) = (one.severity.as_deref(), one.summary.as_deref());
         let held = one.held.iter().map(|(channel, held)| format!("{channel} ({})", held.reason));
         let time = Duration::try_from_secs_f64(now.seconds_since(one.since)).unwrap_or_default();
         table.row(vec![
@@ -132,10 +163,10 @@ fn table(listed: &[Listed]) -> Table {
             Cell::maybe(severity),
             Cell::new(&one.alert),
             Cell::new(&one.name),
-            Cell::new(duration_text(Duration::from_secs(time.as_secs()))),
+            Cell::new(duration_text(time)),
             Cell::new(words(one.told.keys().cloned())),
             Cell::new(words(held)),
-            Cell::maybe(one.summary.as_deref()),
+            Cell::maybe(summary.filter(|summary| !summary.is_empty())),
         ]);
     }
     table

@@ -4,14 +4,15 @@
 //! A memory that cannot be used must not silence the very tool that would tell of it: what the
 //! matter is, is said once, and the work goes on from what this process knows.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fleet_cli::talk;
 use fleet_core::Timestamp;
-use fleet_notify::{Desk, Happened, History, Ledger, NotifyError, Silences};
+use fleet_notify::{Desk, Happened, History, Ledger, Silences};
 use fleet_registry::make_dir;
-use fleet_rules::{Engine, Locked, Store, StoreError};
+use fleet_rules::{AlertRecord, AlertState, Engine, Instance, Locked, Store, StoreError};
 
 use crate::sentence::sentence;
 
@@ -29,6 +30,8 @@ pub(crate) struct Memory {
     /// The state could not be written: what is known stands in this process alone.
     unwritten: bool,
     torn_said: bool,
+    /// The state was read anew, and not yet held against who was told what.
+    reread: bool,
     /// What was last said of what does not work.
     troubles: Troubles,
 }
@@ -37,6 +40,7 @@ pub(crate) struct Memory {
 #[derive(Debug, Default)]
 struct Troubles {
     state: Option<String>,
+    ledger_read: Option<String>,
     ledger: Option<String>,
     silences: Option<String>,
     history: Option<String>,
@@ -67,6 +71,7 @@ impl Memory {
             seen_written: Instant::now(),
             unwritten: false,
             torn_said: false,
+            reread: false,
             troubles,
         }
     }
@@ -79,8 +84,8 @@ impl Memory {
 
     /// What does not work, if anything.
     pub(crate) fn trouble(&self) -> Option<&str> {
-        let Troubles { state, ledger, silences, .. } = &self.troubles;
-        state.as_deref().or(ledger.as_deref()).or(silences.as_deref())
+        let Troubles { state, ledger_read, ledger, silences, .. } = &self.troubles;
+        [state, ledger_read, ledger, silences].into_iter().flatten().next().map(String::as_str)
     }
 
     /// Takes over what other runs wrote.
@@ -97,7 +102,7 @@ impl Memory {
         if let Ok(true) = ledger {
             self.say_torn("of who was told", self.ledger.bad_lines().to_vec());
         }
-        say_once(&mut self.troubles.ledger, said(ledger));
+        say_once(&mut self.troubles.ledger_read, said(ledger));
         let silences = self.silences.reload(Timestamp::now());
         if let Ok(Some(silences)) = &silences {
             desk.silences(silences.clone());
@@ -112,6 +117,7 @@ impl Memory {
             Ok(None) => {}
             Ok(Some(remembered)) => {
                 engine.restore(remembered.instances);
+                self.reread = true;
                 self.say_torn("of rules", remembered.bad_lines);
             }
             Err(error) => say_once(&mut self.troubles.state, Err(sentence(&error))),
@@ -136,6 +142,32 @@ impl Memory {
             self.written(result);
         }
         engine.changed_written();
+    }
+
+    /// Gives the desk an alert, also one whose rule is gone.
+    pub(crate) fn take(&mut self, desk: &mut Desk, alert: AlertRecord) {
+        if desk.knows(&alert.alert) {
+            desk.take(alert);
+        } else {
+            self.ledger.take_leave(desk, alert);
+        }
+    }
+
+    /// What was told as firing and of which the state knows nothing, since its file was torn or
+    /// taken away, is over: a record that says otherwise would have come by now.
+    pub(crate) fn lost(
+        &mut self,
+        engine: &Engine,
+        desk: &Desk,
+        now: Timestamp,
+    ) -> Vec<AlertRecord> {
+        if !std::mem::take(&mut self.reread) {
+            return Vec::new();
+        }
+        let fires: HashSet<String> =
+            engine.firing().into_iter().map(Instance::fingerprint).collect();
+        let lost = desk.firing().filter(|alert| !fires.contains(&alert.fingerprint));
+        lost.filter(|alert| engine.knows(&alert.alert)).map(|alert| ended(alert, now)).collect()
     }
 
     /// Writes down who was told what.
@@ -192,11 +224,21 @@ impl Memory {
     /// After a failure nothing is appended until all of it could be written anew.
     fn written(&mut self, result: Result<(), StoreError>) {
         self.unwritten = result.is_err();
-        say_once(&mut self.troubles.state, result.map_err(|error| sentence(&error)));
+        say_once(&mut self.troubles.state, said(result));
     }
 }
 
-fn said<T>(result: Result<T, NotifyError>) -> Result<(), String> {
+/// The end of an alert that is not remembered.
+fn ended(alert: &AlertRecord, now: Timestamp) -> AlertRecord {
+    AlertRecord {
+        ts: now.max(alert.ts),
+        state: AlertState::Resolved,
+        reason: "its state was lost from the memory, and no record says that it fires".to_owned(),
+        ..alert.clone()
+    }
+}
+
+fn said<T>(result: Result<T, impl std::error::Error>) -> Result<(), String> {
     result.map(drop).map_err(|error| sentence(&error))
 }
 

@@ -32,6 +32,9 @@ const BREATH: Duration = Duration::from_millis(1);
 /// How often a stream looks at what others left in the spool, and at silences.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
+/// How often it looks while a silence holds, which somebody may end.
+const LOOK_SILENCED: Duration = Duration::from_secs(5);
+
 /// For how long deliveries are waited for after a signal.
 const HURRY: Duration = Duration::from_secs(3);
 
@@ -131,7 +134,8 @@ impl Session {
             return rules;
         }
         let look = LOOK_EVERY.saturating_sub(self.looked.map_or(LOOK_EVERY, |at| at.elapsed()));
-        [rules, self.desk.next_due(now), Some(look)].into_iter().flatten().min()
+        let silenced = self.desk.is_silenced(now).then_some(LOOK_SILENCED);
+        [rules, self.desk.next_due(now), Some(look), silenced].into_iter().flatten().min()
     }
 
     /// Takes lines, those that come behind them, and where asked the clock, all under the lock of
@@ -168,6 +172,11 @@ impl Session {
         }
         for outcome in outcomes {
             printed = printed.and(self.announce(outcome));
+        }
+        if clock != Clock::Waits {
+            for alert in self.memory.lost(&self.engine, &self.desk, Timestamp::now()) {
+                printed = printed.and(self.take(alert));
+            }
         }
         self.tell();
         self.engine.told();
@@ -226,7 +235,7 @@ impl Session {
     fn take(&mut self, alert: AlertRecord) -> io::Result<()> {
         let printed = self.tellers.tell(&alert);
         self.happened.push(Happened::Alert(Box::new(alert.clone())));
-        self.desk.take(alert);
+        self.memory.take(&mut self.desk, alert);
         printed
     }
 
@@ -306,11 +315,12 @@ impl Session {
     }
 }
 
-/// A decision as a line: `channel 'slack': memory_usage_high mission-a: told at once (first)`.
+/// A decision as a line: `channel 'slack': memory_usage_high mission-a: held back … (inhibited)`.
 fn explained(decision: &Decision) -> String {
     let about = decision.id.as_deref().map_or(String::new(), |id| format!(" {id}"));
     let Decision { channel, alert, word, text, .. } = decision;
-    format!("channel '{channel}': {alert}{about}: {text} ({word})")
+    let channel = if channel.is_empty() { String::new() } else { format!("channel '{channel}': ") };
+    format!("{channel}{alert}{about}: {text} ({word})")
 }
 
 /// A decision as a line of the history.

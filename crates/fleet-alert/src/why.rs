@@ -3,23 +3,24 @@
 //! The question is a rule, a process or a fingerprint, or a glob of one. The answer is put together
 //! from the history (what changed, what was decided, what became of each try), from what the desk
 //! says of it now, from what is pending, and from what waits in the spool or was given up. Where
-//! nothing of it is known, that is said with what could be the matter.
+//! nothing of it is known, that is said with what could be the matter. What the desk takes for told
+//! and waits in the spool, or died there, was not told: the spool has the last word.
 
-use std::collections::BTreeSet;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 
 use fleet_cli::{Exit, Format, Out, Records, talk};
-use fleet_config::did_you_mean;
-use fleet_core::{Timestamp, duration_text};
+use fleet_core::Timestamp;
 use fleet_notify::{Decided, Desk, Entry, Happened, History, Ledger, Silences, Spool};
-use fleet_rules::machine::Phase;
 use fleet_rules::{AlertRecord, Instance, Store};
 use glob::Pattern;
 
 use crate::args::Args;
 use crate::config::Config;
-use crate::show;
+use words::{idle, moment, nothing, sentence, stands, waits};
 
 /// The most happenings that people are shown of one alert.
 const MOST: usize = 40;
@@ -36,7 +37,7 @@ pub(crate) fn report(question: &str, config: &Config, args: &Args) -> anyhow::Re
     }
     let mut out = args.output.open(false)?;
     match format {
-        Format::Table => answer.write(&mut out, now)?,
+        Format::Table => answer.write(&mut out, config, now)?,
         _ => {
             let lines = answer.past.iter().chain(&answer.present);
             let mut records =
@@ -113,7 +114,6 @@ impl Answer {
         self.instances =
             instances.into_iter().filter(|instance| asked.is_about(instance)).collect();
         let decisions = desk.explain(now, |alert| asked.fits(alert)).into_iter();
-        self.present = decisions.map(|one| Happened::Decided(Decided::of(one, now))).collect();
         let spool = Spool::open(folder);
         let fits = |entry: &Entry| entry.notification.alerts.iter().any(|alert| asked.fits(alert));
         for channel in spool.channels()? {
@@ -121,7 +121,21 @@ impl Answer {
         }
         let dead = spool.dead()?.into_values().flat_map(|listing| listing.entries);
         self.dead = dead.filter(fits).collect();
+        let decided = decisions.map(|one| Decided::of(one, now));
+        let decided = decided.filter(|one| !self.is_undelivered(one));
+        self.present = decided.map(Happened::Decided).collect();
         Ok(())
+    }
+
+    /// Whether it is said that a channel was told, to which it is still to be delivered.
+    fn is_undelivered(&self, decided: &Decided) -> bool {
+        let about = |entry: &Entry| {
+            let mut alerts = entry.notification.alerts.iter();
+            entry.notification.channel == decided.channel
+                && alerts.any(|alert| alert.fingerprint == decided.fingerprint)
+        };
+        let told = ["told_already", "waits_repeat", "over"].contains(&decided.word.as_str());
+        told && self.waiting.iter().chain(&self.dead).any(about)
     }
 
     fn is_empty(&self) -> bool {
@@ -131,39 +145,59 @@ impl Answer {
             && self.dead.is_empty()
     }
 
-    fn write(&self, out: &mut Out, now: Timestamp) -> io::Result<()> {
-        let earlier = self.past.len().saturating_sub(MOST);
+    fn write(&self, out: &mut Out, config: &Config, now: Timestamp) -> io::Result<()> {
+        let past = together(&self.past);
+        let earlier = past.len().saturating_sub(MOST);
         if earlier > 0 {
             writeln!(out, "({earlier} earlier ones: -o jsonl)")?;
         }
-        for happened in &self.past[earlier..] {
+        for happened in &past[earlier..] {
             writeln!(out, "{}  {}", moment(happened.ts()), sentence(happened))?;
         }
+        for rule in self.rules() {
+            idle(rule, config).map_or(Ok(()), |text| writeln!(out, "now  {text}"))?;
+        }
         for instance in &self.instances {
-            writeln!(
-                out,
-                "now  {} of {}: {}",
-                instance.rule,
-                instance.name(),
-                stands(instance, now)
-            )?;
+            writeln!(out, "now  {}", stands(instance, config, now))?;
         }
-        for happened in &self.present {
-            writeln!(out, "now  {}", sentence(happened))?;
+        for happened in together(&self.present) {
+            writeln!(out, "now  {}", sentence(&happened))?;
         }
-        for entry in &self.waiting {
-            writeln!(
-                out,
-                "now  {} waits in the spool, {}",
-                entry.notification.channel,
-                tries(entry)
-            )?;
-        }
-        for entry in &self.dead {
-            writeln!(out, "now  {} was given up, {}", entry.notification.channel, tries(entry))?;
+        for entry in self.waiting.iter().chain(&self.dead) {
+            writeln!(out, "now  {}", waits(entry))?;
         }
         Ok(())
     }
+
+    /// The rules that it is about.
+    fn rules(&self) -> BTreeSet<&str> {
+        let told = self.past.iter().chain(&self.present).filter_map(|happened| match happened {
+            Happened::Alert(alert) => Some(alert.alert.as_str()),
+            Happened::Decided(decided) => Some(decided.alert.as_str()),
+            Happened::Tried(_) => None,
+        });
+        told.chain(self.instances.iter().map(|instance| instance.rule.as_str())).collect()
+    }
+}
+
+/// What was decided of several channels alike is one happening, of all of them.
+fn together(all: &[Happened]) -> Vec<Happened> {
+    let mut joined: Vec<Happened> = Vec::new();
+    // Where in the joined ones it stands, by all that must be alike.
+    let mut places: BTreeMap<(Timestamp, &str, &str, &str), usize> = BTreeMap::new();
+    for happened in all {
+        let Happened::Decided(decided) = happened else {
+            joined.push(happened.clone());
+            continue;
+        };
+        let alike = (decided.ts, &*decided.fingerprint, &*decided.word, &*decided.text);
+        let place = *places.entry(alike).or_insert(joined.len());
+        match joined.get_mut(place) {
+            Some(Happened::Decided(first)) => first.channel += &format!(", {}", decided.channel),
+            _ => joined.push(happened.clone()),
+        }
+    }
+    joined
 }
 
 /// What somebody asks about.
@@ -208,79 +242,4 @@ impl Asked<'_> {
             Happened::Tried(tried) => tried.fingerprints.iter().any(|name| names.contains(name)),
         }
     }
-}
-
-/// One thing that happened, for people.
-fn sentence(happened: &Happened) -> String {
-    let text = match happened {
-        Happened::Alert(alert) => return show::line(alert),
-        Happened::Decided(decided) => {
-            let id = decided.id.as_ref().map_or(String::new(), |id| format!(" {id}"));
-            let Decided { channel, alert, text, word, .. } = decided;
-            format!("{channel}: {alert}{id}: {text} ({word})")
-        }
-        Happened::Tried(tried) if tried.text.is_empty() => {
-            format!("{}: {}", tried.channel, tried.word)
-        }
-        Happened::Tried(tried) => format!("{}: {} ({})", tried.channel, tried.text, tried.word),
-    };
-    show::printable(&text)
-}
-
-/// How an instance stands, in words.
-fn stands(instance: &Instance, now: Timestamp) -> String {
-    let Some(phase) = instance.phase else { return "ok".to_owned() };
-    let word = match phase {
-        Phase::Pending { .. } => "pending, not told yet",
-        Phase::Firing { .. } => "fires",
-        Phase::Recovering { .. } => "recovering, still told as firing",
-        Phase::NoData { .. } => return no_data(instance),
-    };
-    let held = std::time::Duration::try_from_secs_f64(now.seconds_since(phase.since()));
-    let seen = moment(instance.seen);
-    format!(
-        "{word}, met for {}; its last record came at {seen}",
-        duration_text(held.unwrap_or_default())
-    )
-}
-
-fn no_data(instance: &Instance) -> String {
-    format!("no record comes of it; its last came at {}", moment(instance.seen))
-}
-
-fn tries(entry: &Entry) -> String {
-    let since = moment(entry.since);
-    let tried = format!("since {since}, tries: {}", entry.tries);
-    let why = entry.buried.as_ref().map_or(&entry.last_error, |burial| &burial.why);
-    if why.is_empty() { tried } else { format!("{tried}: {why}") }
-}
-
-/// What could be the matter where nothing is known.
-fn nothing(question: &str, config: &Config, folder: &Path) -> String {
-    let rules = &config.rules.rules;
-    let ran = std::fs::metadata(folder.join("state.jsonl")).and_then(|data| data.modified());
-    let ran = match ran.ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()) {
-        Some(at) => {
-            let nanos = i64::try_from(at.as_nanos()).unwrap_or(i64::MAX);
-            format!("fleet-alert last wrote there at {}", moment(Timestamp::from_nanos(nanos)))
-        }
-        None => format!("fleet-alert never ran with '{}'", folder.display()),
-    };
-    match rules.iter().find(|rule| rule.name == question) {
-        Some(rule) if !rule.enabled => format!("the rule '{question}' is not enabled"),
-        Some(rule) => format!(
-            "the rule '{question}' never fired and nothing of it is pending: no {} was seen that met it; {ran}; --replay shows what it makes of stored samples",
-            rule.on
-        ),
-        None => {
-            let near = did_you_mean(question, rules.iter().map(|rule| rule.name.as_str()));
-            let near = near.map_or(String::new(), |near| format!("; {near}"));
-            format!("no rule has the name '{question}' and no alert was about it{near}; {ran}")
-        }
-    }
-}
-
-/// To the second, in UTC.
-fn moment(at: Timestamp) -> String {
-    at.to_string().get(..19).unwrap_or_default().replace('T', " ")
 }

@@ -236,6 +236,15 @@ fn rules_that_are_not_there_are_an_error_with_a_hint() {
 }
 
 #[test]
+fn rules_that_are_no_text_are_refused_as_such() {
+    let bench = Bench::new(RULE);
+    fs::write(bench.path("alerts.toml"), b"\xff\xfe").unwrap();
+    let output = bench.run("", &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("alerts.toml': it is not UTF-8 text"), "{output:?}");
+}
+
+#[test]
 fn the_user_s_own_rules_are_found() {
     let bench = Bench::new("");
     fs::create_dir_all(bench.path("config/fleet")).unwrap();
@@ -382,6 +391,27 @@ fn a_full_disk_silences_nothing() {
     assert!(said.contains("cannot write the alerts' memory") && said.contains("goes on"), "{said}");
     assert!(said.contains("firing warning r a"), "{said}");
     assert!(output.status.success(), "{said}");
+}
+
+#[test]
+fn a_memory_that_cannot_be_kept_is_said_once_not_in_each_turn() {
+    let bench = Bench::new(RULE);
+    fs::create_dir(bench.path("home")).unwrap();
+    fs::write(bench.path("home/alerts"), "no folder").unwrap();
+    let mut child = bench.start(&[]);
+    let mut printed = BufReader::new(child.stdout.take().unwrap());
+    for id in ["a", "b", "c", "d"] {
+        child.stdin.as_mut().unwrap().write_all(sample(0, id, 2.0).as_bytes()).unwrap();
+        let mut line = String::new();
+        printed.read_line(&mut line).unwrap();
+        assert!(line.contains("firing"), "{line}");
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    // Its reading and its writing are two troubles.
+    assert_eq!(said.matches("ledger.jsonl").count(), 2, "{said}");
+    assert_eq!(said.matches("goes on without").count(), 5, "{said}");
 }
 
 #[test]

@@ -240,6 +240,54 @@ fn a_secret_that_is_not_there_is_a_warning() {
 }
 
 #[test]
+fn what_a_channel_needs_and_is_not_there_is_said() {
+    for (channel, said) in [
+        (
+            "type = \"exec\"\ncommand = [\"no-such-command\"]",
+            "there is no command 'no-such-command'",
+        ),
+        ("type = \"exec\"\ncommand = [\"/etc/passwd\"]", "there is no command '/etc/passwd'"),
+        ("type = \"file\"\npath = \"/no/such/log\"", "there is no folder '/no/such'"),
+    ] {
+        let all = findings(&(rule("r", "sample", "when = \"x > 1\"") + "[channel.c]\n" + channel));
+        assert_eq!(all.len(), 1, "{all:#?}");
+        assert!(all[0].contains("warning channel_unusable") && all[0].contains(said), "{}", all[0]);
+    }
+    for channel in ["type = \"exec\"\ncommand = [\"sh\"]", "type = \"file\"\npath = \"/log\""] {
+        let all = findings(&(rule("r", "sample", "when = \"x > 1\"") + "[channel.c]\n" + channel));
+        assert!(all.is_empty(), "{all:#?}");
+    }
+}
+
+#[test]
+fn words_for_severities_that_nothing_knows_are_said() {
+    let with = |severity: &str, rest: &str| {
+        let lines = format!("when = \"x > 1\"\nseverity = \"{severity}\"");
+        findings(&(rule("r", "sample", &lines) + rest))
+    };
+    for (word, meant) in [("Critical", "critical"), ("crit", "critical"), ("warn", "warning")] {
+        let all = with(word, "");
+        let said = format!("did you mean '{meant}'?");
+        assert_eq!(all.len(), 1, "{all:#?}");
+        assert!(all[0].contains("unknown_severity") && all[0].ends_with(&said), "{}", all[0]);
+    }
+    assert!(with("page", "").is_empty(), "a word of one's own");
+    let bell = "[channel.c]\ntype = \"bell\"\n";
+    assert!(with("crit", &format!("{bell}severity = [\"crit\"]")).is_empty());
+    assert!(with("crit", &format!("{bell}[route]\ncrit = [\"c\"]")).is_empty());
+}
+
+#[test]
+fn a_file_that_tells_nobody_anything_is_odd() {
+    let all = findings("");
+    assert_eq!(all, ["1:1 warning no_rule: there is no rule in this file; write a [[rule]]"]);
+    let rules = rule("r", "sample", "when = \"x > 1\"") + "[[route.match]]\nchannels = []";
+    let all = findings(&rules);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    assert!(all[0].contains("match_takes_all"), "{}", all[0]);
+}
+
+#[test]
 fn the_status_says_whether_it_can_be_used() {
     for (rules, status, said) in [
         (rule("r", "sample", "when = \"x > 1\""), 0, "is in order; rules: 1 (0 not enabled)"),

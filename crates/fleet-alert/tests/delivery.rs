@@ -276,3 +276,68 @@ fn a_spool_on_a_full_disk_delivers_from_memory() {
     assert_eq!(told(&bench.receiver.requests()), ["/hook first a firing"]);
     assert!(output.status.success());
 }
+
+/// What a channel is told of two alerts when the rules, after they began to fire, read otherwise,
+/// and long after what was delivered then is forgotten.
+fn told_after(change: impl Fn(&str) -> String, silenced: bool) -> Vec<String> {
+    let bench = Bench::new(&["hook"], "");
+    bench.run(&(sample(1, "a", 2.0) + &sample(1, "b", 2.0)), &[]);
+    let file = bench.path("alerts.toml");
+    fs::write(&file, change(&fs::read_to_string(&file).unwrap())).unwrap();
+    fs::remove_dir_all(bench.path("home/alerts/spool")).unwrap();
+    if silenced {
+        let silence = "{\"kind\":\"silence\",\"id\":\"51e9ce00\",\"process\":\"*\",\
+                       \"until\":\"2099-01-01T00:00:00Z\",\"why\":\"a test\",\"by\":\"anna\"}\n";
+        fs::write(bench.path("home/alerts/silences.jsonl"), silence).unwrap();
+    }
+    let before = bench.receiver.requests().len();
+    for _ in 0..2 {
+        assert!(bench.run("", &[]).status.success());
+    }
+    let alerts = bench.receiver.requests().into_iter().skip(before).map(|r| r.json());
+    let alerts = alerts.flat_map(|body| body["alerts"].as_array().unwrap().clone());
+    let word = |alert: &Value, key: &str| alert[key].as_str().unwrap().to_owned();
+    let mut told: Vec<_> =
+        alerts.map(|a| format!("{} {}", word(&a, "id"), word(&a, "state"))).collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn what_is_left_of_a_rule_that_is_gone_or_reads_otherwise_ends_wherever_it_was_told() {
+    let gone = |text: &str| text.replace("name = \"r\"", "name = \"other\"");
+    let both = ["a resolved", "b resolved"];
+    for (name, change, silenced) in [
+        ("gone", &gone as &dyn Fn(&str) -> String, false),
+        ("gone, and silenced now", &gone, true),
+        ("gone, and routed elsewhere now", &|text| gone(text) + "severity = [\"high\"]\n", false),
+        ("gone, with a window", &|text| gone(text).replace("\"0s\"", "\"1h\""), false),
+        ("switched off", &|text| text.replace("[[rule]]", "[[rule]]\nenabled = false"), false),
+        ("changed", &|text| text.replace("x > 1", "x > 3"), false),
+        ("told apart by nothing now", &|text| text.replace("[[rule]]", "[[rule]]\nby = []"), false),
+    ] {
+        assert_eq!(told_after(change, silenced), both, "{name}");
+    }
+}
+
+#[test]
+fn what_was_told_ends_even_if_the_state_is_lost() {
+    for (name, lost) in [("torn", 1), ("gone", 0)] {
+        let bench = Bench::new(&["hook"], "");
+        bench.run(&(sample(1, "a", 2.0) + &sample(1, "b", 2.0) + &sample(1, "c", 2.0)), &[]);
+        let state = bench.path("home/alerts/state.jsonl");
+        let whole = fs::read_to_string(&state).unwrap();
+        fs::write(&state, whole.split_inclusive('\n').take(lost).collect::<String>()).unwrap();
+        let after = sample(2, "a", 0.0) + &sample(2, "b", 0.0) + &sample(2, "c", 2.0);
+        for _ in 0..2 {
+            assert!(bench.run(&after, &[]).status.success());
+        }
+        let bodies: Vec<Value> =
+            bench.receiver.requests().iter().skip(1).map(|r| r.json()).collect();
+        let alerts = bodies.iter().flat_map(|body| body["alerts"].as_array().unwrap());
+        let mut told: Vec<String> =
+            alerts.map(|alert| format!("{} {}", alert["id"], alert["state"])).collect();
+        told.sort();
+        assert_eq!(told, ["\"a\" \"resolved\"", "\"b\" \"resolved\""], "{name}");
+    }
+}

@@ -318,12 +318,30 @@ fn why_tells_what_earlier_runs_wrote_down() {
     }
     let (status, said) = why("memory", "table");
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains("the rule 'memory' never fired and nothing of it is pending"), "{said}");
+    assert!(
+        said.contains("the rule 'memory' has not fired and nothing of it is pending"),
+        "{said}"
+    );
     let (_, said) = why("memry", "table");
     assert!(
         said.contains("no rule has the name 'memry'") && said.contains("did you mean 'memory'?"),
         "{said}"
     );
+}
+
+#[test]
+fn the_example_of_the_help_is_a_file_of_cases() {
+    let bench = Bench::new();
+    let help = String::from_utf8(bench.run(&["--help"], "").stdout).unwrap();
+    let lines = help.lines().skip_while(|line| !line.trim().starts_with("rules = "));
+    let lines = lines.take_while(|line| !line.trim().starts_with("A record without"));
+    bench.write("cases.toml", &lines.collect::<Vec<_>>().join("\n"));
+    let rules = RULES.replace("\"memory\"", "\"memory_usage_high\"");
+    let only_slack = rules.replace("log.jsonl\"", "log.jsonl\"\nseverity = [\"info\"]");
+    bench.write("alerts.toml", &only_slack);
+    let output = bench.run(&["-o", "table", "--test", "cases.toml"], "");
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}\n{help}");
 }
 
 #[test]

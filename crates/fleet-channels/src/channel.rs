@@ -164,6 +164,18 @@ impl Channel {
         })
     }
 
+    /// Looks whether it can be used from here, as far as that can be seen without telling anybody.
+    ///
+    /// # Errors
+    /// A secret cannot be read, a command or the folder of a file is not there.
+    pub fn look(&self) -> Result<(), ChannelError> {
+        match &self.kind {
+            Kind::Exec(exec) => exec.look(),
+            Kind::File(file) => file.look(),
+            _ => self.carrier().map(drop),
+        }
+    }
+
     /// What says there that fleet-alert lives, if the channel is of that type.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
     /// The environment lacks a secret.
-    #[error("the environment has no variable '{variable}' that is a text; its secret is there")]
+    #[error("the environment has no variable '{variable}', in which its secret should be")]
     NoVariable {
         /// Its name.
         variable: String,
@@ -37,6 +37,18 @@ pub enum ChannelError {
     Empty {
         /// Where.
         place: String,
+    },
+    /// There is no such command.
+    #[error("there is no command '{command}' here that may be run")]
+    NoCommand {
+        /// What was looked for.
+        command: String,
+    },
+    /// There is no folder for a file.
+    #[error("there is no folder '{}'", path.display())]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
     },
     /// A secret is not of the form that it should have.
     #[error("the secret '{key}' is {what}")]

@@ -21,8 +21,11 @@
 //! the command cannot be started or takes too long; any other status is tried again too, but
 //! holds up only this notification: a command that fails has told nobody, whatever it meant by it.
 
+use std::env;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -34,6 +37,7 @@ use fleet_notify::{Carrier, Notification, Status, Verdict};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::error::ChannelError;
 use crate::keys::Keys;
 use crate::{records, terminal};
 
@@ -70,9 +74,26 @@ impl Exec {
         Ok(Exec { command: command.into_inner() })
     }
 
+    /// Looks for the command where it would be looked for to run it.
+    pub(crate) fn look(&self) -> Result<(), ChannelError> {
+        let command = self.command.first().map_or("", String::as_str);
+        let found = if command.contains('/') {
+            is_program(Path::new(command))
+        } else {
+            let path = env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+            env::split_paths(&path).any(|folder| is_program(&folder.join(command)))
+        };
+        let missing = || ChannelError::NoCommand { command: command.to_owned() };
+        if found { Ok(()) } else { Err(missing()) }
+    }
+
     pub(crate) fn carrier(&self, timeout: Duration) -> Runner {
         Runner { command: self.command.clone(), timeout }
     }
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 /// Runs the command for a notification.

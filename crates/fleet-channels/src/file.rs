@@ -16,6 +16,7 @@ use fleet_config::Fault;
 use fleet_notify::{Carrier, Notification, Verdict};
 use nix::fcntl::OFlag;
 
+use crate::error::ChannelError;
 use crate::keys::Keys;
 use crate::records;
 
@@ -36,6 +37,16 @@ impl Append {
             return Err(fault.hint("from cron or as a service it would be another file"));
         }
         Ok(Append { path: path.into_inner().into() })
+    }
+
+    /// Looks for the folder of the file, which itself is made when it is needed.
+    pub(crate) fn look(&self) -> Result<(), ChannelError> {
+        match self.path.parent() {
+            Some(folder) if !folder.is_dir() => {
+                Err(ChannelError::NoFolder { path: folder.to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn carrier(&self) -> Writer {

@@ -127,6 +127,7 @@ fn verdict(answer: &Answer) -> Verdict {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
+    use crate::samples::answered;
 
     #[test]
     fn answers_mean_what_healthchecks_says_they_do() {
@@ -140,9 +141,7 @@ mod tests {
             (429, "rate limit exceeded", "Again"),
             (503, "", "Again"),
         ] {
-            let answer = Answer { status, json: false, retry_after: None, body: body.to_owned() };
-            let verdict = format!("{:?}", verdict(&answer));
-            assert!(verdict.starts_with(word), "{status} {body}: {verdict}");
+            answered(verdict, status, body, word);
         }
     }
 

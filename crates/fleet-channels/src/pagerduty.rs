@@ -170,7 +170,7 @@ fn severity(severity: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{empty, notification, resolved, severe};
+    use crate::samples::{answered, empty, notification, resolved, severe};
 
     fn parsed(told: &Notification) -> Vec<Value> {
         let events = events(told, "0123456789abcdef0123456789abcdef");
@@ -188,9 +188,7 @@ mod tests {
             (500, "", "Again"),
             (503, "", "Again"),
         ] {
-            let answer = Answer { status, json: true, retry_after: None, body: body.to_owned() };
-            let verdict = format!("{:?}", verdict(&answer));
-            assert!(verdict.starts_with(word), "{status} {body}: {verdict}");
+            answered(verdict, status, body, word);
         }
     }
 

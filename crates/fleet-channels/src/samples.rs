@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use fleet_core::Timestamp;
-use fleet_notify::{Notification, Reason};
+use fleet_notify::{Notification, Reason, Verdict};
 use fleet_rules::{AlertRecord, AlertState};
+
+use crate::answer::Answer;
 
 /// A quarter past six.
 pub(crate) fn now() -> Timestamp {
@@ -66,4 +68,12 @@ pub(crate) fn resolved(rule: &str) -> AlertRecord {
 /// A notification that is about no alert.
 pub(crate) fn empty(reason: Reason, text: &str) -> Notification {
     Notification { reason, text: text.to_owned(), ..notification([]) }
+}
+
+/// Holds the verdict on an answer of this status and body against its name.
+pub(crate) fn answered(verdict: fn(&Answer) -> Verdict, status: u16, body: &str, word: &str) {
+    let json = body.starts_with('{');
+    let answer = Answer { status, json, retry_after: None, body: body.to_owned() };
+    let verdict = format!("{:?}", verdict(&answer));
+    assert!(verdict.starts_with(word), "{status} {body}: {verdict}");
 }

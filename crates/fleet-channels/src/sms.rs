@@ -190,7 +190,7 @@ fn text(notification: &Notification) -> String {
 mod tests {
     use super::*;
     use crate::keys::tests::keys;
-    use crate::samples::{empty, notification, severe};
+    use crate::samples::{answered, empty, notification, severe};
     use fleet_notify::Reason;
     use proptest::prelude::*;
 
@@ -232,9 +232,7 @@ mod tests {
             (500, "", "Again"),
             (503, "", "Again"),
         ] {
-            let answer = Answer { status, json: true, retry_after: None, body: body.to_owned() };
-            let verdict = format!("{:?}", verdict(&answer));
-            assert!(verdict.starts_with(word), "{status} {body}: {verdict}");
+            answered(verdict, status, body, word);
         }
     }
 

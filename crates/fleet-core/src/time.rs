@@ -1,6 +1,7 @@
 //! Moments: how they are stored, printed and typed.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -53,11 +54,26 @@ impl Timestamp {
     }
 
     /// The moment so much earlier.
-    pub fn minus(self, duration: std::time::Duration) -> Timestamp {
+    pub fn minus(self, duration: Duration) -> Timestamp {
         TimeDelta::from_std(duration)
             .ok()
             .and_then(|delta| self.0.checked_sub_signed(delta))
             .map_or(Timestamp(DateTime::<Utc>::MIN_UTC), Timestamp)
+    }
+
+    /// The moment so much later; what lies out of range stays at its end.
+    pub fn plus(self, duration: Duration) -> Timestamp {
+        self.moved(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+    }
+
+    /// The moment so many nanoseconds later, or earlier; what lies out of range stays at its end.
+    pub fn moved(self, nanos: i64) -> Timestamp {
+        Timestamp::from_nanos(self.nanos().saturating_add(nanos))
+    }
+
+    /// How long it is to a later moment; nothing if that has passed.
+    pub fn until(self, later: Timestamp) -> Duration {
+        Duration::from_nanos(later.nanos().saturating_sub(self.nanos()).max(0).unsigned_abs())
     }
 
     /// Reads what a person types: RFC 3339, or a duration back from `now` (`1h`, `-1h`,
@@ -169,6 +185,16 @@ mod tests {
             let back: Timestamp = serde_json::from_str(&json).unwrap();
             prop_assert_eq!(back.to_string(), text);
         }
+    }
+
+    #[test]
+    fn moments_are_moved_and_stay_in_range() {
+        let (now, hour) = (Timestamp::from_nanos(1_795_327_200_000_000_000), 3600);
+        let later = now.plus(Duration::from_secs(hour));
+        assert_eq!(later.moved(-1_800_000_000_000).seconds_since(now), 1800.0);
+        assert_eq!(now.until(later), Duration::from_secs(hour));
+        assert_eq!(later.until(now), Duration::ZERO);
+        assert_eq!(now.plus(Duration::MAX), now.moved(i64::MAX));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What was decided, in a word and in a sentence that answers "why did I not get paged".
 
 use fleet_core::{Timestamp, duration_text};
+use fleet_rules::AlertRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::carrier::ChannelPlan;
 use crate::clock::shown;
+use crate::policy::Policy;
 use crate::settings::Flap;
 use crate::silence::Silence;
 
@@ -18,7 +20,7 @@ pub struct Decision {
     /// The process that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The channel.
+    /// The channel; empty if no channel is to be told.
     pub channel: String,
     /// The word for it: that of a [`crate::Reason`] if the channel was told, else what held it
     /// back or made it needless.
@@ -99,12 +101,23 @@ impl Cause<'_> {
                 format!("its group was told of a moment ago: collected until {}", shown(*ends))
             }
             Cause::Limit(most, room) => format!(
-                "the channel has had its {most} notifications of this hour: comes in a digest, \
+                "the channel has had all it may get in an hour ({most}): comes in a digest, \
                  not before {}",
                 shown(*room)
             ),
         }
     }
+}
+
+/// Why no channel is told of an alert.
+pub(crate) fn nobody(policy: &Policy, alert: &AlertRecord) -> String {
+    if policy.channels.is_empty() {
+        return "the rules file has no channel: nobody is told but who reads the output".to_owned();
+    }
+    if policy.routes.sends_nowhere(alert) {
+        return "a [[route.match]] with channels = [] sends it to nobody".to_owned();
+    }
+    format!("no channel is told of severity '{}'", alert.severity)
 }
 
 /// Why a channel is not told of an alert by the routes: the word and the sentence.

@@ -7,7 +7,6 @@ use fleet_core::Timestamp;
 use fleet_rules::{AlertRecord, AlertState};
 
 use crate::carrier::ChannelPlan;
-use crate::clock::{moved, plus, until};
 use crate::decision::Decision;
 use crate::entry::{Entry, Told};
 use crate::group::{Group, group_of};
@@ -105,6 +104,18 @@ impl Desk {
         self.touched = true;
     }
 
+    /// Takes the end of an alert whose rule is gone from the file of rules, and what another desk
+    /// knew of it.
+    pub(crate) fn take_leave(&mut self, known: Option<Entry>, alert: AlertRecord) {
+        let name = alert.fingerprint.clone();
+        if let Some(mut entry) = known {
+            entry.look();
+            self.entries.entry(name.clone()).or_insert(entry);
+        }
+        self.take(alert);
+        self.entries.get_mut(&name).into_iter().for_each(|entry| entry.gone = true);
+    }
+
     /// Puts these silences in the place of those that it knows.
     pub fn silences(&mut self, silences: Vec<Silence>) {
         self.quiet = Quiet::new(silences);
@@ -146,16 +157,26 @@ impl Desk {
 
     /// How long until [`Desk::settle`] will have something to do by the clock alone.
     pub fn next_due(&self, now: Timestamp) -> Option<Duration> {
-        let set_back = self.latest.is_some_and(|latest| moved(now, WAVERS) < latest);
+        let set_back = self.latest.is_some_and(|latest| now.moved(WAVERS) < latest);
         if self.all || self.touched || set_back {
             return Some(Duration::ZERO);
         }
-        self.wake.map(|at| until(at, now))
+        self.wake.map(|at| now.until(at))
+    }
+
+    /// Whether a silence holds: whoever ends it expects to be told soon of what it held back.
+    pub fn is_silenced(&self, now: Timestamp) -> bool {
+        self.quiet.holds(now)
     }
 
     /// Whether alerts of this rule are told by this desk.
     pub fn knows(&self, rule: &str) -> bool {
         self.policy.rules.contains_key(rule)
+    }
+
+    /// The newest records of what fires.
+    pub fn firing(&self) -> impl Iterator<Item = &AlertRecord> {
+        self.entries.values().filter(|entry| entry.fires()).map(|entry| &entry.alert)
     }
 
     /// The latest moment that it was told.
@@ -269,7 +290,7 @@ impl Desk {
         }
         let window = self.policy.settings.group_window;
         for groups in self.groups.values_mut() {
-            groups.retain(|_, last| plus(*last, window) > now);
+            groups.retain(|_, last| last.plus(window) > now);
         }
     }
 
@@ -286,7 +307,7 @@ impl Desk {
         self.entries.values_mut().for_each(|entry| entry.shift(by));
         self.channels.values_mut().for_each(|traffic| traffic.shift(by));
         let groups = self.groups.values_mut().flat_map(BTreeMap::values_mut);
-        groups.for_each(|at| *at = moved(*at, by));
+        groups.for_each(|at| *at = at.moved(by));
         self.changed = self.entries.keys().cloned().collect();
         self.changed_channels = self.channels.keys().cloned().collect();
         self.all = true;

@@ -7,7 +7,6 @@ use fleet_core::Timestamp;
 use fleet_rules::{AlertRecord, AlertState};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{moved, plus};
 use crate::decision::Hold;
 use crate::settings::Flap;
 
@@ -32,6 +31,9 @@ pub(crate) struct Entry {
     /// new since need not be told of those.
     #[serde(skip)]
     pub(crate) looked: (u64, u64),
+    /// Whether its rule is gone from the file of rules: the next tool will not know it.
+    #[serde(skip)]
+    pub(crate) gone: bool,
 }
 
 /// What a channel was told of an alert.
@@ -107,7 +109,16 @@ impl Entry {
         let changes = if fires(alert.state) { 1 } else { 2 };
         let recent = vec![alert.ts];
         let channels = BTreeMap::new();
-        Entry { alert, firings: 1, changes, recent, flapping: false, channels, looked: (0, 0) }
+        Entry {
+            alert,
+            firings: 1,
+            changes,
+            recent,
+            flapping: false,
+            channels,
+            looked: (0, 0),
+            gone: false,
+        }
     }
 
     /// Takes a newer record; says whether it tells anything new.
@@ -122,6 +133,8 @@ impl Entry {
             (true, false) => (0, 1),
             // It fired between the two, when nobody was there to look.
             (false, false) => (1, 2),
+            // Another run of the process, which failed on its own.
+            (true, true) if alert.run > old.run && alert.since > old.since => (1, 1),
             (true, true) if old.state != alert.state || !same_severity => (0, 1),
             (true, true) => (0, 0),
         };
@@ -174,9 +187,9 @@ impl Entry {
         }
         let was = self.flapping;
         self.flapping = match (self.recent.first(), self.recent.last()) {
-            (_, Some(last)) if was => plus(*last, flap.within) > now,
+            (_, Some(last)) if was => last.plus(flap.within) > now,
             (Some(first), Some(last)) if self.recent.len() > flap.changes as usize => {
-                plus(*first, flap.within) >= *last
+                first.plus(flap.within) >= *last
             }
             _ => false,
         };
@@ -192,7 +205,7 @@ impl Entry {
 
     /// When it will have been calm for long enough.
     pub(crate) fn calm_at(&self, flap: Flap) -> Timestamp {
-        plus(self.recent.last().copied().unwrap_or(self.alert.ts), flap.within)
+        self.recent.last().copied().unwrap_or(self.alert.ts).plus(flap.within)
     }
 
     /// The newest moment at which anything happened to it.
@@ -203,16 +216,16 @@ impl Entry {
 
     /// When it may be forgotten.
     pub(crate) fn forget_at(&self, keep: Duration) -> Timestamp {
-        plus(self.newest().unwrap_or(self.alert.ts), keep)
+        self.newest().unwrap_or(self.alert.ts).plus(keep)
     }
 
     /// Takes over that the clock was set.
     pub(crate) fn shift(&mut self, by: i64) {
         for at in &mut self.recent {
-            *at = moved(*at, by);
+            *at = at.moved(by);
         }
         for told in self.channels.values_mut().filter_map(|account| account.told.as_mut()) {
-            told.at = moved(told.at, by);
+            told.at = told.at.moved(by);
         }
     }
 }

@@ -4,7 +4,6 @@ use fleet_core::Timestamp;
 use fleet_rules::AlertRecord;
 
 use crate::carrier::ChannelPlan;
-use crate::clock::plus;
 use crate::decision::{Cause, Hold};
 use crate::entry::{Account, Entry, Owed, fires};
 use crate::inhibition::Inhibitors;
@@ -79,8 +78,10 @@ impl<'d> Bench<'d> {
         Ruling::Due { reason, immediate, urgent: immediate || worse }
     }
 
-    /// Whoever was told that it fires is told that it is over, silence or not.
+    /// Whoever was told that it fires is told that it is over, silence or not. What is left of a
+    /// rule that is gone is told at once, or never.
     fn resolved(&self, entry: &Entry, account: &Account, immediate: bool) -> Ruling<'d> {
+        let immediate = immediate || entry.gone;
         match self.flaps(entry, account) {
             Some(cause) if !immediate => Ruling::Held(cause),
             _ if entry.flapping && !immediate => {
@@ -104,7 +105,7 @@ impl<'d> Bench<'d> {
     fn again(&self, entry: &Entry, account: &Account, immediate: bool) -> Ruling<'d> {
         let repeat = self.policy.repeat(&entry.alert.alert).filter(|_| entry.fires());
         let told = account.told.as_ref().filter(|told| fires(told.state));
-        let Some(at) = repeat.zip(told).map(|(repeat, told)| plus(told.at, repeat)) else {
+        let Some(at) = repeat.zip(told).map(|(repeat, told)| told.at.plus(repeat)) else {
             return Ruling::Quits(None);
         };
         if at > self.now {

@@ -10,13 +10,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use fleet_core::{RECORD_VERSION, Timestamp};
+use fleet_rules::{AlertRecord, Journal, StoreError, lines_of};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::plus;
 use crate::desk::Desk;
 use crate::entry::Entry;
-use crate::error::NotifyError;
-use crate::journal::{Journal, lines_of};
 use crate::limit::Traffic;
 
 /// For so long after it was last told of, an alert of a rule that is not in this file of rules is
@@ -89,7 +87,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn reload(&mut self, desk: &mut Desk) -> Result<bool, NotifyError> {
+    pub fn reload(&mut self, desk: &mut Desk) -> Result<bool, StoreError> {
         if self.unwritten {
             return Ok(false);
         }
@@ -97,6 +95,14 @@ impl Ledger {
         let remembered = self.replay(&bytes, desk);
         desk.restore(remembered.entries, remembered.channels);
         Ok(true)
+    }
+
+    /// Gives the desk the end of an alert whose rule is gone from the file of rules, with what was
+    /// told of it: nobody else will end that.
+    pub fn take_leave(&mut self, desk: &mut Desk, alert: AlertRecord) {
+        let line = self.foreign.remove(&alert.fingerprint);
+        let body = line.and_then(|(_, line)| serde_json::from_str::<Body>(&line).ok());
+        desk.take_leave(body.and_then(|body| body.entry), alert);
     }
 
     /// The lines that could not be read when the file last was.
@@ -109,7 +115,7 @@ impl Ledger {
     /// # Errors
     /// The file does not take it. What is known stays with the desk, and all of it is written
     /// when the file takes it again.
-    pub fn write(&mut self, desk: &mut Desk) -> Result<(), NotifyError> {
+    pub fn write(&mut self, desk: &mut Desk) -> Result<(), StoreError> {
         let (alerts, channels) = desk.take_changed();
         if !self.unwritten && alerts.is_empty() && channels.is_empty() {
             return Ok(());
@@ -132,9 +138,9 @@ impl Ledger {
         desk.entries.len() + desk.channels.len() + self.foreign.len()
     }
 
-    fn rewrite(&mut self, desk: &Desk) -> Result<(), NotifyError> {
+    fn rewrite(&mut self, desk: &Desk) -> Result<(), StoreError> {
         if let Some(now) = desk.latest() {
-            self.foreign.retain(|_, (ts, _)| ts.is_none_or(|ts| plus(ts, KEEP_FOREIGN) > now));
+            self.foreign.retain(|_, (ts, _)| ts.is_none_or(|ts| ts.plus(KEEP_FOREIGN) > now));
         }
         let entries = desk.entries.iter().filter_map(|(name, e)| alert_line(name, Some(e)));
         let channels = desk.channels.iter().filter_map(|(name, t)| channel_line(name, t));

@@ -41,7 +41,6 @@ mod error;
 mod group;
 mod history;
 mod inhibition;
-mod journal;
 mod judge;
 mod ledger;
 mod limit;

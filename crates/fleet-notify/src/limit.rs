@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 use fleet_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::moved;
-
 /// Nanoseconds of a minute: notifications are counted by it, so that an hour of them is at most
 /// sixty numbers whatever the limit.
 const MINUTE: i64 = 60_000_000_000;
@@ -85,7 +83,7 @@ impl Traffic {
             let place = self.sent.entry(minute + by.div_euclid(MINUTE)).or_default();
             *place = place.saturating_add(count);
         }
-        self.refreshed = self.refreshed.map(|at| moved(at, by));
+        self.refreshed = self.refreshed.map(|at| at.moved(by));
     }
 }
 

@@ -7,7 +7,7 @@ use fleet_core::Timestamp;
 use fleet_rules::AlertState;
 
 use crate::carrier::ChannelPlan;
-use crate::decision::{Cause, Decision, Hold};
+use crate::decision::{Cause, Decision, Hold, nobody};
 use crate::entry::{Account, Entry, fires};
 use crate::judge::{Bench, Ruling};
 use crate::notification::Reason;
@@ -60,7 +60,7 @@ impl Look {
             }
         }
         if !concerned && entry.looked.0 < entry.firings {
-            let text = format!("no channel is told of severity '{}'", entry.alert.severity);
+            let text = nobody(bench.policy, &entry.alert);
             self.decisions.push(decision(name, entry, "", "not_routed", text));
         }
         entry.look();

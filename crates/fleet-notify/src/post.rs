@@ -8,7 +8,6 @@ use fleet_rules::AlertRecord;
 use fleet_rules::alert::fingerprint;
 
 use crate::carrier::ChannelPlan;
-use crate::clock::plus;
 use crate::decision::{Cause, Hold};
 use crate::desk::{Desk, Settled};
 use crate::entry::{Entry, fires};
@@ -101,7 +100,7 @@ impl Desk {
         }
         let window = self.policy.settings.group_window;
         let groups = self.groups.get(&channel.name).cloned().unwrap_or_default();
-        let ends = |group: &Group| groups.get(group).map(|last| plus(*last, window));
+        let ends = |group: &Group| groups.get(group).map(|last| last.plus(window));
         let waits = |group: &Group, items: &[Item]| {
             ends(group).filter(|ends| *ends > now && !items.iter().any(|item| item.urgent))
         };
@@ -233,12 +232,11 @@ impl Desk {
     ) -> u64 {
         let missed = self.mark(&channel.name, &item.fingerprint, now);
         if let Some(entry) = self.entries.get(&item.fingerprint) {
-            let text =
-                format!("was told that it is {}: {}", entry.alert.state.word(), item.reason.word());
+            let text = format!("a notification is on its way: {}", entry.alert.state.word());
             let word = if reason == Reason::Digest { reason } else { item.reason }.word();
             settled.decisions.push(decision(&item.fingerprint, entry, &channel.name, word, text));
             if let Some(repeat) = self.policy.repeat(&entry.alert.alert).filter(|_| entry.fires()) {
-                sooner(&mut self.wake, plus(now, repeat));
+                sooner(&mut self.wake, now.plus(repeat));
             }
         }
         missed
@@ -282,7 +280,7 @@ impl Desk {
     pub(crate) fn refresh(&mut self, channel: &ChannelPlan, now: Timestamp, settled: &mut Settled) {
         let Some(every) = channel.refresh else { return };
         let last = self.channels.get(&channel.name).and_then(|traffic| traffic.refreshed);
-        if let Some(due) = last.map(|last| plus(last, every)).filter(|due| *due > now) {
+        if let Some(due) = last.map(|last| last.plus(every)).filter(|due| *due > now) {
             return sooner(&mut self.wake, due);
         }
         let told = |entry: &Entry| self.told_before(entry, channel, now);
@@ -294,7 +292,7 @@ impl Desk {
             return;
         }
         self.traffic(&channel.name).refreshed = Some(now);
-        sooner(&mut self.wake, plus(now, every));
+        sooner(&mut self.wake, now.plus(every));
         if last.is_some() {
             self.send_again(channel, &alerts, now, settled);
         }
@@ -342,7 +340,7 @@ impl Desk {
         now: Timestamp,
     ) -> Option<AlertRecord> {
         let told = entry.channels.get(&channel.name)?.told.as_ref()?;
-        let lately = channel.resolved && plus(told.at, AFTER_END) > now;
+        let lately = channel.resolved && told.at.plus(AFTER_END) > now;
         let alive = fires(told.state) || lately;
         let (state, severity) = (told.state, told.severity.clone());
         alive.then(|| AlertRecord { state, severity, ..entry.alert.clone() })

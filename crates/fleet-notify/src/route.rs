@@ -122,10 +122,21 @@ impl Routes {
         names
     }
 
+    /// Whether a match decides about this alert, and names no channel.
+    pub(crate) fn sends_nowhere(&self, alert: &AlertRecord) -> bool {
+        let mut fitting = self.matches.iter().filter(|m| m.matcher.matches(alert));
+        fitting.find(|m| !m.goes_on).is_some_and(|m| m.channels.is_empty())
+    }
+
     /// The channels of a severity in the table.
     pub fn of_severity(&self, severity: &str) -> impl Iterator<Item = &str> {
         let names = self.severities.get(severity).or_else(|| self.severities.get(OTHER));
         names.into_iter().flatten().map(String::as_str)
+    }
+
+    /// Whether the table has a line of this severity.
+    pub fn has_severity(&self, severity: &str) -> bool {
+        self.severities.contains_key(severity)
     }
 
     /// Whether any route names this channel.

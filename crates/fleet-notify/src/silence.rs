@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fleet_core::{Labels, Timestamp};
-use fleet_rules::AlertRecord;
 use fleet_rules::alert::fingerprint;
+use fleet_rules::{AlertRecord, Journal, lines_of};
 use glob::Pattern;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::shown;
 use crate::error::NotifyError;
-use crate::journal::{Journal, lines_of};
 use crate::matcher::{Matcher, bad_glob};
 
 /// One silence: all of its globs must match.
@@ -117,6 +116,11 @@ impl Quiet {
         let holding = self.0.iter().filter(|(_, silence)| silence.holds(now));
         let about = holding.filter(|(matcher, _)| matcher.matches(alert));
         about.map(|(_, silence)| silence).max_by_key(|silence| silence.until)
+    }
+
+    /// Whether one of them holds.
+    pub(crate) fn holds(&self, now: Timestamp) -> bool {
+        self.0.iter().any(|(_, silence)| silence.holds(now))
     }
 
     /// When the next one begins: then what is repeated may have to wait.
@@ -238,11 +242,11 @@ impl Silences {
         let line = line(&silence);
         self.all.insert(silence.id.clone(), silence);
         if !self.journal.is_long(self.standing(now).len()) {
-            return self.journal.append(&line, true);
+            return Ok(self.journal.append(&line, true)?);
         }
         self.all.retain(|_, silence| now < silence.until);
         let lines: Vec<u8> = self.all.values().flat_map(self::line).collect();
-        self.journal.replace(&lines)
+        Ok(self.journal.replace(&lines)?)
     }
 }
 

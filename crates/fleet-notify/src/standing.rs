@@ -4,8 +4,8 @@ use fleet_core::Timestamp;
 use fleet_rules::AlertRecord;
 
 use crate::carrier::ChannelPlan;
-use crate::clock::{plus, shown};
-use crate::decision::{Cause, Decision, Hold, unrouted};
+use crate::clock::shown;
+use crate::decision::{Cause, Decision, Hold, nobody, unrouted};
 use crate::desk::Desk;
 use crate::entry::{Account, Entry, fires};
 use crate::group::group_of;
@@ -66,6 +66,10 @@ impl Desk {
             let (word, text) = self.why(&bench, entry, channel);
             decision(name, entry, &channel.name, word, text)
         };
+        if self.policy.channels.is_empty() {
+            let text = nobody(&self.policy, &entry.alert);
+            return vec![decision(name, entry, "", "not_routed", text)];
+        }
         self.policy.channels.iter().map(said).collect()
     }
 
@@ -105,7 +109,7 @@ impl Desk {
         let window = || {
             let group = group_of(&entry.alert, &self.policy.settings.group_by);
             let last = self.groups.get(&channel.name)?.get(&group)?;
-            Some(Cause::Window(plus(*last, self.policy.settings.group_window)))
+            Some(Cause::Window(last.plus(self.policy.settings.group_window)))
         };
         match account.held? {
             Hold::Limited => limit(),
@@ -129,9 +133,10 @@ fn quits(entry: &Entry, account: &Account, again: Option<Timestamp>) -> (&'stati
     };
     let at = shown(told.at);
     match again {
-        Some(again) => {
-            ("waits_repeat", format!("was told at {at} and is told again at {}", shown(again)))
-        }
+        Some(again) => (
+            "waits_repeat",
+            format!("was told at {at}, and is told again at {} if it fires still", shown(again)),
+        ),
         None if entry.fires() => ("told_already", format!("was told at {at} that it fires")),
         None => ("over", format!("was told of it last at {at}; it is over")),
     }

@@ -23,7 +23,7 @@ pub struct Home(PathBuf);
 pub enum HomeError {
     /// No variable says where it is.
     #[error(
-        "cannot tell where the fleet's home is: none of FLEET_HOME, XDG_STATE_HOME and HOME is set"
+        "cannot tell where the fleet's home is: none of FLEET_HOME, XDG_STATE_HOME and HOME is set; name it with --home"
     )]
     Unknown,
     /// It is not there and cannot be made, or is no folder.

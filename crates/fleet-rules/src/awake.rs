@@ -13,7 +13,6 @@ use std::time::Duration;
 use fleet_core::Timestamp;
 
 use crate::instance::Instance;
-use crate::machine::{between, plus};
 
 /// A pause that is usual of any tool.
 const USUAL: Duration = Duration::from_secs(600);
@@ -34,7 +33,7 @@ pub(crate) struct Awake {
 impl Awake {
     /// How much of the time from then until now does not count, and the pause itself.
     pub(crate) fn down(self, now: Timestamp) -> (Duration, Duration) {
-        let pause = between(self.until, now);
+        let pause = self.until.until(now);
         let usual = USUAL.max(self.pause.saturating_mul(2));
         (if pause <= usual { Duration::ZERO } else { pause }, pause)
     }
@@ -50,7 +49,7 @@ impl Awake {
 
     /// What such a line says, if it is one.
     pub(crate) fn read(line: &Instance) -> Option<Awake> {
-        let pause = between(line.last, line.seen);
+        let pause = line.last.until(line.seen);
         (line.rule == NOBODY).then_some(Awake { until: line.seen, pause })
     }
 }
@@ -63,7 +62,7 @@ pub(crate) fn set_back(instance: &mut Instance, by: i64) {
 /// By how much the clock was set back, if it was: it now shows less than it did.
 pub(crate) fn back(before: Timestamp, now: Timestamp) -> Option<i64> {
     let second = Duration::from_secs(1);
-    (plus(now, second) < before).then(|| before.nanos().saturating_sub(now.nanos()))
+    (now.plus(second) < before).then(|| before.nanos().saturating_sub(now.nanos()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use fleet_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::exact::Exact;
-use crate::machine::plus;
 
 /// The most buckets. The time is that of one less: the bucket that is being filled comes on top.
 const MOST: i64 = 60;
@@ -81,7 +80,7 @@ impl Buckets {
 
     /// Whether there are values of the whole time.
     pub(crate) fn span(&self, at: Timestamp, over: Duration) -> bool {
-        self.from.is_some_and(|from| plus(from, over) <= at)
+        self.from.is_some_and(|from| from.plus(over) <= at)
     }
 
     /// The sum of all values.

@@ -8,7 +8,7 @@ use crate::compare::Verdict;
 use crate::count;
 use crate::instance::Instance;
 use crate::levels::{self, worst};
-use crate::machine::{self, Phase, Seen, Step, What, plus};
+use crate::machine::{self, Phase, Seen, Step, What};
 use crate::memory::Memory;
 use crate::rule::{Condition, Hold, Rule};
 use crate::window::Window;
@@ -31,8 +31,8 @@ impl Clock {
     /// nothing itself, not before it has waited for all of that time. A tool that begins does not
     /// miss what it is about to read.
     fn missed(self, from: Timestamp, time: Duration) -> Timestamp {
-        let due = plus(from, time);
-        self.waits.map_or(due, |began| due.max(plus(began, time)))
+        let due = from.plus(time);
+        self.waits.map_or(due, |began| due.max(began.plus(time)))
     }
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Ticked {
 /// When the clock will have something to do, by the clock of this machine.
 pub(crate) fn due(rule: &Rule, instance: &Instance, clock: Clock) -> Option<Timestamp> {
     if instance.is_itself() {
-        return instance.is_firing().then(|| plus(instance.seen, CALM));
+        return instance.is_firing().then(|| instance.seen.plus(CALM));
     }
     if instance.phase.is_none() && !instance.watched {
         return None;
@@ -221,7 +221,7 @@ fn phase_due(rule: &Rule, instance: &Instance, clock: Clock) -> Option<Timestamp
     let due = worked_wall(instance, due.into_iter().chain(higher).min()?);
     match (phase, timing.hold) {
         (Phase::Pending { .. }, Hold::For(time)) => {
-            Some(clock.waits.map_or(due, |began| due.max(plus(began, time))))
+            Some(clock.waits.map_or(due, |began| due.max(began.plus(time))))
         }
         _ => Some(due),
     }

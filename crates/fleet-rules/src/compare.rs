@@ -6,7 +6,7 @@ use crate::fields::Field;
 
 /// What the end of a condition is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It is met.
     Yes,
     /// It is not.
@@ -48,7 +48,7 @@ impl Order {
 
 /// A number of any kind.
 #[derive(Clone, Copy, Debug)]
-pub enum Number {
+pub(crate) enum Number {
     /// Whole.
     Int(i64),
     /// Whole, beyond [`i64::MAX`].
@@ -59,7 +59,7 @@ pub enum Number {
 
 impl Number {
     /// The numbers that JSON has no numbers for, as records write them.
-    pub fn special(text: &str) -> Option<Number> {
+    pub(crate) fn special(text: &str) -> Option<Number> {
         match text {
             "NaN" => Some(Number::Double(f64::NAN)),
             "+Inf" => Some(Number::Double(f64::INFINITY)),
@@ -69,7 +69,7 @@ impl Number {
     }
 
     /// The nearest double.
-    pub fn double(self) -> f64 {
+    pub(crate) fn double(self) -> f64 {
         match self {
             Number::Int(value) => value as f64,
             Number::UInt(value) => value as f64,
@@ -78,7 +78,7 @@ impl Number {
     }
 
     /// How two numbers are ordered; a NaN is not.
-    pub fn order(self, other: Number) -> Option<Ordering> {
+    pub(crate) fn order(self, other: Number) -> Option<Ordering> {
         match (self, other) {
             (Number::Int(a), Number::Int(b)) => Some(a.cmp(&b)),
             (Number::UInt(a), Number::UInt(b)) => Some(a.cmp(&b)),
@@ -91,7 +91,7 @@ impl Number {
 
 /// One side of a comparison.
 #[derive(Clone, Copy, Debug)]
-pub enum Side<'a> {
+pub(crate) enum Side<'a> {
     /// A number.
     Number(Number),
     /// A text.
@@ -106,7 +106,7 @@ pub enum Side<'a> {
 
 impl<'a> Side<'a> {
     /// The side that a field is; nothing if it is missing.
-    pub fn of(field: &'a Field<'_>) -> Option<Side<'a>> {
+    pub(crate) fn of(field: &'a Field<'_>) -> Option<Side<'a>> {
         Some(match field {
             Field::Missing => return None,
             Field::Null => Side::Null,
@@ -129,7 +129,7 @@ impl<'a> Side<'a> {
 }
 
 /// Whether an ordering holds between two sides; unknown where they do not compare.
-pub fn ordered(left: Side<'_>, order: Order, right: Side<'_>) -> Verdict {
+pub(crate) fn ordered(left: Side<'_>, order: Order, right: Side<'_>) -> Verdict {
     match (left.beside(right), right.beside(left)) {
         (Side::Number(a), Side::Number(b)) => order.holds(a.order(b)).into(),
         (Side::Text(a), Side::Text(b)) => order.holds(Some(a.cmp(b))).into(),
@@ -140,7 +140,7 @@ pub fn ordered(left: Side<'_>, order: Order, right: Side<'_>) -> Verdict {
 
 /// Whether two sides are equal, as CEL has it: things of different kinds are not. Two nested
 /// values are beyond this.
-pub fn equal(left: Side<'_>, right: Side<'_>) -> bool {
+pub(crate) fn equal(left: Side<'_>, right: Side<'_>) -> bool {
     match (left, right) {
         (Side::Number(a), Side::Number(b)) => a.order(b) == Some(Ordering::Equal),
         (Side::Text(a), Side::Text(b)) => a == b,

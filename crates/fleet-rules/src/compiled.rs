@@ -6,17 +6,18 @@
 //! part by part: in `subject == 'process' && threads + 1 > 3` only the second half is interpreted,
 //! and only where the first holds.
 
-use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators as op};
+use cel::common::ast::IdedExpr;
 use regex::Regex;
 
 use crate::compare::{Number, Order, Side, Verdict, equal, ordered};
-use crate::expression::{HAS, LABEL, Settled, names};
+use crate::compile;
+use crate::expression::Settled;
 use crate::fields::{Field, Fields, Record, Slot};
-use crate::interpreter::{Interpreter, pattern_of};
+use crate::interpreter::Interpreter;
 
 /// A condition, ready to be held against records.
 #[derive(Debug)]
-pub enum Node {
+pub(crate) enum Node {
     /// Always the same.
     Constant(bool),
     /// A field that holds true or false.
@@ -43,7 +44,7 @@ pub enum Node {
 
 /// What is asked about a text.
 #[derive(Debug)]
-pub enum Look {
+pub(crate) enum Look {
     /// Whether it holds this.
     Contains(String),
     /// Whether it begins so.
@@ -56,7 +57,7 @@ pub enum Look {
 
 /// One side of an ordering.
 #[derive(Debug)]
-pub enum Term {
+pub(crate) enum Term {
     /// A field.
     Field(Slot),
     /// A label: an empty text where there is none.
@@ -67,18 +68,18 @@ pub enum Term {
 
 /// A field that must have this value, or the record is about something else.
 #[derive(Debug)]
-pub struct Selector(Slot, Constant);
+pub(crate) struct Selector(Slot, Constant);
 
 impl Selector {
     /// Whether the record is about this.
-    pub fn admits(&self, record: &Record<'_>) -> bool {
+    pub(crate) fn admits(&self, record: &Record<'_>) -> bool {
         Side::of(record.get(self.0)).is_some_and(|side| equal(side, self.1.side()))
     }
 }
 
 /// A constant of a condition.
 #[derive(Clone, Debug)]
-pub enum Constant {
+pub(crate) enum Constant {
     /// A number.
     Number(Number),
     /// A text.
@@ -102,17 +103,18 @@ impl Constant {
 
 impl Node {
     /// Compiles a condition, and asks for the slots that it reads.
-    pub fn compile(condition: &Settled, fields: &mut Fields) -> Node {
-        node(&condition.expr, fields)
+    pub(crate) fn compile(condition: &Settled, fields: &mut Fields) -> Node {
+        compile::node(&condition.expr, fields)
     }
 
     /// Leaves everything to the interpreter: what the compiled form is tested against.
-    pub fn interpreted(condition: &Settled, fields: &mut Fields) -> Node {
-        interpreted(&condition.expr, fields)
+    #[cfg(test)]
+    pub(crate) fn interpreted(condition: &Settled, fields: &mut Fields) -> Node {
+        compile::interpreted(&condition.expr, fields)
     }
 
     /// The `subject == '...'` among the parts that must all hold: about whom the condition is.
-    pub fn selectors(&self, subject: Slot) -> Vec<Selector> {
+    pub(crate) fn selectors(&self, subject: Slot) -> Vec<Selector> {
         match self {
             Node::All(parts) => parts.iter().flat_map(|part| part.selectors(subject)).collect(),
             Node::Equal(Term::Field(slot), constant, true) if *slot == subject => {
@@ -123,7 +125,7 @@ impl Node {
     }
 
     /// A rank of what it costs to judge.
-    fn cost(&self) -> u8 {
+    pub(crate) fn cost(&self) -> u8 {
         match self {
             Node::Constant(_) | Node::Flag(_) | Node::Has(_) => 0,
             Node::Ordered(..) => 1,
@@ -139,7 +141,7 @@ impl Node {
     }
 
     /// Whether the record meets the condition.
-    pub fn judge(&self, record: &Record<'_>, fields: &Fields, cel: &Interpreter) -> Verdict {
+    pub(crate) fn judge(&self, record: &Record<'_>, fields: &Fields, cel: &Interpreter) -> Verdict {
         match self {
             Node::Constant(yes) => (*yes).into(),
             Node::Flag(slot) => flag(record.get(*slot)),
@@ -221,127 +223,6 @@ impl Look {
             Look::Matches(pattern) => pattern.is_match(text).into(),
         }
     }
-}
-
-fn node(expr: &IdedExpr, fields: &mut Fields) -> Node {
-    let compiled = match &expr.expr {
-        Expr::Literal(LiteralValue::Boolean(yes)) => Some(Node::Constant(*yes.inner())),
-        Expr::Ident(name) if name.starts_with(HAS) => {
-            name.strip_prefix(HAS).map(|name| Node::Has(fields.want(name)))
-        }
-        Expr::Call(call) => called(call, fields),
-        _ => path(expr).map(|path| Node::Flag(fields.want(&path))),
-    };
-    compiled.unwrap_or_else(|| interpreted(expr, fields))
-}
-
-fn interpreted(expr: &IdedExpr, fields: &mut Fields) -> Node {
-    for name in names(expr) {
-        fields.want(&name);
-    }
-    Node::Interpreted(expr.clone())
-}
-
-/// The path of a field, also of one within others: `exit.code`.
-fn path(expr: &IdedExpr) -> Option<String> {
-    match &expr.expr {
-        Expr::Ident(name) if !name.starts_with('@') => Some(name.clone()),
-        Expr::Select(select) if !select.test => {
-            Some(format!("{}.{}", path(&select.operand)?, select.field))
-        }
-        _ => None,
-    }
-}
-
-fn called(call: &CallExpr, fields: &mut Fields) -> Option<Node> {
-    if call.target.is_some() {
-        return look(call, fields);
-    }
-    let order = match call.func_name.as_str() {
-        op::LOGICAL_AND => return Some(Node::All(parts(call, fields))),
-        op::LOGICAL_OR => return Some(Node::Any(parts(call, fields))),
-        op::LOGICAL_NOT => return Some(Node::Not(Box::new(node(call.args.first()?, fields)))),
-        op::EQUALS => return equality(call, fields, true),
-        op::NOT_EQUALS => return equality(call, fields, false),
-        op::IN => return among(call, fields),
-        "@less" => Order::Less,
-        "@less_equals" => Order::LessOrEqual,
-        "@greater" => Order::Greater,
-        "@greater_equals" => Order::GreaterOrEqual,
-        _ => return None,
-    };
-    let [left, right] = call.args.as_slice() else { return None };
-    Some(Node::Ordered(term(left, fields)?, order, term(right, fields)?))
-}
-
-/// The parts of `&&` or `||`, the cheapest first: what decides does so wherever it stands, and in
-/// `subject == 'process' && memory_percent > 90.0` the number nearly always does.
-fn parts(call: &CallExpr, fields: &mut Fields) -> Vec<Node> {
-    let mut parts: Vec<Node> = call.args.iter().map(|part| node(part, fields)).collect();
-    parts.sort_by_key(Node::cost);
-    parts
-}
-
-fn equality(call: &CallExpr, fields: &mut Fields, wanted: bool) -> Option<Node> {
-    let [left, right] = call.args.as_slice() else { return None };
-    match (term(left, fields)?, term(right, fields)?) {
-        (Term::Constant(_), Term::Constant(_)) => None,
-        (term, Term::Constant(constant)) | (Term::Constant(constant), term) => {
-            Some(Node::Equal(term, constant, wanted))
-        }
-        _ => None,
-    }
-}
-
-fn among(call: &CallExpr, fields: &mut Fields) -> Option<Node> {
-    let [item, IdedExpr { expr: Expr::List(list), .. }] = call.args.as_slice() else {
-        return None;
-    };
-    let item = read(item, fields)?;
-    let constants = list.elements.iter().map(constant).collect::<Option<Vec<_>>>()?;
-    Some(Node::Among(item, constants))
-}
-
-fn look(call: &CallExpr, fields: &mut Fields) -> Option<Node> {
-    let target = read(call.target.as_deref()?, fields)?;
-    let [argument] = call.args.as_slice() else { return None };
-    let Some(Constant::Text(text)) = constant(argument) else { return None };
-    let look = match call.func_name.as_str() {
-        "contains" => Look::Contains(text),
-        "startsWith" => Look::StartsWith(text),
-        "endsWith" => Look::EndsWith(text),
-        "matches" => Look::Matches(Regex::new(pattern_of(call)?).ok()?),
-        _ => return None,
-    };
-    Some(Node::Text(target, look))
-}
-
-fn term(expr: &IdedExpr, fields: &mut Fields) -> Option<Term> {
-    read(expr, fields).or_else(|| constant(expr).map(Term::Constant))
-}
-
-/// A field or a label.
-fn read(expr: &IdedExpr, fields: &mut Fields) -> Option<Term> {
-    match &expr.expr {
-        Expr::Ident(name) if name.starts_with(LABEL) => {
-            let name = name.strip_prefix(LABEL)?;
-            Some(Term::Label(fields.want_path(["labels", name].into_iter())))
-        }
-        _ => path(expr).map(|path| Term::Field(fields.want(&path))),
-    }
-}
-
-fn constant(expr: &IdedExpr) -> Option<Constant> {
-    let Expr::Literal(literal) = &expr.expr else { return None };
-    Some(match literal {
-        LiteralValue::Boolean(value) => Constant::Bool(*value.inner()),
-        LiteralValue::Int(value) => Constant::Number(Number::Int(*value.inner())),
-        LiteralValue::UInt(value) => Constant::Number(Number::UInt(*value.inner())),
-        LiteralValue::Double(value) => Constant::Number(Number::Double(*value.inner())),
-        LiteralValue::String(text) => Constant::Text(text.inner().to_owned()),
-        LiteralValue::Null => Constant::Null,
-        LiteralValue::Bytes(_) => return None,
-    })
 }
 
 #[cfg(test)]

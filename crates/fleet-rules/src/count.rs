@@ -6,11 +6,11 @@ use std::time::Duration;
 use fleet_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::machine::{self, Phase, Seen, Step, What, plus};
+use crate::machine::{self, Phase, Seen, Step, What};
 use crate::rule::Timing;
 
 /// The most that a rule may count: as many times are remembered, and written down.
-pub const MOST: u32 = 1000;
+pub(crate) const MOST: u32 = 1000;
 
 /// How many within which time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Hits {
 
     /// Forgets those that lie too far back.
     fn forget(&mut self, now: Timestamp, rule: Count) {
-        while self.0.front().is_some_and(|hit| plus(*hit, rule.within) <= now) {
+        while self.0.front().is_some_and(|hit| hit.plus(rule.within) <= now) {
             self.0.pop_front();
         }
     }
@@ -125,7 +125,7 @@ pub(crate) fn due(
     phase: Phase,
     hits: &Hits,
 ) -> Option<Timestamp> {
-    let leaves = |hit: Option<&Timestamp>| hit.map(|hit| plus(*hit, rule.within));
+    let leaves = |hit: Option<&Timestamp>| hit.map(|hit| hit.plus(rule.within));
     match phase {
         Phase::Pending { .. } => leaves(hits.0.back()),
         Phase::Firing { .. } => {

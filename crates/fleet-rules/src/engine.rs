@@ -15,7 +15,7 @@ use crate::fields::{Fields, Record, Slot, leading_kind};
 use crate::instance::Instance;
 use crate::interpreter::Interpreter;
 use crate::keys::Keys;
-use crate::machine::{What, plus};
+use crate::machine::What;
 use crate::rule::RuleSet;
 use crate::visit::Visit;
 use crate::watch::Watch;
@@ -69,6 +69,7 @@ pub(crate) struct Common {
     pub(crate) kind: Slot,
     pub(crate) ts: Slot,
     pub(crate) run: Slot,
+    pub(crate) subject: Slot,
 }
 
 /// Rules at work.
@@ -105,8 +106,12 @@ impl Engine {
     /// The enabled rules at work; with `explain` every outcome is told and explained.
     pub fn new(rules: RuleSet, explain: bool) -> Engine {
         let mut fields = Fields::default();
-        let common =
-            Common { kind: fields.want("kind"), ts: fields.want("ts"), run: fields.want("run") };
+        let common = Common {
+            kind: fields.want("kind"),
+            ts: fields.want("ts"),
+            run: fields.want("run"),
+            subject: fields.want("subject"),
+        };
         let enabled = rules.rules.into_iter().filter(|rule| rule.enabled);
         let mut keys = Keys::default();
         let watches: Vec<Watch> =
@@ -334,7 +339,7 @@ impl Engine {
         let Some(instance) = watch.instances.get_mut(&handle.key) else { return };
         instance.queued = None;
         let next = clock::due(&watch.rule, instance, clock);
-        let again = plus(clock.now, LOOK_AGAIN);
+        let again = clock.now.plus(LOOK_AGAIN);
         self.dues.put(instance, next.map(|next| next.max(again)), || handle);
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// A number, written as a text: JSON has no NaN and no infinities, and a reader of JSON numbers
 /// may be off by the last bit, so that a rule would decide otherwise after a restart.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Exact(pub f64);
+pub(crate) struct Exact(pub f64);
 
 impl PartialEq for Exact {
     fn eq(&self, other: &Exact) -> bool {

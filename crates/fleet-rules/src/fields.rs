@@ -5,16 +5,20 @@ use std::borrow::Cow;
 use serde::de::{Error, IgnoredAny};
 use serde_json::value::RawValue;
 
+use crate::alert::fingerprint;
 use crate::scan::Scanner;
+
+/// Longest text, in bytes, by which an instance is told from others.
+const LONGEST_KEY: usize = 1024;
 
 /// Which of the wanted fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Slot(usize);
+pub(crate) struct Slot(usize);
 
 /// Names of all fields that any rule reads, each with its slot. A name with dots is a path:
 /// `exit.code` is the member `code` of the field `exit`.
 #[derive(Clone, Debug, Default)]
-pub struct Fields {
+pub(crate) struct Fields {
     slots: usize,
     top: Level,
 }
@@ -76,7 +80,7 @@ impl Level {
 
 impl Fields {
     /// The slot of this name, a new one if it had none.
-    pub fn want(&mut self, name: &str) -> Slot {
+    pub(crate) fn want(&mut self, name: &str) -> Slot {
         self.want_path(name.split('.'))
     }
 
@@ -99,7 +103,7 @@ impl Fields {
     }
 
     /// The slot of this name, if any rule reads it.
-    pub fn find(&self, name: &str) -> Option<Slot> {
+    pub(crate) fn find(&self, name: &str) -> Option<Slot> {
         let mut level = &self.top;
         let mut path = name;
         while let Some((first, rest)) = path.split_once('.') {
@@ -112,7 +116,7 @@ impl Fields {
 
 /// One field of a record.
 #[derive(Clone, Debug, Default)]
-pub enum Field<'a> {
+pub(crate) enum Field<'a> {
     /// The record has no such field.
     #[default]
     Missing,
@@ -146,22 +150,32 @@ impl<'a> Field<'a> {
     }
 
     /// The text, if it is one.
-    pub fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         if let Field::Text(text) = self { Some(text) } else { None }
     }
 
     /// The field in a form that tells instances apart: a text itself, anything else as JSON.
-    pub fn key(&self) -> Cow<'_, str> {
+    pub(crate) fn key(&self) -> Cow<'_, str> {
         match self {
             Field::Missing | Field::Null => Cow::Borrowed(""),
-            Field::Text(text) => Cow::Borrowed(text),
+            Field::Text(text) => short(text),
             Field::Bool(value) => value.to_string().into(),
             Field::Int(value) => value.to_string().into(),
             Field::UInt(value) => value.to_string().into(),
             Field::Double(value) => value.to_string().into(),
-            Field::Nested(raw) => Cow::Borrowed(raw.get()),
+            Field::Nested(raw) => short(raw.get()),
         }
     }
+}
+
+/// A text that tells instances apart, and is remembered of each: of a long one the beginning, and
+/// a hash of all of it.
+pub(crate) fn short(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST_KEY {
+        return Cow::Borrowed(text);
+    }
+    let (start, _) = text.split_at(text.floor_char_boundary(LONGEST_KEY));
+    format!("{start}… {}", fingerprint(text, [].into_iter())).into()
 }
 
 /// A JSON string; without escapes it is borrowed.
@@ -187,14 +201,14 @@ fn number(text: &str) -> Field<'_> {
 
 /// The wanted fields of one record.
 #[derive(Debug)]
-pub struct Record<'a>(Vec<Field<'a>>);
+pub(crate) struct Record<'a>(Vec<Field<'a>>);
 
 impl<'a> Record<'a> {
     /// Reads a line.
     ///
     /// # Errors
     /// The line is no JSON object.
-    pub fn read(fields: &Fields, line: &'a [u8]) -> Result<Record<'a>, serde_json::Error> {
+    pub(crate) fn read(fields: &Fields, line: &'a [u8]) -> Result<Record<'a>, serde_json::Error> {
         let mut values = vec![Field::Missing; fields.slots];
         let mut scanner = Scanner::new(line);
         scanner.space();
@@ -206,7 +220,7 @@ impl<'a> Record<'a> {
     }
 
     /// The field in a slot.
-    pub fn get(&self, slot: Slot) -> &Field<'a> {
+    pub(crate) fn get(&self, slot: Slot) -> &Field<'a> {
         self.0.get(slot.0).unwrap_or(&Field::Missing)
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use fleet_core::{RECORD_VERSION, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::AlertRecord;
+use crate::alert::{AlertRecord, fingerprint};
 use crate::count::Hits;
 use crate::levels::worst;
-use crate::machine::{Phase, plus};
+use crate::machine::Phase;
 use crate::memory::Memory;
 use crate::rule::Rule;
 use crate::window::Window;
@@ -126,6 +126,11 @@ impl Instance {
         Instance::new(rule, key, at)
     }
 
+    /// By what its alerts are known to be of the same.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.rule, self.key.iter().map(|(name, value)| (&**name, &**value)))
+    }
+
     /// Whether it stands for the rule itself.
     pub fn is_itself(&self) -> bool {
         self.key.contains_key(ITSELF)
@@ -143,7 +148,7 @@ impl Instance {
         self.touched = true;
         if ts >= self.last {
             self.last = ts;
-        } else if plus(ts, LATE) < self.last {
+        } else if ts.plus(LATE) < self.last {
             let by = ts.nanos().saturating_sub(self.last.nanos());
             self.shift(by, window);
             self.last = ts;
@@ -180,7 +185,7 @@ impl Instance {
     /// passed since on the clock of this machine.
     pub(crate) fn clock(&self, now: Timestamp) -> Timestamp {
         let passed = now.nanos().saturating_sub(self.seen.nanos()).max(0);
-        plus(self.last, Duration::from_nanos(passed.unsigned_abs()))
+        self.last.plus(Duration::from_nanos(passed.unsigned_abs()))
     }
 
     /// The same without the time in which no tool was at work.

@@ -15,7 +15,7 @@ use crate::expression::{HAS, LABEL};
 use crate::fields::{Field, Fields, Record};
 
 /// CEL with our operators.
-pub struct Interpreter {
+pub(crate) struct Interpreter {
     root: Context<'static, 'static>,
 }
 
@@ -33,7 +33,7 @@ impl Default for Interpreter {
 
 impl Interpreter {
     /// A fresh interpreter.
-    pub fn new() -> Interpreter {
+    pub(crate) fn new() -> Interpreter {
         let mut root = Context::default();
         for (name, order) in [
             ("@less", Order::Less),
@@ -53,7 +53,7 @@ impl Interpreter {
     }
 
     /// Whether the condition is met by the record.
-    pub fn judge(&self, expr: &IdedExpr, record: &Record<'_>, fields: &Fields) -> Verdict {
+    pub(crate) fn judge(&self, expr: &IdedExpr, record: &Record<'_>, fields: &Fields) -> Verdict {
         let view = View { record, fields };
         let mut context = self.root.new_inner_scope();
         context.set_variable_resolver(&view);

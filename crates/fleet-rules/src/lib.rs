@@ -9,14 +9,14 @@
 //! can be tried with a virtual clock.
 //!
 //! **Reading.** All field names that any rule reads are known when the rules are; they get slots
-//! ([`fields`]). Of a line only those fields are taken, borrowed from its bytes; the rest is
+//! (`fields`). Of a line only those fields are taken, borrowed from its bytes; the rest is
 //! passed over without being built, though a line that is no JSON is refused wherever it is not.
 //!
 //! **Conditions** are CEL. The parsed expression is first *settled* ([`expression`]): constants
 //! are folded, sizes (`bytes('1G')`) and durations (`seconds('5m')`) become numbers, `has(x)` of a
 //! plain name is made to work, and comparisons and arithmetic are replaced by ours, which mix
 //! whole and broken numbers and know `"NaN"`. Then the common shapes are compiled to a small tree
-//! over slots ([`compiled`]); whatever has another shape stays a leaf for CEL's own interpreter.
+//! over slots (`compiled`); whatever has another shape stays a leaf for CEL's own interpreter.
 //! A property test holds both ways equal.
 //!
 //! A condition answers yes, no or *unknown*: a field that the record lacks makes its comparison
@@ -39,12 +39,12 @@
 //! **Levels** (`levels`): each level is held by a machine of its own; the mildest is the alert, and
 //! the worst that fires gives it its severity.
 //!
-//! **Counting** ([`count`]): a rule with `count` remembers when its newest records matched, no more
+//! **Counting** (`count`): a rule with `count` remembers when its newest records matched, no more
 //! of them than it counts, and fires while all of those lie within its time.
 //!
-//! **Windows** ([`window`]): what many records show together is remembered ([`memory`]) as one
-//! value and its beginning ([`plateau`], [`stale`]), or summed up in at most sixty buckets
-//! ([`rate`], [`change`], [`trend`]). A record without the field is not about the rule. As long as
+//! **Windows** (`window`): what many records show together is remembered (`memory`) as one
+//! value and its beginning (`plateau`, `stale`), or summed up in at most sixty buckets
+//! (`rate`, `change`, `trend`). A record without the field is not about the rule. As long as
 //! nothing can be told, an alert neither begins nor ends. A NaN is never better, belongs to no
 //! average and ends nothing; a new `run` begins anew.
 //!
@@ -57,7 +57,7 @@
 //! **Bounds**: a rule watches no more than `limit` instances; when it turns others away it says so
 //! by one alert of state `error`.
 //!
-//! **Memory** is a file of JSON lines ([`store`]), the last line of an instance wins. What is to
+//! **Memory** is a file of JSON lines (`store`), the last line of an instance wins. What is to
 //! be told is written down as untold first and struck out when others have taken it over, so a
 //! crash loses none. Each line holds a hash of what the rule says: one that reads otherwise now
 //! starts afresh, and what fired under the old form, or under a rule that is gone from the file, is
@@ -67,43 +67,46 @@
 pub mod alert;
 mod awake;
 mod buckets;
-pub mod change;
+mod change;
 pub mod claims;
 mod clock;
-pub mod compare;
-pub mod compiled;
-pub mod count;
+mod compare;
+mod compile;
+mod compiled;
+mod count;
 mod dues;
-pub mod engine;
-pub mod error;
-pub mod exact;
+mod engine;
+mod error;
+mod exact;
 pub mod expression;
-pub mod fields;
-pub mod instance;
-pub mod interpreter;
+mod fields;
+mod instance;
+mod interpreter;
+mod journal;
 mod keys;
 mod levels;
-pub mod load;
+mod load;
 mod load_condition;
 pub mod machine;
-pub mod memory;
-pub mod plateau;
-pub mod rate;
+mod memory;
+mod plateau;
+mod rate;
 mod raw;
 mod restore;
-pub mod rule;
+mod rule;
 mod scan;
-pub mod severity;
-pub mod span;
-pub mod stale;
+mod severity;
+mod span;
+mod stale;
 mod step;
-pub mod store;
+mod store;
+mod syntax;
 pub mod template;
-pub mod trend;
+mod trend;
 mod visit;
 mod watch;
-pub mod what;
-pub mod window;
+mod what;
+mod window;
 mod words;
 
 pub use alert::{AlertRecord, AlertState};
@@ -111,9 +114,10 @@ pub use count::Count;
 pub use engine::{Engine, FORGET_AFTER, Fed, Handle, Outcome};
 pub use error::RulesError;
 pub use instance::Instance;
+pub use journal::{Journal, StoreError, lines_of};
 pub use machine::What;
 pub use raw::RawRule;
 pub use rule::{Condition, Hold, Level, Rule, RuleSet, Timing};
 pub use severity::rank;
-pub use store::{Locked, Store, StoreError};
+pub use store::{Locked, Store};
 pub use window::Window;

@@ -1,8 +1,6 @@
 //! The states of an alert: one pure function for what a record does to it and one for what the
 //! clock does. Tested as a table.
 
-use std::time::Duration;
-
 use fleet_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -189,31 +187,20 @@ pub fn tick(timing: &Timing, phase: Phase, holds: bool, at: Timestamp) -> Step {
 pub fn due(timing: &Timing, phase: Phase, holds: bool) -> Option<Timestamp> {
     match phase {
         Phase::Pending { since, .. } => match timing.hold {
-            Hold::For(time) if holds => Some(plus(since, time)),
+            Hold::For(time) if holds => Some(since.plus(time)),
             _ => None,
         },
         Phase::Firing { told, .. } | Phase::NoData { told, .. } => {
-            timing.repeat.map(|time| plus(told, time))
+            timing.repeat.map(|time| told.plus(time))
         }
-        Phase::Recovering { from, .. } => Some(plus(from, timing.keep_firing_for)),
+        Phase::Recovering { from, .. } => Some(from.plus(timing.keep_firing_for)),
     }
-}
-
-/// How long it is from one moment to another; nothing if the other is earlier.
-pub(crate) fn between(since: Timestamp, at: Timestamp) -> Duration {
-    Duration::from_nanos(at.nanos().saturating_sub(since.nanos()).max(0).unsigned_abs())
-}
-
-/// The moment so much later.
-pub(crate) fn plus(at: Timestamp, time: Duration) -> Timestamp {
-    let nanos = i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
-    Timestamp::from_nanos(at.nanos().saturating_add(nanos))
 }
 
 fn held(timing: &Timing, since: Timestamp, streak: u32, at: Timestamp, waits: What) -> Step {
     let enough = match timing.hold {
         Hold::Now => true,
-        Hold::For(time) => at >= plus(since, time),
+        Hold::For(time) => at >= since.plus(time),
         Hold::Times(times) => streak >= times,
         // Counted elsewhere (`count`): whoever comes here has enough.
         Hold::Count(_) => true,
@@ -227,7 +214,7 @@ fn held(timing: &Timing, since: Timestamp, streak: u32, at: Timestamp, waits: Wh
 
 fn still(timing: &Timing, since: Timestamp, told: Timestamp, at: Timestamp) -> Step {
     match timing.repeat {
-        Some(time) if at >= plus(told, time) => {
+        Some(time) if at >= told.plus(time) => {
             (Some(Phase::Firing { since, told: at }), What::Repeated)
         }
         _ => (Some(Phase::Firing { since, told }), What::StillFiring),
@@ -235,7 +222,7 @@ fn still(timing: &Timing, since: Timestamp, told: Timestamp, at: Timestamp) -> S
 }
 
 fn over(timing: &Timing, phase: Phase, from: Timestamp, at: Timestamp, waits: What) -> Step {
-    if at >= plus(from, timing.keep_firing_for) {
+    if at >= from.plus(timing.keep_firing_for) {
         (None, What::Resolved)
     } else {
         (Some(phase), waits)
@@ -245,6 +232,7 @@ fn over(timing: &Timing, phase: Phase, from: Timestamp, at: Timestamp, waits: Wh
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_nanos(seconds * 1_000_000_000)

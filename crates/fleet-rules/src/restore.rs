@@ -42,6 +42,14 @@ impl Engine {
         let Some((at, watch)) = watches.find(|(_, watch)| watch.rule.name == instance.rule) else {
             return self.take_leave(instance);
         };
+        if !watch.is_named(&instance) {
+            let fired = instance.is_firing();
+            if fired {
+                let at = instance.last;
+                by_clock(&mut instance, &watch.rule, What::RuleChanged, at, at);
+            }
+            return self.leave(instance, fired);
+        }
         let handle = Handle { watch: at, key: watch.key_of(&instance) };
         if instance.form.as_ref().is_some_and(|form| *form != watch.form) {
             let fired = instance.is_firing();
@@ -70,7 +78,12 @@ impl Engine {
         if fired {
             by_end(&mut instance);
         }
-        let mut left = over(instance, fired);
+        self.leave(instance, fired);
+    }
+
+    /// An instance that no record will be of any more is over.
+    fn leave(&mut self, instance: Instance, untold: bool) {
+        let mut left = over(instance, untold);
         left.changed = true;
         self.gone.push(left);
     }

@@ -7,7 +7,6 @@ use fleet_core::{Timestamp, duration_text};
 use serde::{Deserialize, Serialize};
 
 use crate::exact::{Exact, short};
-use crate::machine::{between, plus};
 
 /// How long something must last.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +78,7 @@ impl Mark {
     pub(crate) fn lasts(&self, span: &Span, at: Timestamp) -> bool {
         match span {
             Span::Steps { steps, .. } => self.newest.0 - self.began.0 >= *steps as f64,
-            Span::Time(time) => plus(self.since, *time) <= at,
+            Span::Time(time) => self.since.plus(*time) <= at,
         }
     }
 
@@ -94,7 +93,7 @@ impl Mark {
                     format!("{steps} steps of {field}")
                 }
             }
-            Span::Time(_) => duration_text(between(self.since, at)),
+            Span::Time(_) => duration_text(self.since.until(at)),
         }
     }
 

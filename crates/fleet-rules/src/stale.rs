@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::fingerprint;
 use crate::compare::Verdict;
-use crate::machine::plus;
 use crate::span::{Mark, Span};
 
 /// A value that stays the same.
@@ -64,7 +63,7 @@ impl Same {
     /// Since when the rule holds or will hold if nothing comes, where that is a matter of time.
     pub(crate) fn due(&self, stale: &Stale) -> Option<Timestamp> {
         match stale.span {
-            Span::Time(time) => Some(plus(self.mark.since, time)),
+            Span::Time(time) => Some(self.mark.since.plus(time)),
             Span::Steps { .. } => None,
         }
     }

@@ -6,9 +6,9 @@ use crate::compare::Verdict;
 use crate::count;
 use crate::instance::Instance;
 use crate::levels::{self, worst};
-use crate::machine::{self, Seen, What};
+use crate::machine::{self, Phase, Seen, What};
 use crate::memory::{Memory, Sight};
-use crate::rule::Rule;
+use crate::rule::{Hold, Rule};
 
 /// What a record shows of a condition.
 #[derive(Debug)]
@@ -48,6 +48,16 @@ pub(crate) fn look(
     let verdict = instance.memory.note(rule.window()?, sight)?;
     // Of the run before it may have been known; of this one nothing is wrong yet.
     Some(if anew && verdict == Verdict::Unknown { Verdict::No } else { verdict })
+}
+
+/// What it is that an alert fires still, now that a later run of its process is seen: where nothing
+/// needs to be held, the run has failed on its own, and that is told.
+pub(crate) fn anew(rule: &Rule, instance: &mut Instance, what: What, at: Timestamp) -> What {
+    if what != What::StillFiring || rule.timing.hold != Hold::Now || !instance.higher.is_empty() {
+        return what;
+    }
+    instance.phase = Some(Phase::Firing { since: at, told: at });
+    What::FiredAnew
 }
 
 /// Moves the instance on.

@@ -3,10 +3,9 @@
 //! # Theory of operation
 //!
 //! `state.jsonl` holds one instance a line; the last line of an instance wins, and one without a
-//! phase and without debts ends it. Every change is appended with one `write(2)` while
-//! `state.lock` is held; past a bound the file is written anew beside itself, synced and renamed.
-//! Whoever takes the lock first sees whether the file is still as he left it and takes over what
-//! others wrote, so that the file, not a memory, is the truth whenever the lock is free.
+//! phase and without debts ends it. It is a [`Journal`], used while `state.lock` is held: whoever
+//! takes the lock takes over what others wrote since, so that the file, not a memory, is the truth
+//! whenever the lock is free.
 //!
 //! A line that cannot be read costs that line alone, and is dropped at the next rewriting; a line
 //! of a newer version is kept as it is. So is one of a rule that is not in this rules file, until
@@ -14,10 +13,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use fleet_core::{RECORD_VERSION, Timestamp};
@@ -25,38 +24,15 @@ use serde::Deserialize;
 
 use crate::engine::FORGET_AFTER;
 use crate::instance::Instance;
-use crate::machine::plus;
-
-/// Lines beyond twice the living ones after which the file is written anew.
-const SLACK: usize = 64;
-
-/// The state file cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {what} the alerts' memory '{}'", path.display())]
-pub struct StoreError {
-    what: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
+use crate::journal::{Journal, StoreError, lines_of};
 
 /// The state file of a home.
 #[derive(Debug)]
 pub struct Store {
-    path: PathBuf,
+    journal: Journal,
     lock: Arc<File>,
-    left: Option<Stamp>,
     /// Lines to be kept that are not ours, by instance.
     foreign: BTreeMap<String, (Option<Timestamp>, String)>,
-    lines: usize,
-    torn: bool,
-}
-
-/// By what a file is known to be as it was left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
 }
 
 /// What the file says, where others wrote it since.
@@ -99,13 +75,12 @@ impl Store {
     /// # Errors
     /// The lock file cannot be made.
     pub fn open(folder: &Path) -> Result<Store, StoreError> {
-        let path = folder.join("state.jsonl");
-        let lock = folder.join("state.lock");
+        let path = folder.join("state.lock");
         // A file system that may only be read has locks, too.
-        let opened = writable(&lock).or_else(|error| File::open(&lock).map_err(|_| error));
-        let lock = opened.map_err(|source| StoreError { what: "lock", path: lock, source })?;
-        let foreign = BTreeMap::new();
-        Ok(Store { path, lock: Arc::new(lock), left: None, foreign, lines: 0, torn: false })
+        let opened = writable(&path).or_else(|error| File::open(&path).map_err(|_| error));
+        let lock = Arc::new(opened.map_err(|source| StoreError::new("lock", &path, source))?);
+        let journal = Journal::new(folder.join("state.jsonl"));
+        Ok(Store { journal, lock, foreign: BTreeMap::new() })
     }
 
     /// Waits for its turn.
@@ -113,7 +88,7 @@ impl Store {
     /// # Errors
     /// The file system knows no locks.
     pub fn lock(&self) -> Result<Locked, StoreError> {
-        self.lock.lock().map_err(|source| self.error("lock", source))?;
+        self.lock.lock().map_err(|source| self.journal.error("lock", source))?;
         Ok(Locked(Arc::clone(&self.lock)))
     }
 
@@ -126,16 +101,7 @@ impl Store {
         _locked: &Locked,
         mine: impl Fn(&str) -> bool,
     ) -> Result<Option<Remembered>, StoreError> {
-        let stamp = self.stamp()?;
-        if stamp.is_some() && stamp == self.left {
-            return Ok(None);
-        }
-        let bytes = match fs::read(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read.map_err(|source| self.error("read", source))?,
-        };
-        self.left = stamp;
-        self.torn = bytes.last().is_some_and(|byte| *byte != b'\n');
+        let Some(bytes) = self.journal.read()? else { return Ok(None) };
         Ok(Some(self.replay(&bytes, mine)))
     }
 
@@ -151,28 +117,18 @@ impl Store {
         if !self.foreign.is_empty() {
             instances.clone().for_each(|ours| drop(self.foreign.remove(&name_of(ours))));
         }
-        let mut text = if self.torn { vec![b'\n'] } else { Vec::new() };
-        let many = write_lines(&mut text, instances);
-        if many == 0 {
-            return Ok(());
-        }
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
-        file.and_then(|mut file| file.write_all(&text))
-            .map_err(|source| self.error("write", source))?;
-        self.torn = false;
-        self.lines += many;
-        self.left = self.stamp()?;
-        Ok(())
+        let text = lines(instances);
+        if text.is_empty() { Ok(()) } else { self.journal.append(&text, false) }
     }
 
     /// Whether the file is worth being written anew for so many living instances.
     pub fn is_long(&self, living: usize) -> bool {
-        self.lines > 2 * (living + self.foreign.len()) + SLACK
+        self.journal.is_long(living + self.foreign.len())
     }
 
     /// Whether any line of the file is superfluous.
     pub fn has_slack(&self, living: usize) -> bool {
-        self.torn || self.lines > living + self.foreign.len()
+        self.journal.has_slack(living + self.foreign.len())
     }
 
     /// Writes the file anew with these instances, and with what is not ours.
@@ -185,40 +141,22 @@ impl Store {
         living: impl Iterator<Item = &'i Instance>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.foreign.retain(|_, (seen, _)| seen.is_none_or(|at| plus(at, FORGET_AFTER) > now));
-        let mut text = Vec::new();
-        let living = write_lines(&mut text, living);
+        self.foreign.retain(|_, (seen, _)| seen.is_none_or(|at| at.plus(FORGET_AFTER) > now));
+        let mut text = lines(living);
         for (_, line) in self.foreign.values() {
             text.extend_from_slice(line.as_bytes());
             text.push(b'\n');
         }
-        self.replace(&text).map_err(|source| self.error("write", source))?;
-        self.lines = living + self.foreign.len();
-        self.torn = false;
-        self.left = self.stamp()?;
-        Ok(())
-    }
-
-    fn replace(&self, text: &[u8]) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or_else(|| ".".as_ref());
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text)?;
-        file.as_file().sync_data()?;
-        file.persist(&self.path).map(drop).map_err(|error| error.error)
+        self.journal.replace(&text)
     }
 
     fn replay(&mut self, bytes: &[u8], mine: impl Fn(&str) -> bool) -> Remembered {
         let mut remembered = Remembered::default();
         let mut newest: BTreeMap<String, Instance> = BTreeMap::new();
         self.foreign.clear();
-        self.lines = 0;
-        for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-            if line.is_empty() {
-                continue;
-            }
-            self.lines += 1;
+        for (number, line) in lines_of(bytes) {
             if self.line(line, &mine, &mut newest).is_none() {
-                remembered.bad_lines.push(at + 1);
+                remembered.bad_lines.push(number);
             }
         }
         remembered.instances = newest.into_values().filter(|i| !i.is_over()).collect();
@@ -255,22 +193,6 @@ impl Store {
         }
         Some(())
     }
-
-    fn stamp(&self) -> Result<Option<Stamp>, StoreError> {
-        match fs::metadata(&self.path) {
-            Ok(data) => Ok(Some(Stamp {
-                inode: data.ino(),
-                length: data.len(),
-                modified: (data.mtime(), data.mtime_nsec()),
-            })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(self.error("read", source)),
-        }
-    }
-
-    fn error(&self, what: &'static str, source: io::Error) -> StoreError {
-        StoreError { what, path: self.path.clone(), source }
-    }
 }
 
 /// By what the lines of an instance are known to be of the same.
@@ -288,19 +210,17 @@ fn writable(path: &Path) -> io::Result<File> {
 }
 
 /// Adds a line of each of these instances, and says how many they are.
-fn write_lines<'i>(text: &mut Vec<u8>, instances: impl Iterator<Item = &'i Instance>) -> usize {
-    let mut many = 0;
+fn lines<'i>(instances: impl Iterator<Item = &'i Instance>) -> Vec<u8> {
+    let mut text = Vec::new();
     for instance in instances {
         let before = text.len();
         // Texts, numbers and times: nothing that JSON could refuse.
-        if serde_json::to_writer(&mut *text, instance).is_err() {
-            text.truncate(before);
-            continue;
+        match serde_json::to_writer(&mut text, instance) {
+            Ok(()) => text.push(b'\n'),
+            Err(_) => text.truncate(before),
         }
-        text.push(b'\n');
-        many += 1;
     }
-    many
+    text
 }
 
 #[cfg(test)]
@@ -308,6 +228,7 @@ mod tests {
     use super::*;
     use crate::machine::Phase;
     use proptest::prelude::*;
+    use std::fs;
 
     fn pending(rule: &str, id: &str) -> Instance {
         let now = Timestamp::now();

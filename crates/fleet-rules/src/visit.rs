@@ -12,7 +12,7 @@ use crate::compare::Verdict;
 use crate::compiled::Node;
 use crate::dues::Dues;
 use crate::engine::{Common, Handle, Outcome};
-use crate::fields::{Field, Fields, Record};
+use crate::fields::{Field, Fields, Record, short};
 use crate::instance::Instance;
 use crate::interpreter::Interpreter;
 use crate::keys::Keys;
@@ -114,8 +114,10 @@ impl Visit<'_> {
             if idle || !watch.selectors.iter().all(|selector| selector.admits(self.record)) {
                 return None;
             }
-            // Where it is told that nothing comes, a record without the value is nothing.
-            if verdict == Verdict::Unknown && watch.rule.no_data.is_some() {
+            // Where it is told that nothing comes, a record without the value is nothing. So is
+            // one that a program emits: it may speak of its other values in records of their own.
+            let emitted = || self.record.get(self.common.subject).text() == Some("custom");
+            if verdict == Verdict::Unknown && (watch.rule.no_data.is_some() || emitted()) {
                 return None;
             }
         }
@@ -192,7 +194,10 @@ impl Visit<'_> {
                     step::step(rule, instance, &sighted, ts, moment)
                 })
             }
-            _ => Some(step::step(rule, instance, sighted, ts, moment)),
+            _ => {
+                let what = step::step(rule, instance, sighted, ts, moment);
+                Some(if anew { step::anew(rule, instance, what, moment) } else { what })
+            }
         };
         let due = clock::due(rule, instance, Clock { now: self.now, waits: None });
         self.dues.put(instance, due, || Handle { watch: at, key: key.into() });
@@ -257,11 +262,19 @@ impl Visit<'_> {
         first.then_some(handle)
     }
 
+    /// The whole record; of one that cannot be read whole, what tells its instance apart.
+    fn whole(&self, key: &BTreeMap<String, String>) -> Value {
+        let key = || key.iter().map(|(n, v)| (n.clone(), Value::from(v.clone()))).collect();
+        let mut whole = serde_json::from_slice(self.line).unwrap_or_else(|_| key());
+        words::cut(&mut whole);
+        whole
+    }
+
     fn alert(&self, watch: &Watch, handle: &Handle, told: Told) -> AlertRecord {
-        let whole: Value = serde_json::from_slice(self.line).unwrap_or_default();
+        let key = self.key_fields(watch);
+        let whole = self.whole(&key);
         let instance = watch.instances.get(&handle.key).map(|instance| &**instance);
         let value = watch.measured.as_ref().and_then(|name| whole.get(name)).cloned();
-        let key = self.key_fields(watch);
         let (rule, Told { what, since, moment: ts, .. }) = (&watch.rule, told);
         let found = words::found(watch, instance, value.as_ref(), told.what, ts);
         let severity = instance.map_or(rule.severity.as_str(), |instance| instance.severity(rule));
@@ -271,7 +284,7 @@ impl Visit<'_> {
             alert: rule.name.clone(),
             state: state_of(what, instance.and_then(|instance| instance.phase)),
             severity: severity.to_owned(),
-            id: whole.get("id").and_then(Value::as_str).map(str::to_owned),
+            id: whole.get("id").and_then(Value::as_str).map(|id| short(id).into_owned()),
             run: whole.get("run").and_then(Value::as_u64),
             labels: labels(rule, &whole, &key),
             since,

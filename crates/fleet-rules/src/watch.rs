@@ -72,6 +72,11 @@ impl Watch {
         self.rule.by.iter().map(value).collect::<Vec<_>>().join(&BETWEEN.to_string()).into()
     }
 
+    /// Whether the instance is told from others by nothing but what the rule now says.
+    pub(crate) fn is_named(&self, instance: &Instance) -> bool {
+        instance.is_itself() || instance.key.keys().all(|name| self.rule.by.contains(name))
+    }
+
     /// An instance of it of which nothing is known.
     pub(crate) fn fresh(
         &self,

@@ -23,6 +23,8 @@ pub enum What {
     KeepsFiring,
     /// It was over and holds again: nobody needs to be told.
     FiringAgain,
+    /// It fires for another run of the process, which is another failure.
+    FiredAnew,
     /// It is over.
     Resolved,
     /// It fires still, and is worse.
@@ -59,6 +61,7 @@ impl What {
             What::RecoveryBegan => "recovery_began",
             What::KeepsFiring => "keeps_firing",
             What::FiringAgain => "firing_again",
+            What::FiredAnew => "fired_anew",
             What::Resolved => "resolved",
             What::Escalated => "escalated",
             What::Lowered => "lowered",
@@ -77,6 +80,7 @@ impl What {
         matches!(
             self,
             What::Fired
+                | What::FiredAnew
                 | What::Repeated
                 | What::Resolved
                 | What::Escalated

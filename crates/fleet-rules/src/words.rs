@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use fleet_core::{Labels, Timestamp, duration_text};
 use serde_json::Value;
 
-use crate::alert::{AlertRecord, AlertState, fingerprint};
+use crate::alert::{AlertRecord, AlertState};
 use crate::count::Count;
 use crate::instance::Instance;
-use crate::machine::{Phase, What, between};
+use crate::machine::{Phase, What};
 use crate::rule::{Condition, Hold, Rule};
 use crate::template::plain;
 use crate::watch::Watch;
+
+/// Longest text of a record, in bytes, that an alert repeats.
+const LONGEST_TEXT: usize = 16 << 10;
 
 /// The state that an alert is told in, being in this phase after what happened.
 pub(crate) fn state_of(what: What, phase: Option<Phase>) -> AlertState {
@@ -23,6 +26,19 @@ pub(crate) fn state_of(what: What, phase: Option<Phase>) -> AlertState {
         What::Full => AlertState::Error,
         _ if matches!(phase, Some(Phase::NoData { .. })) => AlertState::NoData,
         _ => AlertState::Firing,
+    }
+}
+
+/// Cuts the texts of a record that nobody would read to their end, and that would fill the memory.
+pub(crate) fn cut(value: &mut Value) {
+    match value {
+        Value::String(text) if text.len() > LONGEST_TEXT => {
+            text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+            text.push('…');
+        }
+        Value::Array(all) => all.iter_mut().for_each(cut),
+        Value::Object(all) => all.values_mut().for_each(cut),
+        _ => {}
     }
 }
 
@@ -71,7 +87,7 @@ pub(crate) fn reason(
     since: Timestamp,
     at: Timestamp,
 ) -> String {
-    let held = duration_text(between(since, at));
+    let held = duration_text(since.until(at));
     match (what, rule.timing.hold) {
         (What::Fired, Hold::For(_)) => format!("{found}, met for {held}"),
         (What::Fired, Hold::Times(times)) => format!("{found}, met {times} times in a row"),
@@ -79,6 +95,7 @@ pub(crate) fn reason(
         (What::Escalated, _) => format!("{found}, {severity} now"),
         (What::Lowered, _) => format!("{found}, no more than {severity} now"),
         (What::Repeated, _) => format!("{found}, still firing after {held}"),
+        (What::FiredAnew, _) => format!("{found}, in another run"),
         (What::Resolved, _) => format!("{found}, resolved after {held}"),
         (What::DataBack | What::BackFiring, _) => format!("records come again, {found}"),
         _ => found.to_owned(),
@@ -116,7 +133,7 @@ pub(crate) fn by_clock(
 }
 
 fn clock_reason(instance: &Instance, rule: &Rule, what: What, alert: &AlertRecord) -> String {
-    let held = duration_text(between(alert.since, alert.ts));
+    let held = duration_text(alert.since.until(alert.ts));
     let window = rule.window().and_then(|window| instance.memory.text(window, alert.ts));
     match (what, &rule.condition) {
         (What::Vanished, _) => {
@@ -174,7 +191,7 @@ fn bare(instance: &Instance, rule: &Rule, at: Timestamp) -> AlertRecord {
         summary: if itself { full(rule) } else { rule.summary.render(&key) },
         annotations: if itself { BTreeMap::new() } else { annotations(rule, &key) },
         reason: String::new(),
-        fingerprint: fingerprint(&rule.name, instance.key.iter().map(|(n, v)| (&**n, &**v))),
+        fingerprint: instance.fingerprint(),
     }
 }
 
@@ -216,8 +233,9 @@ fn explanation(
         What::Repeated => format!("fires since {since}, {}", again(rule)),
         What::RecoveryBegan => format!("the condition is over, needs to be for {keep}"),
         What::KeepsFiring => format!("the condition is over, not yet for {keep}"),
+        What::FiredAnew => "fires for another run".to_owned(),
         What::FiringAgain => "the condition is met again within keep_firing_for".to_owned(),
-        What::Resolved => format!("resolved after {}", duration_text(between(since, at))),
+        What::Resolved => format!("resolved after {}", duration_text(since.until(at))),
         What::Escalated => format!("fires since {since}, and is {severity} now"),
         What::Lowered => format!("fires since {since}, but is no more than {severity} now"),
         What::NoData => {
@@ -250,7 +268,7 @@ fn has(rule: &Rule, instance: &Instance, at: Timestamp) -> String {
         (Some(Phase::Pending { streak, .. }), Hold::Times(_) | Hold::Count(_)) => {
             streak.to_string()
         }
-        (Some(phase), _) => duration_text(between(phase.since(), at)),
+        (Some(phase), _) => duration_text(phase.since().until(at)),
         (None, _) => "nothing".to_owned(),
     }
 }

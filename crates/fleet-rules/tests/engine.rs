@@ -106,6 +106,28 @@ fn an_alert_says_all_of_it() {
 }
 
 #[test]
+fn a_huge_text_is_not_remembered_whole() {
+    let mut bench = Bench::rule("when = 'x > 1'");
+    let huge = "ä".repeat(1 << 20);
+    for end in ["1", "2"] {
+        let line =
+            format!(r#"{{"kind":"sample","id":"{huge}{end}","x":2,"labels":{{"l":"{huge}"}}}}"#);
+        let alert = bench.outcomes(&line).pop().unwrap().alert.unwrap();
+        let json = serde_json::to_string(&alert).unwrap();
+        assert!(json.len() < 100_000 && alert.id.unwrap().starts_with('ä'), "{}", json.len());
+    }
+    let instances: Vec<_> = bench.engine.instances().map(|i| i.name().len()).collect();
+    assert!(matches!(instances[..], [a, b] if a < 2000 && b < 2000), "{instances:?}");
+}
+
+#[test]
+fn an_alert_on_a_record_with_a_number_beyond_all_says_whose_it_is() {
+    let mut bench = Bench::rule("when = 'x > 1'");
+    let alert = bench.outcomes(r#"{"kind":"sample","id":"a","x":1e999}"#).pop().unwrap().alert;
+    assert_eq!(alert.unwrap().id.as_deref(), Some("a"));
+}
+
+#[test]
 fn a_record_about_another_subject_changes_nothing() {
     let mut bench = Bench::rule("when = \"subject == 'process' && x > 1\"");
     assert_eq!(bench.sample(0, r#""id":"a","subject":"process","x":2"#), [Firing]);
@@ -296,4 +318,32 @@ proptest! {
         let line = format!(r#"{{"kind":"sample","ts":{value},"id":{value},"x":{value}}}"#);
         bench.engine.feed(line.as_bytes(), at(0), &mut outcomes);
     }
+}
+
+#[test]
+fn another_run_that_fails_is_another_alert() {
+    let mut bench = Bench::rule("when = \"state == 'failed'\"\n");
+    let failed = |run| format!(r#""id":"a","run":{run},"state":"failed""#);
+    assert_eq!(bench.sample(0, &failed(1)), [AlertState::Firing]);
+    assert_eq!(bench.sample(1, &failed(1)), []);
+    // The run between the two looks was not seen to run.
+    assert_eq!(bench.sample(2, &failed(2)), [AlertState::Firing]);
+    assert_eq!(bench.sample(3, &failed(2)), []);
+    // What has to hold does so whatever the run.
+    let mut held = Bench::rule("when = 'x > 1'\nfor = '1s'\n");
+    for (second, run, told) in [(0, 1, 0), (2, 1, 1), (3, 2, 0)] {
+        let fields = format!(r#""id":"a","run":{run},"x":2"#);
+        assert_eq!(held.sample(second, &fields).len(), told, "{second}");
+    }
+}
+
+#[test]
+fn a_program_speaks_of_one_value_at_a_time() {
+    let mut bench = Bench::rule("when = 'x > 1'\ntimes = 2\n");
+    let custom = |value: &str| format!(r#""subject":"custom","id":"a",{value}"#);
+    assert_eq!(bench.sample(0, &custom(r#""x":2"#)), []);
+    assert_eq!(bench.sample(1, &custom(r#""y":0"#)), []);
+    assert_eq!(bench.sample(2, &custom(r#""x":2"#)), [AlertState::Firing]);
+    assert_eq!(bench.sample(3, &custom(r#""y":0"#)), []);
+    assert_eq!(bench.sample(4, &custom(r#""x":1"#)), [AlertState::Resolved]);
 }

@@ -22,6 +22,8 @@ pub(super) fn check(written: &Written, severities: &Severities, config: &Config)
     let enabled = written.rules.iter().filter(|rule| rule.enabled).collect();
     let look = Look { written, rules: enabled, routes, channels };
     let mut found = look.severities(severities);
+    found.extend(look.misspelt());
+    found.extend(look.hushed());
     found.extend(look.shadowed());
     found.extend(look.unmatched());
     found.extend(look.unreached(config.heartbeat().map(|channel| channel.plan.name.as_str())));
@@ -52,6 +54,45 @@ impl Look<'_> {
             Finding::warning("unknown_severity", fault)
         })
         .collect()
+    }
+
+    /// Severities of rules that are almost those that the tools know, and that nothing here names.
+    fn misspelt(&self) -> Vec<Finding> {
+        let named = |word: &str| {
+            let mut plans = self.channels.iter().map(|channel| &channel.plan);
+            self.routes.has_severity(word)
+                || plans.any(|plan| plan.severity.iter().any(|heard| heard == word))
+        };
+        let texts = self.rules.iter().flat_map(|rule| rule.severity_texts());
+        let odd = texts.filter(|text| !KNOWN.contains(&text.get_ref().as_str()));
+        odd.filter(|text| !named(text.get_ref()))
+            .filter_map(|text| {
+                let word = text.get_ref();
+                let known = KNOWN.into_iter().filter(|known| *known != "other");
+                let hint = did_you_mean(&word.to_lowercase(), known)?;
+                let message = format!("'{word}' is a severity that no route and no channel names");
+                let fault = Fault::new(text.span().start, message).hint(hint);
+                Some(Finding::warning("unknown_severity", fault))
+            })
+            .collect()
+    }
+
+    /// Matches that take everything and tell nobody.
+    fn hushed(&self) -> Vec<Finding> {
+        let all = self.written.route.matches.iter();
+        let hushed = all.filter(|one| {
+            let patterns = [&one.alert, &one.severity, &one.id];
+            let everything = patterns.iter().all(|pattern| wider(pattern.as_ref(), None));
+            everything && one.labels.is_empty() && one.channels.get_ref().is_empty() && !one.goes_on
+        });
+        hushed
+            .map(|one| {
+                let message = "this match takes every alert and sends it to nobody";
+                let fault = Fault::new(one.channels.span().start, message);
+                let hint = "say which alerts it is about: alert, severity, id or labels";
+                Finding::warning("match_takes_all", fault.hint(hint))
+            })
+            .collect()
     }
 
     /// Matches that an earlier one leaves nothing to.
@@ -168,10 +209,10 @@ impl Look<'_> {
         matches.any(|one| one.channels.get_ref().is_empty() && may_fit(one, rule, severity))
     }
 
-    /// Channels of which a secret cannot be had here and now.
+    /// Channels of which a secret, a command or a folder cannot be had here and now.
     fn unusable(&self) -> Vec<Finding> {
         let failed =
-            self.channels.iter().filter_map(|channel| Some((channel, channel.carrier().err()?)));
+            self.channels.iter().filter_map(|channel| Some((channel, channel.look().err()?)));
         failed
             .map(|(channel, error)| {
                 let name = &channel.plan.name;

@@ -14,6 +14,10 @@ use super::written::{Text, Written, WrittenRule, time};
 /// All that is odd about the rules of a file.
 pub(super) fn check(file: &str, written: &Written) -> Vec<Finding> {
     let mut found = Vec::new();
+    if written.rules.is_empty() {
+        let fault = Fault::new(0, "there is no rule in this file").hint("write a [[rule]]");
+        found.push(Finding::warning("no_rule", fault));
+    }
     let mut known: BTreeMap<String, &WrittenRule> = BTreeMap::new();
     for rule in &written.rules {
         let mut of = conditions::check(file, rule);

@@ -110,6 +110,11 @@ impl WrittenRule {
         own.chain(levels).collect()
     }
 
+    /// Its severities as they are written.
+    pub(super) fn severity_texts(&self) -> impl Iterator<Item = &Text> {
+        self.severity.iter().chain(self.levels.iter().map(|level| &level.severity))
+    }
+
     /// The severities that its alerts can have.
     pub(super) fn severities(&self) -> Vec<&str> {
         if self.levels.is_empty() {

@@ -197,7 +197,7 @@ fn over_the_limit_comes_one_digest_when_there_is_room() {
     assert_eq!(words(&held), ["phone limited", "phone limited"]);
     let (word, text) = why(&desk, 120, "c");
     assert_eq!(word, "limited");
-    assert!(text.starts_with("the channel has had its 2 notifications of this hour"), "{text}");
+    assert!(text.starts_with("the channel has had all it may get in an hour (2)"), "{text}");
     // Two changes come and go; only their number is told.
     turn(&mut desk, 180, &[("c", "x", "resolved")]);
     turn(&mut desk, 240, &[("c", "x", "firing")]);

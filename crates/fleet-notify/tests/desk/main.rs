@@ -7,3 +7,6 @@ mod clock;
 mod crashes;
 mod first;
 mod holds;
+/// The alerts of the unit tests.
+#[path = "../../src/sample.rs"]
+mod sample;

@@ -6,14 +6,28 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::error::NotifyError;
-
 /// Lines beyond twice the living ones after which the file is written anew.
 const SLACK: usize = 64;
 
-/// Such a file. Whoever uses it holds `state.lock`.
+/// A file of the alerts' memory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} the alerts' memory '{}'", path.display())]
+pub struct StoreError {
+    what: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl StoreError {
+    /// The file system refused this to be done with this file.
+    pub(crate) fn new(what: &'static str, path: &Path, source: io::Error) -> StoreError {
+        StoreError { what, path: path.to_owned(), source }
+    }
+}
+
+/// Such a file. Whoever uses it holds the lock of the alerts' folder.
 #[derive(Debug)]
-pub(crate) struct Journal {
+pub struct Journal {
     path: PathBuf,
     /// How the file was left, if this journal has read or written it.
     left: Option<Option<Stamp>>,
@@ -30,19 +44,23 @@ struct Stamp {
 }
 
 impl Journal {
-    pub(crate) fn new(path: PathBuf) -> Journal {
+    /// The file of this name, whether or not it is there yet.
+    pub fn new(path: PathBuf) -> Journal {
         Journal { path, left: None, lines: 0, torn: false }
     }
 
     /// The whole file where others wrote it since this journal last did; nothing if nobody did.
-    pub(crate) fn read(&mut self) -> Result<Option<Vec<u8>>, NotifyError> {
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn read(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         let stamp = self.stamp()?;
         if self.left == Some(stamp) {
             return Ok(None);
         }
         let bytes = match fs::read(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read.map_err(|source| NotifyError::file("read", &self.path, source))?,
+            read => read.map_err(|source| self.error("read", source))?,
         };
         self.left = Some(stamp);
         self.torn = bytes.last().is_some_and(|byte| *byte != b'\n');
@@ -51,12 +69,15 @@ impl Journal {
     }
 
     /// Appends whole lines with one write, and waits for the disk where asked.
-    pub(crate) fn append(&mut self, lines: &[u8], sync: bool) -> Result<(), NotifyError> {
+    ///
+    /// # Errors
+    /// The file does not take them.
+    pub fn append(&mut self, lines: &[u8], sync: bool) -> Result<(), StoreError> {
         let mut text = if self.torn { vec![b'\n'] } else { Vec::new() };
         text.extend_from_slice(lines);
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path);
         file.and_then(|mut file| written(&mut file, &text, sync))
-            .map_err(|source| NotifyError::file("write", &self.path, source))?;
+            .map_err(|source| self.error("write", plain(source)))?;
         self.torn = false;
         self.lines += lines_of(lines).count();
         self.left = Some(self.stamp()?);
@@ -64,8 +85,11 @@ impl Journal {
     }
 
     /// Writes the file anew beside itself and puts it in its place.
-    pub(crate) fn replace(&mut self, lines: &[u8]) -> Result<(), NotifyError> {
-        self.renew(lines).map_err(|source| NotifyError::file("write", &self.path, source))?;
+    ///
+    /// # Errors
+    /// It cannot be written or renamed.
+    pub fn replace(&mut self, lines: &[u8]) -> Result<(), StoreError> {
+        self.renew(lines).map_err(|source| self.error("write", plain(source)))?;
         self.torn = false;
         self.lines = lines_of(lines).count();
         self.left = Some(self.stamp()?);
@@ -73,8 +97,18 @@ impl Journal {
     }
 
     /// Whether the file is worth being written anew for so many living lines.
-    pub(crate) fn is_long(&self, living: usize) -> bool {
+    pub fn is_long(&self, living: usize) -> bool {
         self.lines > 2 * living + SLACK
+    }
+
+    /// Whether any line of the file is superfluous where so many are living.
+    pub fn has_slack(&self, living: usize) -> bool {
+        self.torn || self.lines > living
+    }
+
+    /// A failure to do something with this file.
+    pub(crate) fn error(&self, what: &'static str, source: io::Error) -> StoreError {
+        StoreError::new(what, &self.path, source)
     }
 
     fn renew(&self, text: &[u8]) -> io::Result<()> {
@@ -84,7 +118,7 @@ impl Journal {
         file.persist(&self.path).map(drop).map_err(|error| error.error)
     }
 
-    fn stamp(&self) -> Result<Option<Stamp>, NotifyError> {
+    fn stamp(&self) -> Result<Option<Stamp>, StoreError> {
         match fs::metadata(&self.path) {
             Ok(data) => Ok(Some(Stamp {
                 inode: data.ino(),
@@ -92,9 +126,15 @@ impl Journal {
                 modified: (data.mtime(), data.mtime_nsec()),
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(NotifyError::file("read", &self.path, source)),
+            Err(source) => Err(self.error("read", source)),
         }
     }
+}
+
+/// The error by its kind alone. That of a temporary file names it, so that each failure would look
+/// like another one.
+fn plain(error: io::Error) -> io::Error {
+    error.kind().into()
 }
 
 fn written(file: &mut File, text: &[u8], sync: bool) -> io::Result<()> {
@@ -103,7 +143,7 @@ fn written(file: &mut File, text: &[u8], sync: bool) -> io::Result<()> {
 }
 
 /// The lines that hold anything, with their numbers from 1.
-pub(crate) fn lines_of(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+pub fn lines_of(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let all = bytes.split(|byte| *byte == b'\n').enumerate();
     all.map(|(at, line)| (at + 1, line)).filter(|(_, line)| !line.is_empty())
 }
