@@ -13,8 +13,8 @@ from bench.base import BIN, end_all, cpu_seconds, ms, pids_of, row, wall_seconds
 
 
 # Megabytes. fleet-shim is resident; fleet-logs has regular expressions and zstd, fleet-metrics HTTP,
-# TLS and zstd.
-SIZES = {"fleet-shim": 1.0, "fleet-logs": 6.0, "fleet-metrics": 8.0}
+# TLS and zstd, fleet-alert HTTP, TLS, mail and CEL.
+SIZES = {"fleet-shim": 1.0, "fleet-alert": 6.0, "fleet-logs": 6.0, "fleet-metrics": 8.0}
 
 
 def sizes(bench):
