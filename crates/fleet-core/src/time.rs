@@ -10,8 +10,11 @@ use crate::units::parse_duration;
 
 /// A moment of wall-clock time, for showing and comparing with other records; intervals are
 /// measured on the monotonic clock instead. In JSON: RFC 3339, UTC, microseconds.
+///
+/// Nanoseconds since 1970: what alert rules and logs do with moments is to compare and move them,
+/// millions of times a second. The ends of the range, in 1677 and 2262, stand for what lies beyond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(DateTime<Utc>);
+pub struct Timestamp(i64);
 
 /// The text is no moment.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,44 +24,41 @@ pub struct BadTime(String);
 impl Timestamp {
     /// The wall clock now.
     pub fn now() -> Timestamp {
-        Timestamp(Utc::now())
+        Utc::now().into()
     }
 
-    /// The moment so many nanoseconds after 1970, if a date can be written for it.
+    /// The moment so many nanoseconds after 1970.
     pub fn from_nanos(nanos: i64) -> Timestamp {
-        Timestamp(DateTime::from_timestamp_nanos(nanos))
+        Timestamp(nanos)
     }
 
-    /// Nanoseconds since 1970; the ends of the range stand for what lies beyond them.
+    /// Nanoseconds since 1970.
     pub fn nanos(self) -> i64 {
-        self.0.timestamp_nanos_opt().unwrap_or(if self.0.timestamp() < 0 {
-            i64::MIN
-        } else {
-            i64::MAX
-        })
+        self.0
+    }
+
+    fn date(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_nanos(self.0)
     }
 
     /// RFC 3339 with nine digits, as log lines are stamped: all have one width and sort as text.
     pub fn to_nanos_text(self) -> String {
-        self.0.to_rfc3339_opts(SecondsFormat::Nanos, true)
+        self.date().to_rfc3339_opts(SecondsFormat::Nanos, true)
     }
 
     /// The UTC day, `2026-11-22`: the name of a day's file.
     pub fn day(self) -> String {
-        self.0.format("%Y-%m-%d").to_string()
+        self.date().format("%Y-%m-%d").to_string()
     }
 
     /// Seconds from `earlier` to this, negative when it lies before.
     pub fn seconds_since(self, earlier: Timestamp) -> f64 {
-        (self.0 - earlier.0).as_seconds_f64()
+        TimeDelta::nanoseconds(self.0.saturating_sub(earlier.0)).as_seconds_f64()
     }
 
-    /// The moment so much earlier.
+    /// The moment so much earlier; what lies out of range stays at its end.
     pub fn minus(self, duration: Duration) -> Timestamp {
-        TimeDelta::from_std(duration)
-            .ok()
-            .and_then(|delta| self.0.checked_sub_signed(delta))
-            .map_or(Timestamp(DateTime::<Utc>::MIN_UTC), Timestamp)
+        self.moved(i64::try_from(duration.as_nanos()).map_or(i64::MIN, |nanos| -nanos))
     }
 
     /// The moment so much later; what lies out of range stays at its end.
@@ -68,12 +68,12 @@ impl Timestamp {
 
     /// The moment so many nanoseconds later, or earlier; what lies out of range stays at its end.
     pub fn moved(self, nanos: i64) -> Timestamp {
-        Timestamp::from_nanos(self.nanos().saturating_add(nanos))
+        Timestamp(self.0.saturating_add(nanos))
     }
 
     /// How long it is to a later moment; nothing if that has passed.
     pub fn until(self, later: Timestamp) -> Duration {
-        Duration::from_nanos(later.nanos().saturating_sub(self.nanos()).max(0).unsigned_abs())
+        Duration::from_nanos(later.0.saturating_sub(self.0).max(0).unsigned_abs())
     }
 
     /// Reads what a person types: RFC 3339, or a duration back from `now` (`1h`, `-1h`,
@@ -83,8 +83,8 @@ impl Timestamp {
     /// The text is neither.
     pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, BadTime> {
         let trimmed = text.trim();
-        if let Ok(time) = DateTime::parse_from_rfc3339(trimmed) {
-            return Ok(Timestamp(time.with_timezone(&Utc)));
+        if let Ok(time) = rfc3339(trimmed) {
+            return Ok(time);
         }
         let back = trimmed.trim_start_matches('-').trim_end_matches("ago").trim_end();
         parse_duration(back).map(|d| now.minus(d)).map_err(|_| BadTime(text.to_owned()))
@@ -93,19 +93,20 @@ impl Timestamp {
 
 impl From<DateTime<Utc>> for Timestamp {
     fn from(time: DateTime<Utc>) -> Timestamp {
-        Timestamp(time)
+        let end = if time.timestamp() < 0 { i64::MIN } else { i64::MAX };
+        Timestamp(time.timestamp_nanos_opt().unwrap_or(end))
     }
 }
 
 impl From<Timestamp> for DateTime<Utc> {
     fn from(time: Timestamp) -> DateTime<Utc> {
-        time.0
+        time.date()
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Micros, true))
+        f.write_str(&self.date().to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 }
 
@@ -127,15 +128,19 @@ impl<'de> Deserialize<'de> for Timestamp {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Timestamp, E> {
-                let parsed = our_own(text.as_bytes()).ok_or(()).or_else(|()| {
-                    DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc))
-                });
-                parsed.map(Timestamp).map_err(E::custom)
+                rfc3339(text).map_err(E::custom)
             }
         }
 
         deserializer.deserialize_str(Text)
     }
+}
+
+fn rfc3339(text: &str) -> Result<Timestamp, chrono::ParseError> {
+    if let Some(time) = our_own(text.as_bytes()) {
+        return Ok(time.into());
+    }
+    DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc).into())
 }
 
 /// The form that we write ourselves, `2026-11-22T06:00:00.123456Z`: a reader of thousands of
