@@ -209,7 +209,7 @@ fn writable(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-/// Adds a line of each of these instances, and says how many they are.
+/// A line of each of these instances.
 fn lines<'i>(instances: impl Iterator<Item = &'i Instance>) -> Vec<u8> {
     let mut text = Vec::new();
     for instance in instances {
